@@ -1,0 +1,24 @@
+//! What a broker adapter offers and what it is given.
+//!
+//! An adapter implements [`System`] and, for a broker that runs as processes, [`RealSystem`]
+//! with its clients. It records nothing and judges nothing: workloads call these traits and
+//! write the history.
+
+pub mod client;
+pub mod config;
+pub mod node;
+pub mod observe;
+pub mod payload;
+pub mod reason;
+pub mod system;
+
+pub use client::{
+    ClientError, ClientSpec, Consumer, ConsumerEvent, Delivery, DestinationRef, NodeAddress, Producer, SendOutcome,
+    SendReport, Settle,
+};
+pub use config::{ConfigError, ConfigFile, LanePlan, LaneRequest, Preset, Scope, Setting, Timings};
+pub use node::{ClusterPlan, HostPlan, NodeCommand, NodeFile, NodeSpec};
+pub use observe::{Admin, AuditItem, Auditor, LaneTopic, Observation, Observer, Prepared, Recovery};
+pub use payload::{Decoded, MessageId, decode, encode};
+pub use reason::Reason;
+pub use system::{InstallError, InstallRequest, Installation, RealSystem, System, SystemInfo};

@@ -1,0 +1,73 @@
+//! A broker node as plain data: any backend can run it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// A host the backend will make, known before anything starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostPlan {
+    /// Number the vendor knows the node by, from 1.
+    pub id: u32,
+    /// Host name.
+    pub name: String,
+    /// IP address.
+    pub address: String,
+    /// An empty directory of its own, as the node sees it.
+    pub data_dir: PathBuf,
+}
+
+/// The cluster to be described.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterPlan {
+    /// Its nodes.
+    pub nodes: Vec<HostPlan>,
+    /// Broker settings of the run by full name (`broker.num.partitions`).
+    pub config: BTreeMap<String, String>,
+    /// Timings in force.
+    pub timings: crate::config::Timings,
+    /// Lowercase letters, digits and hyphens; unique to the run.
+    pub run_id: String,
+}
+
+/// A file written before the node starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeFile {
+    /// Absolute path as the node sees it, inside its data directory.
+    pub path: PathBuf,
+    /// Content.
+    pub text: String,
+}
+
+/// A program with its arguments; the environment is exactly `environment`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeCommand {
+    /// Absolute path as the node sees it.
+    pub program: PathBuf,
+    /// Arguments.
+    pub arguments: Vec<String>,
+    /// The whole environment.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// How to run one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeSpec {
+    /// Where it runs.
+    pub host: HostPlan,
+    /// Written first.
+    pub files: Vec<NodeFile>,
+    /// Run to their end, in order, before the node (format the storage). All must exit 0.
+    pub prepare: Vec<NodeCommand>,
+    /// The node itself.
+    pub command: NodeCommand,
+    /// Text in a line of its output that says it is ready.
+    pub ready_line: String,
+    /// Longest time from start to the ready line, milliseconds.
+    pub ready_limit_ms: u64,
+    /// TCP ports brokers and clients talk to; the drop counters count these.
+    pub ports: Vec<u16>,
+    /// Image for container backends.
+    pub image: Option<String>,
+}

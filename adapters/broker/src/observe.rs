@@ -1,0 +1,167 @@
+//! Asking nodes what they believe, preparing destinations, reading everything that is stored.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::client::{ClientError, DestinationRef};
+use crate::payload::Decoded;
+use crate::reason::Reason;
+
+/// What one node said when asked. Sets of nodes are bits: node `n` is bit `n`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "seen")]
+pub enum Observation {
+    /// `node` says `destination` is led by `leader` in `epoch`.
+    Leader {
+        /// Who said it.
+        node: u32,
+        /// Index of the destination.
+        destination: u16,
+        /// Leader, or none.
+        leader: Option<u32>,
+        /// Leader epoch.
+        epoch: u32,
+    },
+    /// `node` says the in-sync replicas of `destination` are `isr_bits`.
+    Isr {
+        /// Who said it.
+        node: u32,
+        /// Index of the destination.
+        destination: u16,
+        /// Node bits.
+        isr_bits: u32,
+    },
+    /// `node` says the active controller is `controller`.
+    Controller {
+        /// Who said it.
+        node: u32,
+        /// Controller, or none.
+        controller: Option<u32>,
+        /// Its epoch.
+        epoch: u32,
+    },
+    /// `node` says these nodes are alive.
+    Members {
+        /// Who said it.
+        node: u32,
+        /// Node bits.
+        members_bits: u32,
+    },
+    /// `node` says `group` (an index of the manifest) has this many members.
+    Group {
+        /// Who said it.
+        node: u32,
+        /// Index of the group.
+        group: u16,
+        /// Members.
+        members: u32,
+    },
+    /// `node` says `group` is coordinated by `coordinator`.
+    Coordinator {
+        /// Who said it.
+        node: u32,
+        /// Index of the group.
+        group: u16,
+        /// Its coordinator, or none.
+        coordinator: Option<u32>,
+    },
+    /// `node` did not answer.
+    Silence {
+        /// Who was asked.
+        node: u32,
+        /// Why nothing came.
+        reason: u32,
+    },
+}
+
+impl Observation {
+    /// A node that was asked and did not answer.
+    pub fn silence(node: u32, reason: Reason) -> Self {
+        Self::Silence { node, reason: reason as u32 }
+    }
+}
+
+/// Asks each node separately what it believes.
+pub trait Observer {
+    /// One round over all nodes: bounded by one request time-out (not by their sum).
+    fn observe(&mut self, seen: &mut dyn FnMut(Observation));
+}
+
+/// A topic or queue a lane needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneTopic {
+    /// Topic or queue name.
+    pub name: String,
+    /// Partitions, where the product has them.
+    pub partitions: u32,
+    /// The lane's settings by full name.
+    pub config: BTreeMap<String, String>,
+}
+
+/// What preparing has found and done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// Version the running product says it is, or the one it was started as.
+    pub broker_version: String,
+    /// The node that leads every lane.
+    pub leader: u32,
+    /// The active controller, where the product has one.
+    pub controller: Option<u32>,
+    /// The coordinator of the lanes' groups, where the product has one.
+    pub coordinator: Option<u32>,
+}
+
+/// Whether the cluster is whole again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// Every member is there and every destination has its full replica set in sync.
+    pub whole: bool,
+    /// What is still missing, for progress and for the reason of a verdict.
+    pub waiting_for: String,
+}
+
+/// Makes destinations and asks whether the cluster is whole.
+pub trait Admin {
+    /// Creates the lanes' destinations so that one node leads all of them, and waits until
+    /// every replica is in sync.
+    ///
+    /// # Errors
+    /// When the broker refuses a setting, or is not ready within the adapter's limit.
+    fn prepare(&mut self, topics: &[LaneTopic]) -> Result<Prepared, ClientError>;
+
+    /// Whether every member and every replica of `destinations` is back.
+    fn recovered(&mut self, destinations: &[DestinationRef]) -> Recovery;
+}
+
+/// One thing an audit met. A complete audit is `Start`, offsets in order, `End`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditItem {
+    /// The log starts at this offset.
+    Start(u64),
+    /// A message.
+    Message {
+        /// Its offset.
+        offset: u64,
+        /// Its payload.
+        payload: Decoded,
+    },
+    /// An offset that holds a control record, not a message.
+    Control(u64),
+    /// The log ends here (next offset to be written): all of it was read.
+    End(u64),
+}
+
+/// Reads everything that is stored, one replica at a time, with no group and no reset.
+pub trait Auditor {
+    /// Reads `destination` on `replica` from its start to its end.
+    ///
+    /// # Errors
+    /// When the replica cannot be read to its end; what was read before stands.
+    fn read(
+        &mut self,
+        destination: &DestinationRef,
+        replica: u32,
+        sink: &mut dyn FnMut(AuditItem),
+    ) -> Result<(), ClientError>;
+}

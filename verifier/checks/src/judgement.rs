@@ -1,0 +1,318 @@
+//! What a history was found to say: plain data, ready for claims and reports.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Never two-valued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Shown to hold under a fault that bit.
+    Holds,
+    /// Could not be shown either way; the reason says why.
+    Inconclusive,
+    /// Shown to be broken; findings name the messages.
+    Violated,
+}
+
+/// What can be judged. Definitions: `docs/guarantees.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Guarantee {
+    /// No acked message is lost.
+    Durability,
+    /// Every acked message is processed at least once by each group or subscriber.
+    AtLeastOnce,
+    /// No message is processed twice in a group, none is stored twice.
+    AtMostOnce,
+    /// Every acked message is processed exactly once by each group.
+    ExactlyOnce,
+    /// Order per producer session.
+    Ordering,
+    /// All readers and replicas show one log.
+    Agreement,
+    /// Nothing delivered that was never sent, had certainly failed, or arrives altered.
+    Integrity,
+    /// The cluster took writes, and groups progressed, within the limit after heal.
+    Liveness,
+}
+
+impl Guarantee {
+    /// Every guarantee, in the order of the output.
+    pub const ALL: &[Guarantee] = &[
+        Self::Durability,
+        Self::AtLeastOnce,
+        Self::AtMostOnce,
+        Self::ExactlyOnce,
+        Self::Ordering,
+        Self::Agreement,
+        Self::Integrity,
+        Self::Liveness,
+    ];
+
+    /// Name for `--require`, JSON and tables.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Durability => "durability",
+            Self::AtLeastOnce => "at-least-once",
+            Self::AtMostOnce => "at-most-once",
+            Self::ExactlyOnce => "exactly-once",
+            Self::Ordering => "ordering",
+            Self::Agreement => "agreement",
+            Self::Integrity => "integrity",
+            Self::Liveness => "liveness",
+        }
+    }
+
+    /// One line for `verify list guarantees`.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Durability => "no acked message is lost (over `sent` where the configuration asks for no ack)",
+            Self::AtLeastOnce => "every acked message is processed at least once by each group or subscriber",
+            Self::AtMostOnce => "no message enters processing twice in a group, none is stored twice",
+            Self::ExactlyOnce => "every acked message is processed exactly once by each group",
+            Self::Ordering => {
+                "messages of a producer session are stored (or first delivered) in the order they were sent"
+            }
+            Self::Agreement => "all readers and all replicas show one log: same offset, same message",
+            Self::Integrity => "nothing is delivered that was never sent, had certainly failed, or arrives altered",
+            Self::Liveness => "the cluster took writes, and groups progressed, within the limit after heal",
+        }
+    }
+
+    /// The guarantee with this name, if there is one.
+    pub fn from_label(label: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|guarantee| guarantee.label() == label)
+    }
+}
+
+/// A kind of anomaly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FindingKind {
+    /// Acked (or sent) and absent from where it must be.
+    Lost,
+    /// There, but never processed by a group before the drain ended.
+    Undelivered,
+    /// Stored more than once.
+    StoredTwice,
+    /// Entered processing more than once in a group.
+    ProcessedTwice,
+    /// Delivered again without being processed again.
+    Redelivered,
+    /// Stored, or first delivered, out of the order it was sent in.
+    Reordered,
+    /// Readers or replicas show different messages at one offset.
+    Disagreement,
+    /// Delivered or stored but never sent.
+    Phantom,
+    /// Arrived altered.
+    Corrupt,
+    /// Certainly failed, and stored or delivered all the same.
+    FailedButStored,
+    /// The cluster or a group did not come back within the limit.
+    NotRecovered,
+}
+
+impl FindingKind {
+    /// Name in JSON and tables.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::Undelivered => "undelivered",
+            Self::StoredTwice => "stored-twice",
+            Self::ProcessedTwice => "processed-twice",
+            Self::Redelivered => "redelivered",
+            Self::Reordered => "reordered",
+            Self::Disagreement => "disagreement",
+            Self::Phantom => "phantom",
+            Self::Corrupt => "corrupt",
+            Self::FailedButStored => "failed-but-stored",
+            Self::NotRecovered => "not-recovered",
+        }
+    }
+}
+
+/// One step in a witness's life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoryStep {
+    /// After the load began, milliseconds (negative before).
+    pub at_ms: i64,
+    /// What happened, to whom, by whom: `acked by n2 at offset 4711`.
+    pub what: String,
+}
+
+/// A message that shows a finding, with its whole story.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Witness {
+    /// `producer/sequence`, or what else names it.
+    pub message: String,
+    /// Destination by name.
+    pub destination: String,
+    /// Sent, acked by whom and when, leader then, where read.
+    pub story: Vec<StoryStep>,
+}
+
+/// One kind of anomaly in one lane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Which.
+    pub kind: FindingKind,
+    /// How many messages (never 0).
+    pub count: u64,
+    /// At most a few of them, the earliest first.
+    pub witnesses: Vec<Witness>,
+}
+
+/// A guarantee's verdict in one lane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuaranteeJudgement {
+    /// Which.
+    pub name: Guarantee,
+    /// How it was judged.
+    pub verdict: Verdict,
+    /// Why: always there unless it simply holds.
+    pub reason: String,
+}
+
+/// Latencies of one part of the run, milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Percentiles {
+    /// Measurements.
+    pub count: u64,
+    /// Median.
+    pub p50: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// Largest.
+    pub max: f64,
+}
+
+/// Counts of one lane.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Sends invoked.
+    pub sent: u64,
+    /// Acked; 0 where the configuration asks for no ack.
+    pub acked: u64,
+    /// Taken by the client with no ack asked for.
+    pub sent_unacknowledged: u64,
+    /// Certainly not stored.
+    pub failed: u64,
+    /// May be stored.
+    pub unknown: u64,
+    /// Deliveries.
+    pub delivered: u64,
+    /// Handlers that finished.
+    pub processed: u64,
+    /// Distinct messages the audit read.
+    pub stored: u64,
+    /// Acked (or sent) messages exposed to a fault window that bit (rule 8).
+    pub exposed: u64,
+    /// Fault windows that bit.
+    pub windows: u64,
+    /// Largest share of losing windows still compatible with no loss seen, at 95 %; nothing with losses or no window.
+    pub bound: Option<f64>,
+    /// Sends a second over the load.
+    pub rate_per_s: f64,
+    /// By name: `send-before`, `send-during`, `send-after`, `end-to-end-before`, ...
+    pub latency_ms: BTreeMap<String, Percentiles>,
+}
+
+/// Writes during the cut, by the node that acked or the side that tried.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SideWrites {
+    /// `leader side (n2)`, `majority side (n1, n3)`.
+    pub side: String,
+    /// Sends by clients confined to it, from detection to heal; 0 where no client is.
+    pub attempts: u64,
+    /// Acks by its nodes, from detection to heal.
+    pub acks: u64,
+    /// Acks its nodes gave while the fault was on.
+    pub acks_during_fault: u64,
+}
+
+/// CP, AP and the like.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Label {
+    /// `CP`, `AP`, `AP, lossy`, `neither`, `unavailable`, `not shown`.
+    pub observed: String,
+    /// The numbers it rests on.
+    pub reason: String,
+    /// Writes per side.
+    pub sides: Vec<SideWrites>,
+}
+
+/// What one lane was found to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LaneJudgement {
+    /// Name of the lane.
+    pub lane: String,
+    /// Counts.
+    pub stats: Stats,
+    /// Anomalies, by kind.
+    pub findings: Vec<Finding>,
+    /// Every guarantee that applies, in the order of [`Guarantee::ALL`].
+    pub guarantees: Vec<GuaranteeJudgement>,
+    /// Observed label.
+    pub label: Label,
+    /// Share of the fault's time with sends acked, 0 to 1; nothing without a fault or without acks.
+    pub available_during_fault: Option<f64>,
+    /// Longest time without an ack while sends were invoked, milliseconds.
+    pub longest_stall_ms: u64,
+    /// What keeps anything here from being judged to hold (empty: nothing does).
+    pub doubts: Vec<String>,
+}
+
+impl LaneJudgement {
+    /// How many of `kind`.
+    pub fn count(&self, kind: FindingKind) -> u64 {
+        self.findings.iter().find(|finding| finding.kind == kind).map_or(0, |finding| finding.count)
+    }
+
+    /// The verdict on `guarantee`, if it applies to the lane.
+    pub fn verdict(&self, guarantee: Guarantee) -> Option<&GuaranteeJudgement> {
+        self.guarantees.iter().find(|judged| judged.name == guarantee)
+    }
+}
+
+/// What one fault was found to have done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FaultJudgement {
+    /// `netsplit:leader`.
+    pub fault: String,
+    /// Who was hit, by name.
+    pub targets: Vec<String>,
+    /// Planned start, milliseconds after the load began.
+    pub start_ms: u64,
+    /// How long it really was on, milliseconds (0: it never started or never ended).
+    pub lasted_ms: u64,
+    /// Its own rules dropped packets throughout and nothing crossed a full cut.
+    pub bit: bool,
+    /// The cluster saw it.
+    pub noticed: bool,
+    /// It was taken back and traffic flowed again.
+    pub healed: bool,
+    /// Packets (or frames) dropped by its rules.
+    pub packets_dropped: u64,
+    /// Packets that crossed a full cut: 0 for a cut that holds.
+    pub packets_crossed: u64,
+    /// Drops in each third of the window.
+    pub dropped_by_third: [u64; 3],
+    /// What the cluster saw, in words (`n1 said leader n2 -> n3 after 9.4 s`).
+    pub evidence: Vec<String>,
+    /// Why it did not bite, was not noticed or did not heal.
+    pub reasons: Vec<String>,
+}
+
+/// What a whole history was found to say.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// Faults in the order of the schedule.
+    pub faults: Vec<FaultJudgement>,
+    /// Lanes in the order of the manifest.
+    pub lanes: Vec<LaneJudgement>,
+    /// Doubts about the run as a whole (cut short, a worker missing, a stream damaged).
+    pub doubts: Vec<String>,
+}

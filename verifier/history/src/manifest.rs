@@ -1,0 +1,290 @@
+//! `run.json`: everything about a run that is not an event.
+//!
+//! Written before the first event, replaced (atomically) when something in it becomes known:
+//! a fault's resolved targets, the end of the run. A killed run leaves one with
+//! [`RunStatus::Running`].
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Version of `run.json`; another version is refused by name.
+pub const MANIFEST_FORMAT: u32 = 1;
+
+/// Everything a judge needs beside the events.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunManifest {
+    /// [`MANIFEST_FORMAT`].
+    pub format: u32,
+    /// Identity of the run, also in every payload.
+    pub run_id: String,
+    /// Version of this program.
+    pub tool_version: String,
+    /// `kafka`, `rabbitmq`, `pubsub`.
+    pub system: String,
+    /// Version of the product under test, as the running product said where it can.
+    pub broker_version: String,
+    /// Client library and version.
+    pub client: String,
+    /// `local`, `simulated`, `docker`, `external`.
+    pub backend: String,
+    /// No real broker took part: said in every headline.
+    pub simulated: bool,
+    /// `vendor` or `short`.
+    pub timings: String,
+    /// Timings that differ from the vendor's, `name=value`.
+    pub tuned: Vec<String>,
+    /// Seed of everything drawn.
+    pub seed: u64,
+    /// Wall-clock start, RFC 3339.
+    pub started_at: String,
+    /// Cores, memory, kernel.
+    pub machine: String,
+    /// Guarantees the user requires, as on the command line after resolution.
+    pub required: Vec<Requirement>,
+    /// Whether the configuration was chosen by the user (then durability is required).
+    pub user_configuration: bool,
+    /// Messages a second and lane.
+    pub rate_per_s: u32,
+    /// Payload bytes a message.
+    pub size_bytes: u32,
+    /// Planned length of the load, milliseconds.
+    pub load_ms: u64,
+    /// Lanes, in the order of the output.
+    pub lanes: Vec<Lane>,
+    /// Nodes of the cluster.
+    pub nodes: Vec<Host>,
+    /// Client hosts (the observer's last).
+    pub client_hosts: Vec<Host>,
+    /// Workers; a worker's number is its index. Each has one event stream.
+    pub workers: Vec<Worker>,
+    /// Destinations; events name them by index.
+    pub destinations: Vec<Destination>,
+    /// Consumer groups and subscribers; workers name them by index.
+    pub groups: Vec<Group>,
+    /// The schedule, with targets once resolved.
+    pub faults: Vec<Fault>,
+    /// Limits the run worked under, milliseconds, by name (`recover`, `drain`, ...).
+    pub limits_ms: BTreeMap<String, u64>,
+    /// How the run stands or ended.
+    pub status: RunStatus,
+}
+
+/// A required guarantee, for one lane or all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requirement {
+    /// The lane's name, or nothing for every lane.
+    pub lane: Option<String>,
+    /// Name of the guarantee.
+    pub guarantee: String,
+}
+
+/// How messages of a lane are kept and handed out; decides which checks apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Workload {
+    /// A log that is read by groups and audited.
+    Log,
+    /// Competing consumers, acks.
+    Queue,
+    /// Every subscriber gets all.
+    Fanout,
+    /// Consume, transform, produce and commit in one transaction.
+    Transactions,
+}
+
+/// One configuration inside a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lane {
+    /// Name, as printed.
+    pub name: String,
+    /// Which checks apply.
+    pub workload: Workload,
+    /// Every setting that makes the lane, by full name (`producer.acks`), defaults that matter included.
+    pub config: BTreeMap<String, String>,
+    /// Short text of the settings for the table.
+    pub settings: String,
+    /// Whose defaults fill the rest, for the output.
+    pub defaults_of: String,
+    /// False where the configuration asks for no acknowledgement: durability is then judged over `sent`.
+    pub acknowledged: bool,
+    /// The message a producer sends again under the same identity is the application's doing.
+    pub resends: bool,
+    /// Settings of the user's file that the client does not know: listed, not applied.
+    pub not_applied: Vec<String>,
+}
+
+/// A node or a client host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// Number used in events; nodes count from 1 as the vendor does, client hosts from 101.
+    pub id: u32,
+    /// Name, as printed.
+    pub name: String,
+    /// Address inside the run's own network.
+    pub address: String,
+}
+
+/// What a worker does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Sends; its sessions carry the messages that are judged.
+    Producer,
+    /// Reads as a member of `group`.
+    Consumer,
+    /// Writes the sentinels that prove the drain; its messages are not judged.
+    Sentinel,
+    /// Asks each node what it believes.
+    Observer,
+    /// Reads everything that is stored.
+    Audit,
+    /// The runner itself: phases, faults, crashes.
+    Runner,
+}
+
+/// One recording thread.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worker {
+    /// Name: also that of its file, `history/<name>.events`.
+    pub name: String,
+    /// What it does.
+    pub role: Role,
+    /// Index of its lane; nothing for workers of the whole run.
+    pub lane: Option<u16>,
+    /// Index into [`RunManifest::groups`], for consumers.
+    pub group: Option<u16>,
+    /// [`Host::id`] it runs on.
+    pub host: u32,
+}
+
+/// One ordered place messages sit in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Destination {
+    /// Index of its lane.
+    pub lane: u16,
+    /// Topic or queue.
+    pub name: String,
+    /// Partition, where the product has them.
+    pub partition: Option<u32>,
+}
+
+/// A consumer group, or one subscriber of a fan-out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Index of its lane.
+    pub lane: u16,
+    /// Name the broker knows it by.
+    pub name: String,
+    /// How long the broker waits for a dead member, milliseconds.
+    pub session_timeout_ms: u64,
+}
+
+/// One fault of the schedule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fault {
+    /// `netsplit`.
+    pub fault: String,
+    /// `leader`, `leader-clients`; empty where the fault has none.
+    pub shape: String,
+    /// After the load began, milliseconds.
+    pub start_ms: u64,
+    /// Length, milliseconds.
+    pub duration_ms: u64,
+    /// Who was hit: [`Host::id`]s, set when the fault starts.
+    pub targets: Vec<u32>,
+    /// The ordered pairs (from, to) of [`Host::id`]s whose traffic was dropped.
+    pub cut: Vec<(u32, u32)>,
+    /// Every path between the sides was cut: nothing may cross.
+    pub full_cut: bool,
+    /// Sides of the cut: host ids, the targets' side first. Hosts on no side reach everybody.
+    pub sides: Vec<Vec<u32>>,
+    /// Failure detection of the system under the timings in force, milliseconds: below it nothing need notice.
+    pub detection_ms: u64,
+}
+
+/// Phases of a run; the number is the one in [`crate::EventKind::PhaseEntered`].
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Cluster, topics, clients come up.
+    Start = 1,
+    /// Load without a fault.
+    Baseline = 2,
+    /// A fault is on.
+    Fault = 3,
+    /// The fault was taken back; load goes on.
+    Heal = 4,
+    /// Load has stopped; waiting for every member and the full ISR.
+    Recover = 5,
+    /// Producers flush; sentinels; consumers read past them.
+    Drain = 6,
+    /// Everything stored is read, from every replica.
+    Audit = 7,
+    /// The history is judged.
+    Judge = 8,
+}
+
+impl Phase {
+    /// Every phase in order.
+    pub const ALL: [Phase; 8] = [
+        Phase::Start,
+        Phase::Baseline,
+        Phase::Fault,
+        Phase::Heal,
+        Phase::Recover,
+        Phase::Drain,
+        Phase::Audit,
+        Phase::Judge,
+    ];
+
+    /// The phase with this number, if there is one.
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| *phase as u32 == number)
+    }
+
+    /// Name, as printed.
+    pub fn label(self) -> &'static str {
+        match self {
+            Phase::Start => "start",
+            Phase::Baseline => "baseline",
+            Phase::Fault => "fault",
+            Phase::Heal => "heal",
+            Phase::Recover => "recover",
+            Phase::Drain => "drain",
+            Phase::Audit => "audit",
+            Phase::Judge => "judge",
+        }
+    }
+}
+
+/// How a run stands or ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "status")]
+pub enum RunStatus {
+    /// Not ended, or `verify` was killed.
+    Running,
+    /// Every phase ended.
+    Finished {
+        /// Wall-clock length of the run, milliseconds.
+        took_ms: u64,
+    },
+    /// A limit ran out or a node died by itself; what was recorded can still be judged.
+    CutShort {
+        /// What happened, to whom.
+        reason: String,
+        /// Wall-clock length of the run, milliseconds.
+        took_ms: u64,
+    },
+}
+
+/// Producer sessions of worker `worker` are `first_session(worker) ..`: up to 65,536 of them.
+pub const fn first_session(worker: u16) -> u32 {
+    (worker as u32) << 16
+}
+
+/// The worker a producer session belongs to.
+pub const fn worker_of_session(session: u32) -> u16 {
+    (session >> 16) as u16
+}
