@@ -3,6 +3,8 @@
 
 pub mod event;
 pub mod manifest;
+pub mod view;
 
 pub use event::{Event, EventKind, NO_DESTINATION, NO_NODE, NO_OFFSET, NO_SEQUENCE, NO_SESSION};
 pub use manifest::RunManifest;
+pub use view::{HistoryView, StreamView};
