@@ -1,1 +1,3 @@
-//! .
+//! Runs nodes and the network between them.
+
+pub mod network;
