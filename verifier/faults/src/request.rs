@@ -1,0 +1,115 @@
+//! `FAULT[:SHAPE][@START][+DURATION]`.
+
+use std::time::Duration;
+
+use delivery_broker::ConfigError;
+
+use crate::kind::{find_fault, find_shape};
+
+/// A fault as asked for, its names checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultRequest {
+    /// Name of the fault (never an alias).
+    pub fault: &'static str,
+    /// Name of the shape.
+    pub shape: &'static str,
+    /// After the load began, milliseconds.
+    pub start_ms: Option<u64>,
+    /// Length, milliseconds.
+    pub duration_ms: Option<u64>,
+}
+
+impl FaultRequest {
+    /// Reads one fault of a `--faults` list.
+    ///
+    /// # Errors
+    /// Unknown names, with the nearest valid ones; times that are none.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let (rest, duration) = split_off(text, '+');
+        let (rest, start) = split_off(rest, '@');
+        let (name, shape) = split_off(rest, ':');
+        let kind = find_fault(name)?;
+        let shape = find_shape(kind, shape)?;
+        Ok(Self {
+            fault: kind.name(),
+            shape: shape.name,
+            start_ms: start.map(|time| parse_ms(text, time)).transpose()?,
+            duration_ms: duration.map(|time| parse_ms(text, time)).transpose()?,
+        })
+    }
+
+    /// Reads a whole `--faults` list; an empty one, or `none`, is no fault at all.
+    ///
+    /// # Errors
+    /// As [`FaultRequest::parse`].
+    pub fn parse_list(text: &str) -> Result<Vec<Self>, ConfigError> {
+        let text = text.trim();
+        if text.is_empty() || text == "none" {
+            return Ok(Vec::new());
+        }
+        text.split(',').map(|one| Self::parse(one.trim())).collect()
+    }
+
+    /// `netsplit:leader`.
+    pub fn label(&self) -> String {
+        format!("{}:{}", self.fault, self.shape)
+    }
+}
+
+fn split_off(text: &str, separator: char) -> (&str, Option<&str>) {
+    match text.split_once(separator) {
+        Some((before, after)) => (before, Some(after)),
+        None => (text, None),
+    }
+}
+
+fn parse_ms(fault: &str, time: &str) -> Result<u64, ConfigError> {
+    let invalid =
+        |reason: String| ConfigError::Invalid { setting: format!("--faults {fault}"), value: time.to_owned(), reason };
+    let parsed: Duration = humantime::parse_duration(time)
+        .map_err(|error| invalid(format!("{error}; a time looks like 5s, 500ms or 1m")))?;
+    u64::try_from(parsed.as_millis()).map_err(|_| invalid(String::from("too long")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FaultRequest;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_part_is_optional_but_the_name() {
+        let full = FaultRequest::parse("netsplit:leader-clients@5s+20s").unwrap();
+        assert_eq!((full.shape, full.start_ms, full.duration_ms), ("leader-clients", Some(5_000), Some(20_000)));
+        let bare = FaultRequest::parse("partition").unwrap();
+        assert_eq!((bare.fault, bare.shape, bare.start_ms, bare.duration_ms), ("netsplit", "leader", None, None));
+        let late = FaultRequest::parse("netsplit+500ms").unwrap();
+        assert_eq!((late.start_ms, late.duration_ms), (None, Some(500)));
+    }
+
+    #[test]
+    fn mistakes_name_the_nearest_valid_word() {
+        let message = |text| FaultRequest::parse(text).unwrap_err().to_string();
+        assert_eq!(message("netsplitt"), "there is no fault `netsplitt`; nearest: netsplit");
+        assert_eq!(message("netsplit:leeder"), "there is no shape `leeder`; nearest: leader, leader-clients");
+        assert!(message("netsplit@soon").contains("a time looks like 5s"));
+    }
+
+    #[test]
+    fn none_is_no_fault() {
+        assert_eq!(FaultRequest::parse_list("none").unwrap(), []);
+        assert_eq!(FaultRequest::parse_list("netsplit@1s+1s,netsplit@9s").unwrap().len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_text_never_panics(text in ".{0,40}") {
+            let _ = FaultRequest::parse_list(&text);
+        }
+
+        #[test]
+        fn times_are_kept_exactly(start in 0u64..1_000_000, length in 1u64..1_000_000) {
+            let parsed = FaultRequest::parse(&format!("netsplit@{start}ms+{length}ms")).unwrap();
+            prop_assert_eq!((parsed.start_ms, parsed.duration_ms), (Some(start), Some(length)));
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! When faults start and end, and how long the load lasts around them.
+
+use delivery_history::manifest::Fault;
+
+use crate::request::FaultRequest;
+
+/// A cut without a length of its own outlasts the system's failure detection by this much.
+const BEYOND_DETECTION_MS: u64 = 4_000;
+/// Load without any fault lasts this long.
+const LOAD_WITHOUT_FAULT_MS: u64 = 10_000;
+/// Between the end of one fault and the start of the next without a time of its own.
+const BETWEEN_FAULTS_MS: u64 = 5_000;
+
+/// The load and the faults in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadPlan {
+    /// Length of the load, milliseconds.
+    pub load_ms: u64,
+    /// Faults in the order of their start; nothing is resolved yet.
+    pub faults: Vec<Fault>,
+}
+
+/// What the system suggests where the user gives no times, milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Defaults {
+    /// Load before the first fault.
+    pub baseline_ms: u64,
+    /// Load after the last heal.
+    pub after_heal_ms: u64,
+    /// Failure detection under the timings in force.
+    pub detection_ms: u64,
+}
+
+/// A schedule that cannot be run. Exit 2: nothing was started.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ScheduleError {
+    /// It would never start.
+    #[error(
+        "{fault} starts at {start_ms} ms, but the load ends at {load_ms} ms. Give it an earlier start (`@`) or the run a longer --duration."
+    )]
+    StartsTooLate {
+        /// Which.
+        fault: String,
+        /// Its start.
+        start_ms: u64,
+        /// The end of the load.
+        load_ms: u64,
+    },
+    /// It would be cut short.
+    #[error(
+        "{fault} ends at {end_ms} ms, but the load ends at {load_ms} ms. Give it a shorter length (`+`) or the run a longer --duration."
+    )]
+    EndsTooLate {
+        /// Which.
+        fault: String,
+        /// Its end.
+        end_ms: u64,
+        /// The end of the load.
+        load_ms: u64,
+    },
+    /// It has no length.
+    #[error("{fault} has length 0: there is nothing to see. Give it a length (`+15s`).")]
+    NoLength {
+        /// Which.
+        fault: String,
+    },
+    /// Two cuts at once.
+    #[error(
+        "{first} is still on when {second} starts. Faults of one run follow each other: give the second a later start (`@`)."
+    )]
+    Overlap {
+        /// The earlier one.
+        first: String,
+        /// The later one.
+        second: String,
+    },
+}
+
+/// Fills in the times nobody gave, and refuses a schedule that cannot be run as it stands.
+///
+/// # Errors
+/// See [`ScheduleError`].
+pub fn plan_load(
+    requests: &[FaultRequest],
+    duration_ms: Option<u64>,
+    defaults: Defaults,
+) -> Result<LoadPlan, ScheduleError> {
+    let mut next_start_ms = defaults.baseline_ms;
+    let mut faults = Vec::with_capacity(requests.len());
+    for request in requests {
+        let start_ms = request.start_ms.unwrap_or(next_start_ms);
+        let length_ms = request.duration_ms.unwrap_or(defaults.detection_ms + BEYOND_DETECTION_MS);
+        next_start_ms = start_ms + length_ms + BETWEEN_FAULTS_MS;
+        faults.push(unresolved(request, start_ms, length_ms, defaults.detection_ms));
+    }
+    faults.sort_by_key(|fault| fault.start_ms);
+    let last_end_ms = faults.iter().map(|fault| fault.start_ms + fault.duration_ms).max();
+    let natural_ms = last_end_ms.map_or(LOAD_WITHOUT_FAULT_MS, |end_ms| end_ms + defaults.after_heal_ms);
+    let load_ms = duration_ms.unwrap_or(natural_ms);
+    for fault in &faults {
+        check_times(fault, load_ms)?;
+    }
+    check_overlap(&faults)?;
+    Ok(LoadPlan { load_ms, faults })
+}
+
+fn unresolved(request: &FaultRequest, start_ms: u64, duration_ms: u64, detection_ms: u64) -> Fault {
+    Fault {
+        fault: request.fault.to_owned(),
+        shape: request.shape.to_owned(),
+        start_ms,
+        duration_ms,
+        targets: Vec::new(),
+        cut: Vec::new(),
+        full_cut: false,
+        sides: Vec::new(),
+        detection_ms,
+    }
+}
+
+fn name(fault: &Fault) -> String {
+    format!("{}:{}@{}ms+{}ms", fault.fault, fault.shape, fault.start_ms, fault.duration_ms)
+}
+
+fn check_times(fault: &Fault, load_ms: u64) -> Result<(), ScheduleError> {
+    let end_ms = fault.start_ms + fault.duration_ms;
+    if fault.duration_ms == 0 {
+        return Err(ScheduleError::NoLength { fault: name(fault) });
+    }
+    if fault.start_ms >= load_ms {
+        return Err(ScheduleError::StartsTooLate { fault: name(fault), start_ms: fault.start_ms, load_ms });
+    }
+    if end_ms > load_ms {
+        return Err(ScheduleError::EndsTooLate { fault: name(fault), end_ms, load_ms });
+    }
+    Ok(())
+}
+
+fn check_overlap(faults: &[Fault]) -> Result<(), ScheduleError> {
+    for pair in faults.windows(2) {
+        if pair[0].start_ms + pair[0].duration_ms > pair[1].start_ms {
+            return Err(ScheduleError::Overlap { first: name(&pair[0]), second: name(&pair[1]) });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Defaults, ScheduleError, plan_load};
+    use crate::request::FaultRequest;
+
+    const KAFKA: Defaults = Defaults { baseline_ms: 4_000, after_heal_ms: 5_000, detection_ms: 11_000 };
+
+    fn plan(faults: &str, duration_ms: Option<u64>) -> Result<super::LoadPlan, ScheduleError> {
+        plan_load(&FaultRequest::parse_list(faults).unwrap(), duration_ms, KAFKA)
+    }
+
+    #[test]
+    fn a_fault_without_times_outlasts_detection() {
+        let planned = plan("netsplit", None).unwrap();
+        assert_eq!((planned.faults[0].start_ms, planned.faults[0].duration_ms), (4_000, 15_000));
+        assert_eq!(planned.load_ms, 24_000);
+    }
+
+    #[test]
+    fn times_that_were_given_are_kept() {
+        let planned = plan("netsplit@2s+1s", Some(6_000)).unwrap();
+        assert_eq!((planned.faults[0].start_ms, planned.faults[0].duration_ms, planned.load_ms), (2_000, 1_000, 6_000));
+    }
+
+    #[test]
+    fn what_would_not_be_seen_is_refused() {
+        assert!(matches!(plan("netsplit@9s", Some(6_000)), Err(ScheduleError::StartsTooLate { .. })));
+        assert!(matches!(plan("netsplit@2s+9s", Some(6_000)), Err(ScheduleError::EndsTooLate { .. })));
+        assert!(matches!(plan("netsplit@2s+0s", None), Err(ScheduleError::NoLength { .. })));
+        assert!(matches!(plan("netsplit@2s+9s,netsplit@5s+9s", None), Err(ScheduleError::Overlap { .. })));
+    }
+
+    #[test]
+    fn no_fault_is_a_plain_load() {
+        assert_eq!(plan("none", None).unwrap().load_ms, 10_000);
+    }
+}
