@@ -1,1 +1,20 @@
-//! .
+//! What clients do, recorded: events bracket every call (`send invoked` before the client call,
+//! `processing` before the handler, `processed` before the settle), so a client killed in between
+//! never makes a phantom.
+//!
+//! Every behaviour is stepped by its caller from one thread; the same code drives real clients
+//! and simulated ones.
+
+pub mod audit;
+pub mod consume;
+pub mod error;
+pub mod observe;
+pub mod produce;
+pub mod sentinel;
+
+pub use audit::audit;
+pub use consume::{CommitMode, ConsumePlan, ConsumerLoop};
+pub use error::WorkloadError;
+pub use observe::observation_event;
+pub use produce::{ProducePlan, ProducerLoop};
+pub use sentinel::SentinelLoop;

@@ -1,0 +1,64 @@
+//! Reading everything that is stored, from every replica.
+
+use delivery_broker::{AuditItem, Auditor, ClientError, Decoded, DestinationRef};
+use delivery_history::event::{FLAG_CORRUPT, FLAG_FOREIGN};
+use delivery_history::recorder::{RecordError, Recorder};
+use delivery_history::{Event, EventKind};
+
+use crate::error::WorkloadError;
+
+/// Reads each destination on each replica and records all of it. A replica that cannot be read to
+/// its end is returned with the reason; its audit then has no end in the history and proves nothing.
+///
+/// # Errors
+/// When the history cannot be written.
+pub fn audit(
+    auditor: &mut dyn Auditor,
+    destinations: &[DestinationRef],
+    replicas: &[u32],
+    recorder: &mut Recorder,
+) -> Result<Vec<(u16, u32, ClientError)>, WorkloadError> {
+    let mut incomplete = Vec::new();
+    for destination in destinations {
+        for replica in replicas {
+            if let Some(error) = read_replica(auditor, destination, *replica, recorder)? {
+                incomplete.push((destination.index, *replica, error));
+            }
+        }
+    }
+    Ok(incomplete)
+}
+
+fn read_replica(
+    auditor: &mut dyn Auditor,
+    destination: &DestinationRef,
+    replica: u32,
+    recorder: &mut Recorder,
+) -> Result<Option<ClientError>, RecordError> {
+    let mut unwritten = Ok(());
+    let read = auditor.read(destination, replica, &mut |item| {
+        if unwritten.is_ok() {
+            unwritten = recorder.record(audit_event(destination.index, replica, item));
+        }
+    });
+    unwritten?;
+    Ok(read.err())
+}
+
+/// The event an audited item becomes.
+pub fn audit_event(destination: u16, replica: u32, item: AuditItem) -> Event {
+    let event = |kind: EventKind, offset: u64| Event::new(kind).destination(destination).offset(offset).detail(replica);
+    match item {
+        AuditItem::Start(offset) => event(EventKind::AuditStart, offset),
+        AuditItem::End(offset) => event(EventKind::AuditEnd, offset),
+        AuditItem::Control(offset) => event(EventKind::AuditControl, offset),
+        AuditItem::Message { offset, payload } => {
+            let read = event(EventKind::AuditRead, offset);
+            match payload {
+                Decoded::Message { id, .. } => read.message(id.session, id.sequence),
+                Decoded::Corrupt => read.flags(FLAG_CORRUPT),
+                Decoded::Foreign => read.flags(FLAG_FOREIGN),
+            }
+        }
+    }
+}
