@@ -1,10 +1,20 @@
 //! What happened in a run: fixed-size events in one clock, recorded as they happen,
 //! and the manifest that says who took part.
 
+pub mod clock;
 pub mod event;
+pub mod format;
 pub mod manifest;
+mod map;
+pub mod reader;
+pub mod recorder;
+pub mod run_dir;
 pub mod view;
 
+pub use clock::{Clock, SimulatedClock};
 pub use event::{Event, EventKind, NO_DESTINATION, NO_NODE, NO_OFFSET, NO_SEQUENCE, NO_SESSION};
 pub use manifest::RunManifest;
+pub use reader::{History, ReadError};
+pub use recorder::{RecordError, Recorder};
+pub use run_dir::{RunDir, RunDirError};
 pub use view::{HistoryView, StreamView};
