@@ -1,2 +1,12 @@
-//! .
-fn main() {}
+//! `verify`: proves what message brokers really deliver.
+
+use clap::Parser;
+use delivery_verifier::args::Cli;
+use delivery_verifier::{dispatch, exit, systems};
+
+fn main() {
+    delivery_runner::init(systems::ALL);
+    let cli = Cli::parse();
+    let code = dispatch(cli).unwrap_or_else(|error| exit::report(&error));
+    std::process::exit(code);
+}

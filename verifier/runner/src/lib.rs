@@ -1,1 +1,24 @@
-//! .
+//! One run, phase by phase. The phases are a state machine that knows no clock; a driver carries
+//! its actions out with worker processes or in a simulation.
+
+pub mod desk;
+pub mod drive;
+pub mod finish;
+pub mod interrupt;
+pub mod machine;
+pub mod machine_facts;
+pub mod plan;
+pub mod progress;
+pub mod real;
+pub mod request;
+pub mod simulated;
+
+pub use finish::{Completed, RunError};
+pub use interrupt::Interrupts;
+pub use machine::RunEnd;
+pub use plan::{RunPlan, plan};
+pub use progress::{Progress, Quiet};
+pub use real::run::run_real;
+pub use real::worker::init;
+pub use request::{AuditMode, PlanError, RunRequest};
+pub use simulated::run_simulated;

@@ -1,0 +1,242 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use delivery_broker::Timings;
+use delivery_runner::AuditMode;
+
+/// Proves what message brokers really deliver: runs producers and consumers under faults, checks
+/// every message, and says which guarantees held.
+#[derive(Debug, Parser)]
+#[command(name = "verify", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Verify a real three-node Apache Kafka cluster, started on this machine.
+    #[cfg(feature = "kafka")]
+    Kafka(RunArgs),
+    /// Verify the embedded PubSub on a simulated network: needs nothing, takes a second.
+    Pubsub(RunArgs),
+    /// Judge a finished or killed run again, from its directory alone.
+    Check(CheckArgs),
+    /// Show presets, faults, settings or guarantees.
+    List(ListArgs),
+    /// Try out what this machine permits, and say how to install or permit what is missing.
+    Doctor(DoctorArgs),
+    /// Print a completion script for a shell.
+    Completions(CompletionsArgs),
+    /// Print the manual page.
+    Man,
+}
+
+/// How a run is shown.
+#[derive(Clone, Debug, Args)]
+pub struct OutputArgs {
+    /// Print one JSON document instead of the table.
+    #[arg(long)]
+    pub json: bool,
+    /// No progress on standard error.
+    #[arg(long)]
+    pub quiet: bool,
+    /// When to colour the table.
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorChoice,
+    /// Append one row per lane to this file.
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+}
+
+/// When colours are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Which backend runs the nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Backend {
+    /// The one that fits the system.
+    Auto,
+    /// Linux namespaces on this machine.
+    Local,
+    /// A simulated network and clock in this process.
+    Simulated,
+}
+
+/// Timings as typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TimingsArg {
+    /// As the vendor ships them.
+    Vendor,
+    /// Shortened: the headline says so.
+    Short,
+}
+
+impl From<TimingsArg> for Timings {
+    fn from(timings: TimingsArg) -> Self {
+        match timings {
+            TimingsArg::Vendor => Self::Vendor,
+            TimingsArg::Short => Self::Short,
+        }
+    }
+}
+
+/// How much the audit reads, as typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AuditArg {
+    /// Every replica.
+    Full,
+    /// One replica: whether replicas agree is then not shown.
+    Quick,
+}
+
+impl From<AuditArg> for AuditMode {
+    fn from(audit: AuditArg) -> Self {
+        match audit {
+            AuditArg::Full => Self::Full,
+            AuditArg::Quick => Self::Quick,
+        }
+    }
+}
+
+/// A run.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// Version of the product (Kafka: 3.3.1 or later), resolved through the system's package manager.
+    #[arg(long, value_name = "VERSION")]
+    pub broker_version: Option<String>,
+    /// The vendor's archive to run instead.
+    #[arg(long, value_name = "FILE", conflicts_with = "broker_version")]
+    pub dist: Option<PathBuf>,
+    /// Configurations to run side by side (`verify list presets`); without any, the tour.
+    #[arg(long, value_name = "PRESET", value_delimiter = ',')]
+    pub preset: Vec<String>,
+    /// Override one setting: `acks=1`, `topic.min.insync.replicas=1` (`verify list settings`).
+    #[arg(long, value_name = "[SCOPE.]KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// Your producer's configuration file: makes the lane `mine`.
+    #[arg(long, value_name = "FILE")]
+    pub producer_config: Option<PathBuf>,
+    /// Your consumer's configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub consumer_config: Option<PathBuf>,
+    /// Your topic's configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub topic_config: Option<PathBuf>,
+    /// Your broker's configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub broker_config: Option<PathBuf>,
+    /// Faults, each FAULT[:SHAPE][@START][+DURATION] (`netsplit:leader@5s+20s`), or `none`.
+    #[arg(long, value_name = "FAULTS", default_value = "none")]
+    pub faults: String,
+    /// Length of the load (`30s`); without it, what the faults need.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub duration: Option<Duration>,
+    /// Messages a second and lane.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub rate: u32,
+    /// Bytes a message.
+    #[arg(long, value_name = "BYTES", default_value_t = 128)]
+    pub size: u32,
+    /// Producers a lane.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub producers: u16,
+    /// Consumers a lane (the PubSub: one a node, always).
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub consumers: u16,
+    /// Seed of everything drawn; without it, a new one, which the output names.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Failure detection and election timings.
+    #[arg(long, default_value = "vendor")]
+    pub timings: TimingsArg,
+    /// Guarantee the exit code answers for, of one lane or all; `none` for no guarantee. With a
+    /// configuration of yours, `durability` is required unless you say otherwise.
+    #[arg(long, value_name = "[LANE:]GUARANTEE|none")]
+    pub require: Vec<String>,
+    /// What runs the nodes.
+    #[arg(long, default_value = "auto")]
+    pub backend: Backend,
+    /// How much of the stored log is read at the end.
+    #[arg(long, default_value = "full")]
+    pub audit: AuditArg,
+    /// Where run directories are made.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub out: PathBuf,
+    /// Leave the nodes' data in the run directory.
+    #[arg(long)]
+    pub keep_data: bool,
+    /// How it is shown.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Judging again.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// The run's directory, such as `runs/latest`.
+    #[arg(value_name = "RUN_DIR")]
+    pub run_dir: PathBuf,
+    /// Guarantees the exit code answers for, instead of those the run was started with.
+    #[arg(long, value_name = "[LANE:]GUARANTEE|none")]
+    pub require: Vec<String>,
+    /// How it is shown.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What `verify list` shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Topic {
+    /// Named configurations.
+    Presets,
+    /// Faults and their shapes.
+    Faults,
+    /// Settings for `--set`.
+    Settings,
+    /// What is judged.
+    Guarantees,
+}
+
+/// Listing.
+#[derive(Clone, Debug, Args)]
+pub struct ListArgs {
+    /// What to list.
+    pub topic: Topic,
+    /// Of which system; without it, of all.
+    pub system: Option<String>,
+}
+
+/// Probing.
+#[derive(Clone, Debug, Args)]
+pub struct DoctorArgs {
+    /// For which system; without it, for all.
+    pub system: Option<String>,
+}
+
+/// Completions.
+#[derive(Clone, Debug, Args)]
+pub struct CompletionsArgs {
+    /// For which shell.
+    pub shell: clap_complete::Shell,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(String::from("a setting looks like acks=1 or topic.min.insync.replicas=2")),
+    }
+}

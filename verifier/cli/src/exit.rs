@@ -1,0 +1,98 @@
+//! Exit codes, and what ends the program without a verdict.
+
+use delivery_broker::{ConfigError, InstallError};
+use delivery_cluster::enclosure::EncloseError;
+use delivery_history::{ReadError, RunDirError};
+use delivery_report::ReportError;
+use delivery_runner::{PlanError, RunError};
+
+/// Bad usage or input: nothing was started.
+pub const BAD_INPUT: i32 = 2;
+/// The machine cannot run it.
+pub const COULD_NOT_RUN: i32 = 4;
+/// The user stopped it.
+pub const STOPPED: i32 = 130;
+
+/// What ends the program without a verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// A name or value.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A request that cannot be run as it stands.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A combination of options.
+    #[error("{0}")]
+    Usage(String),
+    /// A file the user named.
+    #[error("cannot read {path}: {cause}")]
+    Input {
+        /// Which.
+        path: std::path::PathBuf,
+        /// The system's error.
+        cause: std::io::Error,
+    },
+    /// A history that cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A run directory that cannot be read.
+    #[error(transparent)]
+    RunDir(#[from] RunDirError),
+    /// The product cannot be made ready.
+    #[error(transparent)]
+    Install(#[from] InstallError),
+    /// Namespaces are refused.
+    #[error(transparent)]
+    Enclose(#[from] EncloseError),
+    /// The run itself.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The run came to an end before there was anything to judge.
+    #[error("{0}")]
+    CouldNotRun(String),
+    /// A report.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// Standard output.
+    #[error("cannot write to standard output: {0}")]
+    Output(std::io::Error),
+    /// Two Ctrl-C, or one before the load.
+    #[error("stopped by the user")]
+    Stopped,
+}
+
+impl CliError {
+    /// The exit code and why, in words.
+    pub fn code(&self) -> (i32, &'static str) {
+        match self {
+            Self::Config(_) | Self::Plan(_) | Self::Usage(_) | Self::Input { .. } | Self::Read(_) => {
+                (BAD_INPUT, "bad usage or input; nothing was started")
+            }
+            Self::RunDir(error) if error.is_disk_full() => (COULD_NOT_RUN, "could not run"),
+            Self::RunDir(_) | Self::Install(InstallError::Config(_)) => {
+                (BAD_INPUT, "bad usage or input; nothing was started")
+            }
+            Self::Install(_)
+            | Self::Enclose(_)
+            | Self::Run(_)
+            | Self::CouldNotRun(_)
+            | Self::Report(_)
+            | Self::Output(_) => (COULD_NOT_RUN, "could not run"),
+            Self::Stopped => (STOPPED, "stopped by the user"),
+        }
+    }
+}
+
+/// Prints the error, what is behind it and, last, the exit code; returns that code.
+pub fn report(error: &CliError) -> i32 {
+    let (code, why) = error.code();
+    eprintln!("error: {error}");
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        eprintln!("  because: {cause}");
+        source = cause.source();
+    }
+    eprintln!("exit {code}: {why}");
+    code
+}

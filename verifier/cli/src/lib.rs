@@ -1,0 +1,33 @@
+//! The command line: arguments, one file per subcommand, exit codes, terminal output.
+
+pub mod args;
+pub mod check;
+pub mod doctor;
+pub mod exit;
+pub mod generate;
+pub mod list;
+pub mod outcome;
+pub mod progress;
+pub mod run;
+pub mod systems;
+pub mod terminal;
+
+use args::{Cli, Command};
+use exit::CliError;
+
+/// Runs the subcommand that was asked for; returns the exit code.
+///
+/// # Errors
+/// What keeps it from an answer: bad usage or input, or a machine that cannot run it.
+pub fn dispatch(cli: Cli) -> Result<i32, CliError> {
+    match cli.command {
+        #[cfg(feature = "kafka")]
+        Command::Kafka(args) => run::run(&delivery_kafka::Kafka, &args),
+        Command::Pubsub(args) => run::run(&delivery_pubsub::PUBSUB, &args),
+        Command::Check(args) => check::check(&args),
+        Command::List(args) => list::list(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
+        Command::Completions(args) => generate::completions(&args),
+        Command::Man => generate::man(),
+    }
+}

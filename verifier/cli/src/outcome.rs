@@ -1,0 +1,74 @@
+//! From a recorded history to what is printed: the same path for a run and for `verify check`.
+
+use std::io::Write;
+
+use delivery_broker::ConfigError;
+use delivery_checks::judge;
+use delivery_checks::judgement::Guarantee;
+use delivery_claims::judge_claims;
+use delivery_history::manifest::Requirement;
+use delivery_history::{History, RunDir, RunManifest};
+use delivery_report::{Exporter, Json, Report, Style, Terminal, append_csv, exit_line};
+
+use crate::args::OutputArgs;
+use crate::exit::CliError;
+use crate::terminal::{use_color, use_unicode};
+
+/// Judges, writes `findings.json`, prints; returns the exit code. `required` replaces what the
+/// run was started with.
+///
+/// # Errors
+/// A history that cannot be read, an unknown requirement, or an output that cannot be written.
+pub fn judge_and_show(
+    run_dir: &RunDir,
+    required: Option<Vec<Requirement>>,
+    output: &OutputArgs,
+) -> Result<i32, CliError> {
+    let history = History::open(run_dir)?;
+    let judgement = judge(&history.view());
+    let mut manifest = history.manifest().clone();
+    if let Some(required) = required {
+        check_names(&required, &manifest)?;
+        manifest.required = required;
+    }
+    let verdict = judge_claims(&manifest, &judgement);
+    let report = Report { manifest: &manifest, judgement: &judgement, verdict: &verdict };
+    let mut document = Vec::new();
+    Json.export(&report, &mut document)?;
+    run_dir.write_text("findings.json", &String::from_utf8_lossy(&document))?;
+    if let Some(path) = &output.csv {
+        append_csv(path, &report)?;
+    }
+    show(&report, run_dir, &document, output)
+}
+
+fn show(report: &Report<'_>, run_dir: &RunDir, document: &[u8], output: &OutputArgs) -> Result<i32, CliError> {
+    let (code, line) = exit_line(report);
+    let mut stdout = std::io::stdout().lock();
+    if output.json {
+        stdout.write_all(document).map_err(CliError::Output)?;
+        if !output.quiet {
+            eprintln!("{line}");
+        }
+    } else {
+        let style = Style { color: use_color(output.color), unicode: use_unicode() };
+        Terminal { style, run_dir: run_dir.path().display().to_string() }.export(report, &mut stdout)?;
+        writeln!(stdout, "{line}").map_err(CliError::Output)?;
+    }
+    stdout.flush().map_err(CliError::Output)?;
+    Ok(code)
+}
+
+fn check_names(required: &[Requirement], manifest: &RunManifest) -> Result<(), ConfigError> {
+    for requirement in required {
+        if Guarantee::from_label(&requirement.guarantee).is_none() {
+            let names = Guarantee::ALL.iter().map(|guarantee| guarantee.label());
+            return Err(ConfigError::unknown("guarantee", &requirement.guarantee, names));
+        }
+        let lanes = || manifest.lanes.iter().map(|lane| lane.name.as_str());
+        if let Some(lane) = requirement.lane.as_deref().filter(|lane| !lanes().any(|known| known == *lane)) {
+            return Err(ConfigError::unknown("lane", lane, lanes()));
+        }
+    }
+    Ok(())
+}

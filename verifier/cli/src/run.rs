@@ -1,0 +1,205 @@
+//! `verify kafka`, `verify pubsub`: one run, start to verdict.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use delivery_broker::{ConfigFile, InstallRequest, Installation, LaneRequest, Scope, System};
+use delivery_cluster::enclosure::enclose;
+use delivery_faults::FaultRequest;
+use delivery_history::manifest::Requirement;
+use delivery_runner::{Completed, Interrupts, RunEnd, RunError, RunPlan, RunRequest, plan, run_real, run_simulated};
+
+use crate::args::{Backend, OutputArgs, RunArgs};
+use crate::exit::{self, CliError};
+use crate::outcome;
+use crate::progress::progress;
+
+/// Runs a system as asked for; returns the exit code.
+///
+/// # Errors
+/// What keeps it from a verdict.
+pub fn run(system: &'static dyn System, args: &RunArgs) -> Result<i32, CliError> {
+    check_backend(system, args)?;
+    let request = request(system, args)?;
+    let planned = plan(system, &request)?;
+    if let Some(simulated) = system.simulated() {
+        let interrupts = listen()?;
+        let mut shown = progress(args.output.quiet);
+        let completed = run_simulated(&planned, &request, simulated, &interrupts, shown.as_mut())?;
+        drop(shown);
+        return conclude(&completed, &args.output);
+    }
+    let installation = install(system, args)?;
+    announce(&planned, args.output.quiet);
+    // Everything from here on happens in namespaces that end with it, so nothing stays behind.
+    let code = enclose(|| match run_enclosed(&planned, &request, system, &installation, &args.output) {
+        Ok(code) => code,
+        Err(error) => exit::report(&error),
+    })?;
+    Ok(code)
+}
+
+fn run_enclosed(
+    planned: &RunPlan,
+    request: &RunRequest,
+    system: &dyn System,
+    installation: &Installation,
+    output: &OutputArgs,
+) -> Result<i32, CliError> {
+    let interrupts = listen()?;
+    let mut shown = progress(output.quiet);
+    let completed = run_real(planned, request, system, installation, &interrupts, shown.as_mut())?;
+    drop(shown);
+    conclude(&completed, output)
+}
+
+fn listen() -> Result<Interrupts, CliError> {
+    Interrupts::listen().map_err(|error| CliError::CouldNotRun(format!("cannot listen to Ctrl-C: {error}")))
+}
+
+/// Judges what the run left, or says why there is nothing to judge.
+fn conclude(completed: &Completed, output: &OutputArgs) -> Result<i32, CliError> {
+    match &completed.end {
+        RunEnd::Finished | RunEnd::CutShort(_) => outcome::judge_and_show(&completed.run_dir, None, output),
+        RunEnd::CouldNotRun(reason) => {
+            let logs = completed.run_dir.logs_dir();
+            Err(CliError::CouldNotRun(format!("{reason}\nThe logs stand in {}", logs.display())))
+        }
+        RunEnd::Stopped => Err(CliError::Stopped),
+    }
+}
+
+fn install(system: &dyn System, args: &RunArgs) -> Result<Installation, CliError> {
+    let real = system
+        .real()
+        .ok_or_else(|| CliError::Usage(format!("{} runs neither here nor in a simulation", system.info().title)))?;
+    let request =
+        InstallRequest { version: args.broker_version.clone(), dist: args.dist.clone(), cache_dir: cache_dir() };
+    let quiet = args.output.quiet;
+    Ok(real.install(&request, &mut |line| {
+        if !quiet {
+            eprintln!("{line}");
+        }
+    })?)
+}
+
+fn announce(planned: &RunPlan, quiet: bool) {
+    if quiet {
+        return;
+    }
+    let manifest = &planned.manifest;
+    let lanes: Vec<&str> = manifest.lanes.iter().map(|lane| lane.name.as_str()).collect();
+    if let Some(expected_ms) = planned.expected_ms {
+        eprintln!("{}: lanes {}; about {} s in all", manifest.run_id, lanes.join(", "), expected_ms.div_ceil(1_000));
+    }
+}
+
+/// `$VERIFY_CACHE_DIR`, else `$XDG_CACHE_HOME/delivery-verifier`, else `~/.cache/delivery-verifier`.
+pub fn cache_dir() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("VERIFY_CACHE_DIR").unwrap_or_else(|| {
+        let base = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
+        base.unwrap_or_else(std::env::temp_dir).join("delivery-verifier")
+    })
+}
+
+fn check_backend(system: &dyn System, args: &RunArgs) -> Result<(), CliError> {
+    let title = system.info().title;
+    match (args.backend, system.simulated().is_some()) {
+        (Backend::Local, true) => {
+            Err(CliError::Usage(format!("the {title} runs in a simulation only; leave --backend out")))
+        }
+        (Backend::Simulated, false) => {
+            Err(CliError::Usage(format!("{title} cannot be simulated: a verdict needs the real one; leave --backend out")))
+        }
+        (_, true) if args.broker_version.is_some() || args.dist.is_some() => Err(CliError::Usage(format!(
+            "the {title} is built in, so --broker-version and --dist mean nothing to it; leave them out"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn request(system: &dyn System, args: &RunArgs) -> Result<RunRequest, CliError> {
+    Ok(RunRequest {
+        lanes: lanes(system, args)?,
+        faults: FaultRequest::parse_list(&args.faults)?,
+        duration_ms: args.duration.map(|duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
+        rate_per_s: args.rate,
+        size_bytes: args.size,
+        producers: args.producers,
+        consumers: args.consumers,
+        seed: args.seed.unwrap_or_else(new_seed),
+        timings: args.timings.into(),
+        required: requirements(&args.require),
+        audit: args.audit.into(),
+        out: args.out.clone(),
+        keep_data: args.keep_data,
+    })
+}
+
+/// Small enough to be typed again.
+fn new_seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::from(now.subsec_nanos()) ^ (now.as_secs() & 0xffff)
+}
+
+/// The lanes the user chose; none is the tour.
+fn lanes(system: &dyn System, args: &RunArgs) -> Result<Vec<LaneRequest>, CliError> {
+    let lane = |preset: &str| LaneRequest {
+        preset: Some(preset.to_owned()),
+        overrides: args.set.clone(),
+        files: Vec::new(),
+    };
+    let mut lanes: Vec<LaneRequest> = args.preset.iter().map(|preset| lane(preset)).collect();
+    let files = config_files(args)?;
+    if !files.is_empty() {
+        lanes.insert(0, LaneRequest { preset: None, overrides: args.set.clone(), files });
+    } else if lanes.is_empty() && !args.set.is_empty() {
+        lanes = overridden(system).into_iter().map(lane).collect();
+    }
+    Ok(lanes)
+}
+
+/// What `--set` alone changes: the defaults, or the whole tour of a system that has no such preset.
+fn overridden(system: &dyn System) -> Vec<&'static str> {
+    let presets = system.info().presets;
+    match presets.iter().find(|preset| preset.name == "default") {
+        Some(preset) => vec![preset.name],
+        None => presets.iter().filter(|preset| preset.in_tour).map(|preset| preset.name).collect(),
+    }
+}
+
+fn config_files(args: &RunArgs) -> Result<Vec<ConfigFile>, CliError> {
+    let named = [
+        (Scope::Producer, &args.producer_config),
+        (Scope::Consumer, &args.consumer_config),
+        (Scope::Topic, &args.topic_config),
+        (Scope::Broker, &args.broker_config),
+    ];
+    named.into_iter().filter_map(|(scope, path)| path.as_deref().map(|path| config_file(scope, path))).collect()
+}
+
+fn config_file(scope: Scope, path: &Path) -> Result<ConfigFile, CliError> {
+    let text = std::fs::read_to_string(path).map_err(|cause| CliError::Input { path: path.to_owned(), cause })?;
+    Ok(ConfigFile { scope, path: path.to_owned(), text })
+}
+
+/// `[LANE:]GUARANTEE`, or `none`; nothing where the user did not say. Names are checked once lanes are known.
+pub(crate) fn requirements(texts: &[String]) -> Option<Vec<Requirement>> {
+    if texts.is_empty() {
+        return None;
+    }
+    let named = texts.iter().filter(|text| *text != "none");
+    let requirement = |text: &String| match text.rsplit_once(':') {
+        Some((lane, guarantee)) => Requirement { lane: Some(lane.to_owned()), guarantee: guarantee.to_owned() },
+        None => Requirement { lane: None, guarantee: text.clone() },
+    };
+    Some(named.map(requirement).collect())
+}
+
+/// A history that cannot be written is the machine's fault, not the user's.
+impl From<delivery_history::RecordError> for CliError {
+    fn from(error: delivery_history::RecordError) -> Self {
+        Self::Run(RunError::Record(error))
+    }
+}

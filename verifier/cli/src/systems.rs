@@ -1,0 +1,21 @@
+//! Every system this program was built with. A new adapter is one line here.
+
+use delivery_broker::{ConfigError, System};
+
+/// The systems, in the order of the output.
+pub static ALL: &[&dyn System] = &[
+    #[cfg(feature = "kafka")]
+    &delivery_kafka::Kafka,
+    &delivery_pubsub::PUBSUB,
+];
+
+/// The system with this name.
+///
+/// # Errors
+/// Unknown name, with the valid ones.
+pub fn find(name: &str) -> Result<&'static dyn System, ConfigError> {
+    ALL.iter()
+        .copied()
+        .find(|system| system.info().name == name)
+        .ok_or_else(|| ConfigError::unknown("system", name, ALL.iter().map(|system| system.info().name)))
+}

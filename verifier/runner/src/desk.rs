@@ -1,0 +1,90 @@
+//! Faults of a run: resolved, started, evidenced and taken back in one place, with every step
+//! in the history.
+
+use delivery_broker::Observation;
+use delivery_faults::{ClusterView, FaultError, FaultGuard, SharedNetwork, find_fault};
+use delivery_history::manifest::Fault;
+use delivery_history::{Event, EventKind, RecordError, Recorder};
+
+/// Why a step of a fault did not work.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    /// The fault itself.
+    #[error(transparent)]
+    Fault(#[from] FaultError),
+    /// The history.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A name that was valid when the run was planned.
+    #[error(transparent)]
+    Name(#[from] delivery_broker::ConfigError),
+}
+
+/// Holds the guards of the faults in force.
+pub struct FaultDesk {
+    view: ClusterView,
+    guards: Vec<Option<Box<dyn FaultGuard>>>,
+}
+
+impl FaultDesk {
+    /// No fault is on.
+    pub fn new(view: ClusterView, faults: usize) -> Self {
+        Self { view, guards: (0..faults).map(|_| None).collect() }
+    }
+
+    /// Takes an observation in: faults aim at roles as they were last seen.
+    pub fn see(&mut self, observation: &Observation) {
+        self.view.see(observation);
+    }
+
+    /// Starts fault `index` and writes into `fault` whom it hits.
+    ///
+    /// # Errors
+    /// When nobody holds the role it aims at, or it cannot be injected.
+    pub fn start(
+        &mut self,
+        index: usize,
+        fault: &mut Fault,
+        network: &SharedNetwork,
+        recorder: &mut Recorder,
+    ) -> Result<(), DeskError> {
+        let kind = find_fault(&fault.fault)?;
+        let resolved = kind.resolve(&fault.shape, &self.view)?;
+        let guard = kind.start(&resolved, network)?;
+        // Recorded only now, so that a recorded window is one the fault was on throughout.
+        recorder.record(event(EventKind::FaultStarted, index))?;
+        self.guards[index] = Some(guard);
+        fault.targets = resolved.targets;
+        fault.cut = resolved.cut;
+        fault.full_cut = resolved.full_cut;
+        fault.sides = resolved.sides;
+        Ok(())
+    }
+
+    /// Records what the fault's own rules have counted so far.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn sample(&mut self, index: usize, recorder: &mut Recorder) -> Result<(), DeskError> {
+        let Some(guard) = self.guards[index].as_mut() else { return Ok(()) };
+        let counters = guard.evidence()?;
+        recorder.record(event(EventKind::FaultDropped, index).offset(counters.dropped_packets))?;
+        recorder.record(event(EventKind::FaultCrossed, index).offset(counters.crossed_packets))?;
+        Ok(())
+    }
+
+    /// Takes fault `index` back.
+    ///
+    /// # Errors
+    /// When its rules cannot be removed.
+    pub fn heal(&mut self, index: usize, recorder: &mut Recorder) -> Result<(), DeskError> {
+        let Some(mut guard) = self.guards[index].take() else { return Ok(()) };
+        guard.heal()?;
+        recorder.record(event(EventKind::FaultHealed, index))?;
+        Ok(())
+    }
+}
+
+fn event(kind: EventKind, fault: usize) -> Event {
+    Event::new(kind).detail(fault as u32)
+}

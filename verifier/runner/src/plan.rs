@@ -1,0 +1,381 @@
+//! From a request to everything that is known before anything starts.
+
+use std::collections::BTreeMap;
+
+use delivery_broker::{ConfigError, LanePlan, LaneRequest, System, SystemInfo, Timings};
+use delivery_checks::judgement::Guarantee;
+use delivery_faults::schedule::Defaults;
+use delivery_faults::{LoadPlan, plan_load};
+use delivery_history::manifest::{
+    Destination, Group, Host, MANIFEST_FORMAT, Requirement, Role, RunManifest, RunStatus, Worker, Workload,
+};
+
+use crate::machine::{FaultWindow, Limits, MachinePlan};
+use crate::machine_facts::machine_facts;
+use crate::request::{AuditMode, PlanError, RunRequest};
+
+/// First client host's number; the observer's host comes after all of them.
+pub const FIRST_CLIENT_HOST: u32 = 101;
+/// The host no fault cuts: observer, sentinels and audit.
+pub const OBSERVER_HOST: u32 = 201;
+/// Client hosts that faults may cut.
+const CLIENT_HOSTS: u32 = 2;
+/// Keys a producer uses.
+pub const KEYS: u32 = 64;
+/// Largest number of clients of one kind a lane may have.
+const MAX_CLIENTS: u16 = 32;
+
+/// A run that can start.
+#[derive(Clone, Debug)]
+pub struct RunPlan {
+    /// What stands in `run.json` from the start.
+    pub manifest: RunManifest,
+    /// Lanes with what only adapters need.
+    pub lanes: Vec<LanePlan>,
+    /// Phases and limits.
+    pub machine: MachinePlan,
+    /// Timings in force.
+    pub timings: Timings,
+    /// How much the audit reads.
+    pub audit: AuditMode,
+    /// In every payload.
+    pub run_tag: u64,
+    /// Broker settings of the run, by full name.
+    pub broker_config: BTreeMap<String, String>,
+    /// Leave the nodes' data.
+    pub keep_data: bool,
+    /// Start to verdict as expected, milliseconds of wall-clock time; nothing for a simulation.
+    pub expected_ms: Option<u64>,
+}
+
+impl RunPlan {
+    /// Number of the runner's own stream.
+    pub fn runner_worker(&self) -> u16 {
+        self.worker_numbers(Role::Runner)[0]
+    }
+
+    /// Numbers of the workers with this role.
+    pub fn worker_numbers(&self, role: Role) -> Vec<u16> {
+        (0u16..).zip(&self.manifest.workers).filter(|(_, worker)| worker.role == role).map(|(index, _)| index).collect()
+    }
+
+    /// Numbers of a lane's destinations.
+    pub fn destinations_of(&self, lane: u16) -> Vec<u16> {
+        (0u16..)
+            .zip(&self.manifest.destinations)
+            .filter(|(_, destination)| destination.lane == lane)
+            .map(|(index, _)| index)
+            .collect()
+    }
+}
+
+/// Resolves names, times and defaults; refuses what cannot be run.
+///
+/// # Errors
+/// See [`PlanError`]; nothing was started.
+pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanError> {
+    check_ranges(request)?;
+    let info = system.info();
+    let lanes = plan_lanes(system, &info, request)?;
+    let broker_config = common_broker_config(&lanes)?;
+    let load = plan_load(
+        &request.faults,
+        request.duration_ms,
+        Defaults {
+            baseline_ms: info.baseline_ms,
+            after_heal_ms: info.after_heal_ms,
+            detection_ms: system.detection_ms(request.timings),
+        },
+    )?;
+    let limits = limits(&lanes);
+    let manifest = manifest(system, &info, request, &lanes, &load, &limits)?;
+    let windows = load
+        .faults
+        .iter()
+        .map(|fault| FaultWindow { start_ms: fault.start_ms, duration_ms: fault.duration_ms })
+        .collect();
+    let run_tag = if manifest.simulated { request.seed } else { tag_of(&manifest.run_id) };
+    let around_ms = info.start_ms + AROUND_LOAD_MS;
+    Ok(RunPlan {
+        expected_ms: (!manifest.simulated).then_some(load.load_ms + around_ms),
+        machine: MachinePlan { load_ms: load.load_ms, faults: windows, limits },
+        manifest,
+        lanes,
+        timings: request.timings,
+        audit: request.audit,
+        run_tag,
+        broker_config,
+        keep_data: request.keep_data,
+    })
+}
+
+/// Expected length of everything that is neither cluster start nor load: destinations, clients,
+/// recovery, drain, audit, judging.
+const AROUND_LOAD_MS: u64 = 14_000;
+
+fn check_ranges(request: &RunRequest) -> Result<(), PlanError> {
+    let clients = [("--producers", request.producers), ("--consumers", request.consumers)];
+    for (option, value) in clients {
+        if value == 0 || value > MAX_CLIENTS {
+            return Err(PlanError::OutOfRange { option, value: value.into(), range: "1 to 32" });
+        }
+    }
+    if request.rate_per_s == 0 || request.rate_per_s > 1_000_000 {
+        return Err(PlanError::OutOfRange {
+            option: "--rate",
+            value: request.rate_per_s.into(),
+            range: "1 to 1000000 messages a second and lane",
+        });
+    }
+    if request.size_bytes < delivery_broker::payload::HEADER_BYTES as u32 || request.size_bytes > 64 << 20 {
+        return Err(PlanError::OutOfRange {
+            option: "--size",
+            value: request.size_bytes.into(),
+            range: "28 bytes (a message's identity) to 64 MiB",
+        });
+    }
+    Ok(())
+}
+
+fn plan_lanes(system: &dyn System, info: &SystemInfo, request: &RunRequest) -> Result<Vec<LanePlan>, PlanError> {
+    let tour = || {
+        let in_tour = info.presets.iter().filter(|preset| preset.in_tour);
+        in_tour.map(|preset| LaneRequest { preset: Some(preset.name.to_owned()), ..LaneRequest::default() }).collect()
+    };
+    let requests: Vec<LaneRequest> = if request.lanes.is_empty() { tour() } else { request.lanes.clone() };
+    let mut lanes: Vec<LanePlan> = Vec::new();
+    for lane in &requests {
+        let planned = system.lane(lane)?;
+        if lanes.iter().any(|known| known.lane.name == planned.lane.name) {
+            return Err(ConfigError::Contradiction(format!(
+                "lane `{}` was asked for twice; one is enough, or give one of them a --set",
+                planned.lane.name
+            ))
+            .into());
+        }
+        lanes.push(planned);
+    }
+    Ok(lanes)
+}
+
+fn broker_settings(lane: &LanePlan) -> BTreeMap<String, String> {
+    let config = lane.lane.config.iter();
+    config.filter(|(name, _)| name.starts_with("broker.")).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// All lanes share one cluster, so they must agree on its settings.
+fn common_broker_config(lanes: &[LanePlan]) -> Result<BTreeMap<String, String>, ConfigError> {
+    let first = lanes.first().map(broker_settings).unwrap_or_default();
+    match lanes.iter().find(|lane| broker_settings(lane) != first) {
+        None => Ok(first),
+        Some(other) => Err(ConfigError::Contradiction(format!(
+            "lanes `{}` and `{}` want different broker settings, but share one cluster; run them one after the other",
+            lanes[0].lane.name, other.lane.name
+        ))),
+    }
+}
+
+fn limits(lanes: &[LanePlan]) -> Limits {
+    let session_timeout_ms = lanes.iter().map(|lane| lane.session_timeout_ms).max().unwrap_or(0);
+    Limits {
+        start_ms: 120_000,
+        prepare_ms: 60_000,
+        clients_ms: 60_000,
+        recover_ms: 60_000,
+        flush_ms: 20_000,
+        sentinels_ms: 30_000,
+        // A group goes on without a dead member only once its session has timed out.
+        drain_ms: 30_000 + 2 * session_timeout_ms,
+        audit_ms: 120_000,
+    }
+}
+
+fn limits_by_name(limits: &Limits) -> BTreeMap<String, u64> {
+    [
+        ("start", limits.start_ms),
+        ("prepare", limits.prepare_ms),
+        ("clients", limits.clients_ms),
+        ("recover", limits.recover_ms),
+        ("flush", limits.flush_ms),
+        ("sentinels", limits.sentinels_ms),
+        ("drain", limits.drain_ms),
+        ("audit", limits.audit_ms),
+    ]
+    .into_iter()
+    .map(|(name, limit_ms)| (name.to_owned(), limit_ms))
+    .collect()
+}
+
+fn manifest(
+    system: &dyn System,
+    info: &SystemInfo,
+    request: &RunRequest,
+    lanes: &[LanePlan],
+    load: &LoadPlan,
+    limits: &Limits,
+) -> Result<RunManifest, PlanError> {
+    let simulated = system.real().is_none();
+    let user_configuration = !request.lanes.is_empty();
+    let now = jiff::Timestamp::now();
+    let topology = topology(info, request, lanes, simulated);
+    Ok(RunManifest {
+        format: MANIFEST_FORMAT,
+        run_id: run_id(info.name, now),
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        system: info.name.to_owned(),
+        broker_version: info.default_version.to_owned(),
+        client: info.client.clone(),
+        backend: String::from(if simulated { "simulated" } else { "local" }),
+        simulated,
+        timings: String::from(if request.timings == Timings::Vendor { "vendor" } else { "short" }),
+        tuned: system.tuned(request.timings),
+        seed: request.seed,
+        started_at: now.to_string(),
+        machine: machine_facts(),
+        required: required(request, user_configuration, lanes)?,
+        user_configuration,
+        rate_per_s: request.rate_per_s,
+        size_bytes: request.size_bytes,
+        load_ms: load.load_ms,
+        lanes: lanes.iter().map(|lane| lane.lane.clone()).collect(),
+        nodes: topology.nodes,
+        client_hosts: topology.client_hosts,
+        workers: topology.workers,
+        destinations: topology.destinations,
+        groups: topology.groups,
+        faults: load.faults.clone(),
+        limits_ms: limits_by_name(limits),
+        status: RunStatus::Running,
+    })
+}
+
+fn required(
+    request: &RunRequest,
+    user_configuration: bool,
+    lanes: &[LanePlan],
+) -> Result<Vec<Requirement>, ConfigError> {
+    let Some(required) = &request.required else {
+        let durability = Requirement { lane: None, guarantee: Guarantee::Durability.label().to_owned() };
+        return Ok(if user_configuration { vec![durability] } else { Vec::new() });
+    };
+    for requirement in required {
+        if Guarantee::from_label(&requirement.guarantee).is_none() {
+            let names = Guarantee::ALL.iter().map(|guarantee| guarantee.label());
+            return Err(ConfigError::unknown("guarantee", &requirement.guarantee, names));
+        }
+        let names = || lanes.iter().map(|lane| lane.lane.name.as_str());
+        if let Some(lane) = requirement.lane.as_deref().filter(|lane| !names().any(|name| name == *lane)) {
+            return Err(ConfigError::unknown("lane", lane, names()));
+        }
+    }
+    Ok(required.clone())
+}
+
+/// Who takes part.
+struct Topology {
+    nodes: Vec<Host>,
+    client_hosts: Vec<Host>,
+    workers: Vec<Worker>,
+    destinations: Vec<Destination>,
+    groups: Vec<Group>,
+}
+
+fn topology(info: &SystemInfo, request: &RunRequest, lanes: &[LanePlan], simulated: bool) -> Topology {
+    let node = |id: u32| Host { id, name: format!("n{id}"), address: format!("198.18.0.{}", 10 + id) };
+    let nodes: Vec<Host> = (1..=info.nodes).map(node).collect();
+    let client = |id: u32| Host { id, name: format!("c{}", id - 100), address: format!("198.18.1.{}", id - 100) };
+    let mut client_hosts: Vec<Host> = Vec::new();
+    if !simulated {
+        client_hosts.extend((FIRST_CLIENT_HOST..FIRST_CLIENT_HOST + CLIENT_HOSTS).map(client));
+        client_hosts.push(Host {
+            id: OBSERVER_HOST,
+            name: String::from("observer"),
+            address: String::from("198.18.2.1"),
+        });
+    }
+    let mut topology =
+        Topology { nodes, client_hosts, workers: Vec::new(), destinations: Vec::new(), groups: Vec::new() };
+    let runner_host = if simulated { topology.nodes[0].id } else { OBSERVER_HOST };
+    topology.add_worker("runner", Role::Runner, None, None, runner_host);
+    topology.add_worker("observer", Role::Observer, None, None, runner_host);
+    for (index, lane) in (0u16..).zip(lanes) {
+        topology.add_lane(index, lane, request, simulated);
+    }
+    if simulated {
+        for node in topology.nodes.clone() {
+            topology.add_worker(&format!("sentinel-{}", node.name), Role::Sentinel, None, None, node.id);
+        }
+    } else {
+        topology.add_worker("sentinel", Role::Sentinel, None, None, OBSERVER_HOST);
+    }
+    if lanes.iter().any(|lane| lane.lane.workload == Workload::Log) {
+        topology.add_worker("audit", Role::Audit, None, None, OBSERVER_HOST);
+    }
+    topology
+}
+
+impl Topology {
+    fn add_worker(&mut self, name: &str, role: Role, lane: Option<u16>, group: Option<u16>, host: u32) {
+        self.workers.push(Worker { name: name.to_owned(), role, lane, group, host });
+    }
+
+    fn add_group(&mut self, lane: u16, name: String, session_timeout_ms: u64) -> u16 {
+        self.groups.push(Group { lane, name, session_timeout_ms });
+        (self.groups.len() - 1) as u16
+    }
+
+    fn add_lane(&mut self, index: u16, plan: &LanePlan, request: &RunRequest, simulated: bool) {
+        let name = self.unused_name(&plan.lane.name);
+        for partition in 0..plan.partitions {
+            let partition = (plan.lane.workload != Workload::Fanout).then_some(partition);
+            self.destinations.push(Destination { lane: index, name: name.clone(), partition });
+        }
+        let hosts: Vec<u32> = if simulated {
+            self.nodes.iter().map(|node| node.id).collect()
+        } else {
+            (FIRST_CLIENT_HOST..FIRST_CLIENT_HOST + CLIENT_HOSTS).collect()
+        };
+        for number in 0..request.producers {
+            let host = hosts[usize::from(number) % hosts.len()];
+            self.add_worker(&format!("{name}-producer-{}", number + 1), Role::Producer, Some(index), None, host);
+        }
+        if plan.lane.workload == Workload::Fanout {
+            // Every subscriber is owed everything: one on each node.
+            for host in hosts {
+                let group = self.add_group(index, format!("{name}-subscriber-n{host}"), plan.session_timeout_ms);
+                let worker = format!("{name}-subscriber-n{host}");
+                self.add_worker(&worker, Role::Consumer, Some(index), Some(group), host);
+            }
+            return;
+        }
+        let group = self.add_group(index, format!("{name}-group"), plan.session_timeout_ms);
+        for number in 0..request.consumers {
+            // The first consumer is on the second host, away from the host `leader-clients` cuts off.
+            let host = hosts[(usize::from(number) + 1) % hosts.len()];
+            self.add_worker(&format!("{name}-consumer-{}", number + 1), Role::Consumer, Some(index), Some(group), host);
+        }
+    }
+
+    /// The lane's name as a file, topic and group name.
+    fn unused_name(&self, lane: &str) -> String {
+        let plain: String = lane
+            .chars()
+            .map(|letter| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' })
+            .collect();
+        let taken = |name: &str| self.destinations.iter().any(|destination| destination.name == name);
+        if !taken(&plain) {
+            return plain;
+        }
+        format!("{plain}-{}", self.destinations.len())
+    }
+}
+
+fn run_id(system: &str, now: jiff::Timestamp) -> String {
+    let time = now.strftime("%Y%m%d-%H%M%S");
+    format!("{time}-{system}-{:04x}", (now.subsec_nanosecond() / 1_000) & 0xffff)
+}
+
+/// FNV-1a: any well-spread number of the run's name will do.
+fn tag_of(run_id: &str) -> u64 {
+    run_id.bytes().fold(0xcbf2_9ce4_8422_2325, |tag, byte| (tag ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}

@@ -1,0 +1,467 @@
+//! Carries out the machine's actions with processes in network namespaces.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use delivery_broker::{
+    ClientSpec, ClusterPlan, DestinationRef, HostPlan, Installation, LaneTopic, NodeAddress, System,
+};
+use delivery_cluster::local::{ClusterError, LocalCluster, LocalHost, NodeEvent};
+use delivery_faults::SharedNetwork;
+use delivery_history::clock::monotonic_ns;
+use delivery_history::manifest::{Host, Role, RunManifest, Workload};
+use delivery_history::{Event, EventKind, RunDir};
+
+use crate::drive::{Arrivals, Driver};
+use crate::interrupt::Interrupts;
+use crate::machine::{Action, Input};
+use crate::plan::{KEYS, RunPlan};
+use crate::real::process::{SpawnError, Word, WorkerProcess, describe};
+use crate::real::protocol::{Command, Job, Report, WorkerSpec};
+use crate::request::AuditMode;
+
+/// Longest wait for news in one step.
+const NEWS_WAIT: Duration = Duration::from_millis(10);
+/// How long a worker may take to end after its last word.
+const LAST_WORD_LIMIT: Duration = Duration::from_secs(2);
+/// How long a worker may take to end politely.
+const FINISH_LIMIT: Duration = Duration::from_secs(5);
+
+/// A wait whose end is told by the workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    Nothing,
+    Nodes,
+    Clients,
+    Flush,
+    Drain,
+}
+
+/// Drives a cluster of real brokers.
+pub struct RealDriver<'a> {
+    plan: &'a RunPlan,
+    system: &'a dyn System,
+    installation: &'a Installation,
+    run_dir: &'a RunDir,
+    interrupts: &'a Interrupts,
+    cluster: Option<LocalCluster>,
+    network: Option<SharedNetwork>,
+    workers: BTreeMap<u16, WorkerProcess>,
+    to_me: Sender<(u16, Word)>,
+    words: Receiver<(u16, Word)>,
+    waiting: Waiting,
+    ready_nodes: BTreeSet<u32>,
+    ready_workers: BTreeSet<u16>,
+    positioned: BTreeMap<u16, BTreeSet<u16>>,
+    flushed: BTreeSet<u16>,
+    drained: BTreeMap<u16, BTreeSet<u16>>,
+    leader: Option<u32>,
+}
+
+impl<'a> RealDriver<'a> {
+    /// Nothing runs yet.
+    pub fn new(
+        plan: &'a RunPlan,
+        system: &'a dyn System,
+        installation: &'a Installation,
+        run_dir: &'a RunDir,
+        interrupts: &'a Interrupts,
+    ) -> Self {
+        let (to_me, words) = channel();
+        Self {
+            plan,
+            system,
+            installation,
+            run_dir,
+            interrupts,
+            cluster: None,
+            network: None,
+            workers: BTreeMap::new(),
+            to_me,
+            words,
+            waiting: Waiting::Nothing,
+            ready_nodes: BTreeSet::new(),
+            ready_workers: BTreeSet::new(),
+            positioned: BTreeMap::new(),
+            flushed: BTreeSet::new(),
+            drained: BTreeMap::new(),
+            leader: None,
+        }
+    }
+
+    /// Ends every worker, politely where `polite`, and every node.
+    pub fn shut_down(&mut self, polite: bool) {
+        if polite {
+            for worker in self.workers.values_mut() {
+                worker.tell(&Command::Finish);
+            }
+            for worker in self.workers.values_mut() {
+                worker.end(FINISH_LIMIT);
+            }
+        }
+        self.workers.clear();
+        self.network = None;
+        self.cluster = None;
+    }
+
+    /// Where the nodes keep their data.
+    pub fn data_dir(run_dir: &RunDir) -> PathBuf {
+        run_dir.path().join("data")
+    }
+
+    fn start_cluster(&mut self) -> Result<(), String> {
+        let real = self.system.real().ok_or("this system does not run as processes")?;
+        let info = self.system.info();
+        let hosts = self.plan.manifest.nodes.iter().chain(&self.plan.manifest.client_hosts);
+        let hosts: Vec<LocalHost> = hosts.map(local_host).collect();
+        let nodes: Vec<HostPlan> = self.plan.manifest.nodes.iter().map(|node| self.host_plan(node)).collect();
+        for node in &nodes {
+            std::fs::create_dir_all(&node.data_dir)
+                .map_err(|error| format!("cannot create {}: {error}", node.data_dir.display()))?;
+        }
+        let plan = ClusterPlan {
+            nodes,
+            config: self.plan.broker_config.clone(),
+            timings: self.plan.timings,
+            run_id: self.plan.manifest.run_id.clone(),
+        };
+        let specs = real.nodes(&plan, self.installation).map_err(|error| error.to_string())?;
+        let ports = specs.first().map_or_else(|| vec![info.client_port], |spec| spec.ports.clone());
+        let mut cluster = LocalCluster::create(&hosts, ports).map_err(|error| error.to_string())?;
+        let stop = || self.interrupts.pending();
+        let started = cluster.start_nodes(&specs, &self.run_dir.logs_dir(), &stop);
+        let network = cluster.network();
+        self.network = Some(Rc::new(RefCell::new(network)));
+        self.cluster = Some(cluster);
+        match started {
+            // The interrupt itself is told by the next look.
+            Err(ClusterError::Stopped) => Ok(()),
+            other => other.map_err(|error| error.to_string()),
+        }
+    }
+
+    fn host_plan(&self, host: &Host) -> HostPlan {
+        HostPlan {
+            id: host.id,
+            name: host.name.clone(),
+            address: host.address.clone(),
+            data_dir: Self::data_dir(self.run_dir).join(&host.name),
+        }
+    }
+
+    fn start_worker(&mut self, worker: u16) -> Result<(), SpawnError> {
+        let Some(cluster) = self.cluster.as_ref() else { return Ok(()) };
+        let entry = &self.plan.manifest.workers[usize::from(worker)];
+        let spec = WorkerSpec {
+            system: self.plan.manifest.system.clone(),
+            worker,
+            event_path: self.run_dir.event_path(&entry.name),
+            client: self.client_spec(worker),
+            job: self.job(worker),
+        };
+        let logs_dir = self.run_dir.logs_dir();
+        let process = WorkerProcess::start(cluster, entry.host, &entry.name, &spec, &logs_dir, &self.to_me)?;
+        self.workers.insert(worker, process);
+        Ok(())
+    }
+
+    fn client_spec(&self, worker: u16) -> ClientSpec {
+        let manifest = &self.plan.manifest;
+        let entry = &manifest.workers[usize::from(worker)];
+        let destinations = (0u16..)
+            .zip(&manifest.destinations)
+            .filter(|(_, destination)| entry.lane.is_none_or(|lane| destination.lane == lane))
+            .map(|(index, destination)| DestinationRef {
+                index,
+                name: destination.name.clone(),
+                partition: destination.partition,
+            })
+            .collect();
+        let mut config = entry.lane.map(|lane| manifest.lanes[usize::from(lane)].config.clone()).unwrap_or_default();
+        config.insert(String::from("cluster.version"), self.installation.version.clone());
+        let node = |host: &Host| NodeAddress { id: host.id, address: host.address.clone() };
+        ClientSpec {
+            client_name: entry.name.clone(),
+            run_tag: self.plan.run_tag,
+            nodes: manifest.nodes.iter().map(node).collect(),
+            destinations,
+            config,
+            group: entry.group.map(|group| manifest.groups[usize::from(group)].name.clone()),
+        }
+    }
+
+    fn job(&self, worker: u16) -> Job {
+        let manifest = &self.plan.manifest;
+        let entry = &manifest.workers[usize::from(worker)];
+        match entry.role {
+            Role::Producer => Job::Produce {
+                rate_per_s: f64::from(manifest.rate_per_s) / self.producers_of(entry.lane) as f64,
+                size_bytes: manifest.size_bytes,
+                keys: KEYS,
+            },
+            Role::Consumer => Job::Consume {
+                subscriber: self.workload(entry.lane) == Some(Workload::Fanout),
+                sentinels: self.sentinels(entry.lane),
+            },
+            Role::Sentinel => Job::Sentinel { size_bytes: manifest.size_bytes },
+            Role::Observer | Role::Runner => Job::Observe {
+                groups: (0u16..).zip(&manifest.groups).map(|(index, group)| (index, group.name.clone())).collect(),
+            },
+            Role::Audit => Job::Audit { replicas: self.audited_replicas() },
+        }
+    }
+
+    fn audited_replicas(&self) -> Vec<u32> {
+        let every = || self.plan.manifest.nodes.iter().map(|node| node.id).collect();
+        match (self.plan.audit, self.leader) {
+            (AuditMode::Quick, Some(leader)) => vec![leader],
+            _ => every(),
+        }
+    }
+
+    fn producers_of(&self, lane: Option<u16>) -> usize {
+        let workers = self.plan.manifest.workers.iter();
+        workers.filter(|worker| worker.role == Role::Producer && worker.lane == lane).count().max(1)
+    }
+
+    fn workload(&self, lane: Option<u16>) -> Option<Workload> {
+        lane.map(|lane| self.plan.manifest.lanes[usize::from(lane)].workload)
+    }
+
+    fn sentinels(&self, lane: Option<u16>) -> BTreeMap<u16, BTreeSet<u16>> {
+        let writers: BTreeSet<u16> = self.plan.worker_numbers(Role::Sentinel).into_iter().collect();
+        let destinations = lane.map(|lane| self.plan.destinations_of(lane)).unwrap_or_default();
+        destinations.into_iter().map(|destination| (destination, writers.clone())).collect()
+    }
+
+    fn start_role(&mut self, role: Role, arrivals: &mut Arrivals) {
+        for worker in self.plan.worker_numbers(role) {
+            if let Err(error) = self.start_worker(worker) {
+                arrivals.inputs.push(Input::Trouble(error.to_string()));
+            }
+        }
+    }
+
+    fn tell_role(&mut self, role: Role, command: &Command) {
+        for worker in self.plan.worker_numbers(role) {
+            if let Some(process) = self.workers.get_mut(&worker) {
+                process.tell(command);
+            }
+        }
+    }
+
+    fn topics(&self) -> Vec<LaneTopic> {
+        let lanes = (0u16..).zip(&self.plan.lanes);
+        lanes
+            .map(|(index, lane)| LaneTopic {
+                name: self.plan.destinations_of(index).first().map_or_else(String::new, |destination| {
+                    self.plan.manifest.destinations[usize::from(*destination)].name.clone()
+                }),
+                partitions: lane.partitions,
+                config: lane.lane.config.clone(),
+            })
+            .collect()
+    }
+
+    fn hear(&mut self, worker: u16, word: Word, arrivals: &mut Arrivals) {
+        match word {
+            Word::End => self.worker_ended(worker, arrivals),
+            Word::Report(report) => self.take_report(worker, report, arrivals),
+        }
+    }
+
+    fn take_report(&mut self, worker: u16, report: Report, arrivals: &mut Arrivals) {
+        match report {
+            Report::Ready => drop(self.ready_workers.insert(worker)),
+            Report::Positioned { destinations } => drop(self.positioned.insert(worker, destinations)),
+            Report::Observed { observation } => arrivals.observations.push(observation),
+            Report::Prepared { prepared } => {
+                self.leader = Some(prepared.leader);
+                arrivals.notes.push(format!("n{} leads every lane", prepared.leader));
+                arrivals.inputs.push(Input::Prepared);
+            }
+            Report::Recovered { recovery } => {
+                let waiting_for = (!recovery.whole).then_some(recovery.waiting_for);
+                arrivals.inputs.push(Input::Recovered { waiting_for });
+            }
+            Report::Flushed { purged } => {
+                self.flushed.insert(worker);
+                if purged > 0 {
+                    let name = &self.plan.manifest.workers[usize::from(worker)].name;
+                    arrivals.notes.push(format!("{name} purged {purged} sends without an outcome"));
+                }
+            }
+            Report::SentinelsWritten => arrivals.inputs.push(Input::SentinelsWritten),
+            Report::Drained { destinations } => self.drained.entry(worker).or_default().extend(destinations),
+            Report::Audited { incomplete } => {
+                arrivals.notes.extend(incomplete.into_iter().map(|what| format!("audit incomplete: {what}")));
+                arrivals.inputs.push(Input::Audited);
+            }
+            Report::Failed { message, history_lost: true } => arrivals.inputs.push(Input::HistoryLost(message)),
+            Report::Failed { message, history_lost: false } => {
+                if let Some(process) = self.workers.get_mut(&worker) {
+                    process.failure = Some(message);
+                }
+            }
+            Report::Finished => {
+                if let Some(process) = self.workers.get_mut(&worker) {
+                    process.dismissed = true;
+                }
+            }
+        }
+    }
+
+    fn worker_ended(&mut self, worker: u16, arrivals: &mut Arrivals) {
+        let Some(mut process) = self.workers.remove(&worker) else { return };
+        if process.dismissed {
+            return;
+        }
+        let status = process.end(LAST_WORD_LIMIT);
+        let (how, number) = status.map_or((String::from("is gone"), 0), describe);
+        let entry = &self.plan.manifest.workers[usize::from(worker)];
+        let why = process.failure.take().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let what = format!("worker {} {how}{why}", entry.name);
+        arrivals.notes.push(what.clone());
+        arrivals.events.push(Event::new(EventKind::WorkerCrashed).detail(worker.into()).offset(number));
+        arrivals.inputs.push(Input::WorkerDied { role: entry.role, what });
+    }
+
+    fn look_at_nodes(&mut self, arrivals: &mut Arrivals) {
+        let Some(cluster) = self.cluster.as_mut() else { return };
+        for event in cluster.poll_nodes() {
+            match event {
+                NodeEvent::Ready { id } => drop(self.ready_nodes.insert(id)),
+                NodeEvent::Died { id, status, last_lines } => {
+                    arrivals.inputs.push(Input::Trouble(node_trouble(
+                        id,
+                        &format!("ended by itself ({status})"),
+                        &last_lines,
+                    )));
+                }
+                NodeEvent::NotReady { id, after_ms, last_lines } => {
+                    let what = format!("was not ready within {} s", after_ms / 1_000);
+                    arrivals.inputs.push(Input::Trouble(node_trouble(id, &what, &last_lines)));
+                }
+            }
+        }
+    }
+
+    fn check_waiting(&mut self, arrivals: &mut Arrivals) {
+        let over = match self.waiting {
+            Waiting::Nothing => None,
+            Waiting::Nodes => (self.ready_nodes.len() == self.plan.manifest.nodes.len()).then_some(Input::ClusterReady),
+            Waiting::Clients => self.clients_ready().then_some(Input::ClientsReady),
+            Waiting::Flush => self.all_flushed().then_some(Input::Flushed),
+            Waiting::Drain => self.all_drained().then_some(Input::Drained),
+        };
+        if let Some(input) = over {
+            arrivals.inputs.push(input);
+            self.waiting = Waiting::Nothing;
+        }
+    }
+
+    fn clients_ready(&self) -> bool {
+        let of_role = |role| self.plan.worker_numbers(role).into_iter();
+        let all_ready =
+            of_role(Role::Producer).chain(of_role(Role::Consumer)).all(|worker| self.ready_workers.contains(&worker));
+        all_ready && self.every_live_group(&self.positioned)
+    }
+
+    fn all_flushed(&self) -> bool {
+        let mut producers = self.plan.worker_numbers(Role::Producer).into_iter();
+        producers.all(|worker| self.flushed.contains(&worker) || !self.workers.contains_key(&worker))
+    }
+
+    fn all_drained(&self) -> bool {
+        self.every_live_group(&self.drained)
+    }
+
+    /// Whether the members of each group that still has one have, together, reached all of its destinations.
+    fn every_live_group(&self, reached: &BTreeMap<u16, BTreeSet<u16>>) -> bool {
+        let consumers = self.plan.worker_numbers(Role::Consumer);
+        let manifest = &self.plan.manifest;
+        (0u16..).zip(&manifest.groups).all(|(index, group)| {
+            let members =
+                || consumers.iter().filter(|worker| manifest.workers[usize::from(**worker)].group == Some(index));
+            let alive = members().any(|worker| self.workers.contains_key(worker));
+            let got: BTreeSet<u16> = members().filter_map(|worker| reached.get(worker)).flatten().copied().collect();
+            !alive || self.plan.destinations_of(group.lane).iter().all(|destination| got.contains(destination))
+        })
+    }
+}
+
+impl Driver for RealDriver<'_> {
+    fn now_ns(&self) -> u64 {
+        monotonic_ns()
+    }
+
+    fn apply(&mut self, action: &Action, manifest: &mut RunManifest, arrivals: &mut Arrivals) {
+        match action {
+            Action::StartCluster => {
+                manifest.broker_version.clone_from(&self.installation.version);
+                self.waiting = Waiting::Nodes;
+                if let Err(reason) = self.start_cluster() {
+                    arrivals.inputs.push(Input::Trouble(reason));
+                }
+            }
+            Action::Prepare => {
+                self.start_role(Role::Observer, arrivals);
+                let topics = self.topics();
+                self.tell_role(Role::Observer, &Command::Prepare { topics });
+            }
+            Action::StartClients => {
+                self.start_role(Role::Consumer, arrivals);
+                self.start_role(Role::Producer, arrivals);
+                self.waiting = Waiting::Clients;
+            }
+            Action::StartLoad => self.tell_role(Role::Producer, &Command::StartLoad),
+            Action::StopLoad => self.tell_role(Role::Producer, &Command::StopLoad),
+            Action::AskRecovered => self.tell_role(Role::Observer, &Command::AskRecovered),
+            Action::Flush => {
+                let limit_ms = self.plan.machine.limits.flush_ms;
+                self.tell_role(Role::Producer, &Command::Flush { limit_ms });
+                self.waiting = Waiting::Flush;
+            }
+            Action::WriteSentinels => self.start_role(Role::Sentinel, arrivals),
+            Action::WatchDrain => self.waiting = Waiting::Drain,
+            Action::StartAudit => self.start_role(Role::Audit, arrivals),
+            Action::EnterPhase(_)
+            | Action::StartFault(_)
+            | Action::SampleEvidence(_)
+            | Action::HealFault(_)
+            | Action::Finish(_) => {}
+        }
+    }
+
+    fn advance(&mut self, arrivals: &mut Arrivals) {
+        let mut next = self.words.recv_timeout(NEWS_WAIT);
+        while let Ok((worker, word)) = next {
+            self.hear(worker, word, arrivals);
+            next = self.words.try_recv().map_err(|_| RecvTimeoutError::Timeout);
+        }
+        self.look_at_nodes(arrivals);
+        for _ in 0..self.interrupts.take() {
+            arrivals.inputs.push(Input::Interrupt);
+        }
+        self.check_waiting(arrivals);
+    }
+
+    fn network(&self) -> Option<SharedNetwork> {
+        self.network.clone()
+    }
+}
+
+fn local_host(host: &Host) -> LocalHost {
+    LocalHost { id: host.id, name: host.name.clone(), address: host.address.clone() }
+}
+
+fn node_trouble(id: u32, what: &str, last_lines: &[String]) -> String {
+    if last_lines.is_empty() {
+        return format!("node n{id} {what}; it said nothing");
+    }
+    format!("node n{id} {what}; the last lines of its log:\n  {}", last_lines.join("\n  "))
+}

@@ -1,0 +1,8 @@
+//! Runs against real brokers: nodes in network namespaces, every client a process of its own.
+
+pub mod driver;
+pub mod jobs;
+pub mod process;
+pub mod protocol;
+pub mod run;
+pub mod worker;

@@ -1,0 +1,141 @@
+//! What the runner and its worker processes say to each other: one JSON document a line,
+//! commands on the worker's standard input, reports on its standard output.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use delivery_broker::{ClientSpec, LaneTopic, Observation, Prepared, Recovery};
+use serde::{Deserialize, Serialize};
+
+/// First argument that makes the program a worker.
+pub const WORKER_ARGUMENT: &str = "__worker";
+
+/// First line a worker reads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkerSpec {
+    /// System whose clients it uses.
+    pub system: String,
+    /// Its number.
+    pub worker: u16,
+    /// Where it records.
+    pub event_path: PathBuf,
+    /// How it connects.
+    pub client: ClientSpec,
+    /// What it does.
+    pub job: Job,
+}
+
+/// What a worker does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "job")]
+pub enum Job {
+    /// Sends at a fixed rate.
+    Produce {
+        /// Messages a second.
+        rate_per_s: f64,
+        /// Payload bytes.
+        size_bytes: u32,
+        /// Keys.
+        keys: u32,
+    },
+    /// Reads as a member of a group.
+    Consume {
+        /// It is owed everything from its subscription on.
+        subscriber: bool,
+        /// Workers whose sentinels prove the drain, by destination.
+        sentinels: BTreeMap<u16, BTreeSet<u16>>,
+    },
+    /// Writes sentinels.
+    Sentinel {
+        /// Payload bytes.
+        size_bytes: u32,
+    },
+    /// Asks nodes, and administers them when told to.
+    Observe {
+        /// Groups: index and name.
+        groups: Vec<(u16, String)>,
+    },
+    /// Reads everything that is stored.
+    Audit {
+        /// Nodes whose replicas are read.
+        replicas: Vec<u32>,
+    },
+}
+
+/// What the runner wants.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "command")]
+pub enum Command {
+    /// Producers: send from now on.
+    StartLoad,
+    /// Producers: send nothing new.
+    StopLoad,
+    /// Producers: wait for outcomes, then purge.
+    Flush {
+        /// Longest wait, milliseconds.
+        limit_ms: u64,
+    },
+    /// Observer: make the destinations.
+    Prepare {
+        /// Which.
+        topics: Vec<LaneTopic>,
+    },
+    /// Observer: is the cluster whole?
+    AskRecovered,
+    /// Everybody: end politely.
+    Finish,
+}
+
+/// What a worker tells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "report")]
+pub enum Report {
+    /// Connected; it waits for commands.
+    Ready,
+    /// Consumer: destinations whose position it knows.
+    Positioned {
+        /// Their indices.
+        destinations: BTreeSet<u16>,
+    },
+    /// Observer: what a node said.
+    Observed {
+        /// It.
+        observation: Observation,
+    },
+    /// Observer: the destinations are there.
+    Prepared {
+        /// What was found.
+        prepared: Prepared,
+    },
+    /// Observer: the answer to [`Command::AskRecovered`].
+    Recovered {
+        /// It.
+        recovery: Recovery,
+    },
+    /// Producer: every send has its outcome.
+    Flushed {
+        /// How many had to be purged.
+        purged: u64,
+    },
+    /// Sentinel: every destination has one.
+    SentinelsWritten,
+    /// Consumer: destinations it has read past the sentinels.
+    Drained {
+        /// Their indices.
+        destinations: BTreeSet<u16>,
+    },
+    /// Audit: it has read what could be read.
+    Audited {
+        /// What could not be read, in words.
+        incomplete: Vec<String>,
+    },
+    /// It cannot go on, and ends.
+    Failed {
+        /// Why.
+        message: String,
+        /// The history could not be written: of no client's doing.
+        history_lost: bool,
+    },
+    /// It ended as it was told to.
+    Finished,
+}

@@ -1,0 +1,124 @@
+//! The worker process: one client, one event file, one thread that polls.
+
+use std::io::{BufRead, Write};
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use delivery_broker::{ClientError, RealSystem, System};
+use delivery_history::{Clock, Event, EventKind, Recorder};
+use delivery_workloads::WorkloadError;
+
+use crate::real::jobs;
+use crate::real::protocol::{Command, Job, Report, WORKER_ARGUMENT, WorkerSpec};
+
+/// Makes this process a worker if the runner started it as one, and then never returns.
+///
+/// Call it first thing in `main`, with every system the program knows: workers are this very
+/// program, started again.
+pub fn init(systems: &[&dyn System]) {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() != Some(WORKER_ARGUMENT) {
+        return;
+    }
+    let code = work(systems);
+    std::process::exit(i32::from(code != ExitCode::SUCCESS));
+}
+
+/// What every job works with.
+pub(crate) struct Bench<'a> {
+    /// Makes clients.
+    pub(crate) system: &'a dyn RealSystem,
+    /// Who it is and how it connects.
+    pub(crate) spec: WorkerSpec,
+    /// Where it records.
+    pub(crate) recorder: Recorder,
+    /// What the runner wants.
+    pub(crate) commands: Receiver<Command>,
+}
+
+impl Bench<'_> {
+    /// The next command, if there is one.
+    pub(crate) fn command(&self) -> Option<Command> {
+        self.commands.try_recv().ok()
+    }
+
+    /// Indices of the destinations it works on.
+    pub(crate) fn destinations(&self) -> Vec<u16> {
+        self.spec.client.destinations.iter().map(|destination| destination.index).collect()
+    }
+}
+
+/// Tells the runner something. A runner that is gone takes this process with it.
+pub(crate) fn report(report: &Report) {
+    let mut line = serde_json::to_string(report).unwrap_or_default();
+    line.push('\n');
+    let mut output = std::io::stdout().lock();
+    if output.write_all(line.as_bytes()).and_then(|()| output.flush()).is_err() {
+        std::process::exit(1);
+    }
+}
+
+/// What a job failed of.
+pub(crate) fn failed(error: &WorkloadError) -> Report {
+    Report::Failed { message: error.to_string(), history_lost: matches!(error, WorkloadError::Record(_)) }
+}
+
+fn work(systems: &[&dyn System]) -> ExitCode {
+    match prepare(systems).and_then(run_job) {
+        Ok(()) => {
+            report(&Report::Finished);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            report(&failed(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn prepare<'a>(systems: &[&'a dyn System]) -> Result<Bench<'a>, WorkloadError> {
+    let refused = |reason: String| ClientError::Configuration(reason);
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).map_err(|error| refused(error.to_string()))?;
+    let spec: WorkerSpec = serde_json::from_str(&line)
+        .map_err(|error| refused(format!("`{WORKER_ARGUMENT}` is for verify's own use ({error})")))?;
+    let system = systems
+        .iter()
+        .find(|system| system.info().name == spec.system)
+        .and_then(|system| system.real())
+        .ok_or_else(|| refused(format!("this program has no system `{}`", spec.system)))?;
+    let recorder = Recorder::create(&spec.event_path, spec.worker, Clock::Monotonic)?;
+    let (sender, commands) = channel();
+    std::thread::spawn(move || read_commands(&sender));
+    Ok(Bench { system, spec, recorder, commands })
+}
+
+/// The end of standard input means that the runner is gone: a worker never outlives it.
+fn read_commands(commands: &Sender<Command>) {
+    for line in std::io::stdin().lock().lines() {
+        let Ok(line) = line else { break };
+        match serde_json::from_str(&line) {
+            Ok(command) => {
+                if commands.send(command).is_err() {
+                    return;
+                }
+            }
+            Err(error) => eprintln!("not a command: {line} ({error})"),
+        }
+    }
+    std::process::exit(1);
+}
+
+fn run_job(mut bench: Bench<'_>) -> Result<(), WorkloadError> {
+    bench.recorder.record(Event::new(EventKind::WorkerStarted))?;
+    match bench.spec.job.clone() {
+        Job::Produce { rate_per_s, size_bytes, keys } => jobs::produce(&mut bench, rate_per_s, size_bytes, keys)?,
+        Job::Consume { subscriber, sentinels } => jobs::consume(&mut bench, subscriber, sentinels)?,
+        Job::Sentinel { size_bytes } => jobs::sentinel(&mut bench, size_bytes)?,
+        Job::Observe { groups } => jobs::observe(&mut bench, &groups)?,
+        Job::Audit { replicas } => jobs::audit(&mut bench, &replicas)?,
+    }
+    bench.recorder.record(Event::new(EventKind::WorkerFinished))?;
+    bench.recorder.close()?;
+    Ok(())
+}

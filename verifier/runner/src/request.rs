@@ -1,0 +1,70 @@
+//! What a user asked for, names checked but nothing resolved.
+
+use std::path::PathBuf;
+
+use delivery_broker::{ConfigError, LaneRequest, Timings};
+use delivery_faults::{FaultRequest, ScheduleError};
+use delivery_history::manifest::Requirement;
+use serde::{Deserialize, Serialize};
+
+/// How much of a log the audit reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuditMode {
+    /// Every replica.
+    Full,
+    /// The leader's replica only: agreement cannot be shown.
+    Quick,
+}
+
+/// A run as asked for.
+#[derive(Clone, Debug)]
+pub struct RunRequest {
+    /// Lanes; none is the tour.
+    pub lanes: Vec<LaneRequest>,
+    /// Faults.
+    pub faults: Vec<FaultRequest>,
+    /// Length of the load, milliseconds.
+    pub duration_ms: Option<u64>,
+    /// Messages a second and lane.
+    pub rate_per_s: u32,
+    /// Payload bytes a message.
+    pub size_bytes: u32,
+    /// Producers a lane.
+    pub producers: u16,
+    /// Consumers a lane.
+    pub consumers: u16,
+    /// Seed of everything drawn.
+    pub seed: u64,
+    /// Timings of the cluster.
+    pub timings: Timings,
+    /// `--require`: nothing where the user did not say (the default then applies).
+    pub required: Option<Vec<Requirement>>,
+    /// How much the audit reads.
+    pub audit: AuditMode,
+    /// Where run directories are made.
+    pub out: PathBuf,
+    /// Leave the nodes' data.
+    pub keep_data: bool,
+}
+
+/// A request that cannot be run as it stands. Exit 2: nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A configuration or name.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A fault's times.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// A number out of its range.
+    #[error("{option} {value} is out of range: {range}")]
+    OutOfRange {
+        /// Which option.
+        option: &'static str,
+        /// As given.
+        value: u64,
+        /// What it takes.
+        range: &'static str,
+    },
+}

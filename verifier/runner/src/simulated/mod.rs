@@ -1,0 +1,7 @@
+//! Runs inside one process, on a simulated network and clock.
+
+mod clients;
+mod driver;
+mod run;
+
+pub use run::run_simulated;
