@@ -10,6 +10,7 @@ pub mod node;
 pub mod observe;
 pub mod payload;
 pub mod reason;
+pub mod simulated;
 pub mod system;
 
 pub use client::{
@@ -21,4 +22,7 @@ pub use node::{ClusterPlan, HostPlan, NodeCommand, NodeFile, NodeSpec};
 pub use observe::{Admin, AuditItem, Auditor, LaneTopic, Observation, Observer, Prepared, Recovery};
 pub use payload::{Decoded, MessageId, decode, encode};
 pub use reason::Reason;
-pub use system::{InstallError, InstallRequest, Installation, RealSystem, System, SystemInfo};
+pub use simulated::{LinkLedger, SimulatedLane, SimulatedNode, SimulatedPlan, SimulatedSystem};
+pub use system::{
+    InstallError, InstallProblem, InstallRequest, Installation, RealSystem, RuntimeProbe, System, SystemInfo,
+};

@@ -8,6 +8,7 @@ use crate::client::{ClientError, ClientSpec, Consumer, Producer};
 use crate::config::{ConfigError, LanePlan, LaneRequest, Preset, Setting, Timings};
 use crate::node::{ClusterPlan, NodeSpec};
 use crate::observe::{Admin, Auditor, Observer};
+use crate::simulated::SimulatedSystem;
 
 /// What is known of a system without starting anything.
 #[derive(Clone, Debug)]
@@ -57,6 +58,11 @@ pub trait System: Send + Sync {
 
     /// The parts a system has that runs as processes of its own; nothing for a simulated one.
     fn real(&self) -> Option<&dyn RealSystem> {
+        None
+    }
+
+    /// The parts of a system that runs inside a simulated network; nothing for a real one.
+    fn simulated(&self) -> Option<&dyn SimulatedSystem> {
         None
     }
 }
@@ -109,6 +115,24 @@ pub enum InstallError {
     },
 }
 
+/// Something a product needs on the machine, tried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuntimeProbe {
+    /// What (`Java`).
+    pub name: &'static str,
+    /// What was found; nothing is wrong with it.
+    pub found: Result<String, InstallProblem>,
+}
+
+/// What is wrong, and the line that puts it right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstallProblem {
+    /// What is missing or too old.
+    pub what: String,
+    /// What to do.
+    pub remedy: String,
+}
+
 /// A product that runs as processes.
 pub trait RealSystem: Send + Sync {
     /// Makes the product ready: checks the runtime, resolves and downloads the version. Starts no thread.
@@ -116,6 +140,9 @@ pub trait RealSystem: Send + Sync {
     /// # Errors
     /// See [`InstallError`].
     fn install(&self, request: &InstallRequest, progress: &mut dyn FnMut(&str)) -> Result<Installation, InstallError>;
+
+    /// Tries out what the product needs of the machine, without downloading anything.
+    fn probe(&self) -> Vec<RuntimeProbe>;
 
     /// Describes every node of the cluster.
     ///

@@ -1,3 +1,29 @@
 //! Pure functions from a history to findings and verdicts; no I/O, no clocks, no async.
+//!
+//! [`judge`] goes once through each worker's stream. Messages have dense numbers, so a state is
+//! an array entry; streams of different workers are never merged. A new check is a file under
+//! `properties` that says what counts, a bit or a tally the passes fill, and its place in
+//! `guarantees`.
 
+mod acks;
+mod audits;
+mod consumed;
+mod context;
+mod directory;
+mod evidence;
+mod guarantees;
+mod health;
+mod judge;
 pub mod judgement;
+mod lane;
+mod latency;
+mod properties;
+mod sends;
+mod stored;
+mod story;
+mod strength;
+mod tally;
+mod work;
+
+pub use judge::judge;
+pub use judgement::{FindingKind, Guarantee, Judgement, LaneJudgement, Verdict};

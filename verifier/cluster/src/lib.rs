@@ -1,3 +1,8 @@
 //! Runs nodes and the network between them.
 
+pub mod enclosure;
+pub mod local;
 pub mod network;
+pub mod probe;
+mod process;
+pub mod simulated;

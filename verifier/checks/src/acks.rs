@@ -1,0 +1,109 @@
+//! When acks came: availability during faults, and the longest stall.
+
+/// Availability is counted in stretches of this length.
+const BUCKET_NS: u64 = 100_000_000;
+/// Finest resolution of the track: 2^23 ns, about 8 ms.
+const FINEST_SHIFT: u32 = 23;
+/// Most cells of a track, whatever times a history claims.
+const MAX_CELLS: u64 = 1 << 16;
+
+/// First and last ack of each short stretch of the load.
+#[derive(Clone, Debug)]
+pub(crate) struct AckTrack {
+    origin_ns: u64,
+    shift: u32,
+    /// First and last ack; (`u64::MAX`, 0) where none came.
+    cells: Vec<(u64, u64)>,
+}
+
+impl AckTrack {
+    /// A track over a load from `start_ns` to `end_ns`.
+    pub(crate) fn new(start_ns: u64, end_ns: u64) -> Self {
+        let length_ns = end_ns.saturating_sub(start_ns);
+        let mut shift = FINEST_SHIFT;
+        while (length_ns >> shift) >= MAX_CELLS {
+            shift += 1;
+        }
+        let cells = usize::try_from((length_ns >> shift) + 1).unwrap_or(1);
+        Self { origin_ns: start_ns, shift, cells: vec![(u64::MAX, 0); cells] }
+    }
+
+    /// Takes an ack; those outside of the load are left out.
+    #[inline]
+    pub(crate) fn take(&mut self, at_ns: u64) {
+        let cell = at_ns.wrapping_sub(self.origin_ns) >> self.shift;
+        if let Some((first, last)) = usize::try_from(cell).ok().and_then(|cell| self.cells.get_mut(cell)) {
+            *first = (*first).min(at_ns);
+            *last = (*last).max(at_ns);
+        }
+    }
+
+    fn acks(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.cells.iter().copied().filter(|(first, last)| first <= last)
+    }
+
+    /// (stretches with an ack, all stretches) from `from_ns` to `to_ns`.
+    pub(crate) fn available(&self, from_ns: u64, to_ns: u64) -> (u64, u64) {
+        let all = to_ns.saturating_sub(from_ns).div_ceil(BUCKET_NS);
+        let mut counted = 0;
+        let mut next = 0;
+        for at_ns in self.acks().flat_map(|(first, last)| [first, last]) {
+            if at_ns < from_ns || at_ns >= to_ns {
+                continue;
+            }
+            let bucket = (at_ns - from_ns) / BUCKET_NS;
+            if bucket >= next {
+                counted += 1;
+                next = bucket + 1;
+            }
+        }
+        (counted, all)
+    }
+
+    /// Longest time without an ack from the first to the last send, nanoseconds.
+    pub(crate) fn longest_stall_ns(&self, first_send_ns: u64, last_send_ns: u64) -> u64 {
+        let mut waiting_since_ns = first_send_ns;
+        let mut longest_ns = 0;
+        for (first, last) in self.acks() {
+            longest_ns = longest_ns.max(first.min(last_send_ns).saturating_sub(waiting_since_ns));
+            waiting_since_ns = waiting_since_ns.max(last);
+        }
+        longest_ns.max(last_send_ns.saturating_sub(waiting_since_ns))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::AckTrack;
+
+    const MS: u64 = 1_000_000;
+
+    fn track(load_ms: u64, acks_ms: &[u64]) -> AckTrack {
+        let mut track = AckTrack::new(1_000 * MS, (1_000 + load_ms) * MS);
+        for at_ms in acks_ms {
+            track.take((1_000 + at_ms) * MS);
+        }
+        track
+    }
+
+    #[test]
+    fn stretches_with_an_ack_are_counted_once() {
+        let track = track(1_000, &[10, 20, 30, 150, 420, 499, 990]);
+        assert_eq!(track.available(1_000 * MS, 1_500 * MS), (3, 5));
+    }
+
+    #[test]
+    fn a_stall_reaches_from_ack_to_ack_or_to_the_last_send() {
+        let track = track(1_000, &[10, 20, 420, 430]);
+        assert_eq!(track.longest_stall_ns(1_005 * MS, 1_450 * MS), 400 * MS);
+        assert_eq!(track.longest_stall_ns(1_005 * MS, 1_990 * MS), 560 * MS);
+        assert_eq!(super::AckTrack::new(0, 0).longest_stall_ns(0, 5), 5);
+    }
+
+    #[test]
+    fn a_load_of_centuries_takes_no_more_memory() {
+        let mut track = AckTrack::new(0, u64::MAX);
+        track.take(u64::MAX);
+        assert!(track.cells.len() <= super::MAX_CELLS as usize);
+    }
+}

@@ -1,0 +1,270 @@
+//! One pass over the members of a group (or over a subscriber): delivered, processing, processed.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use delivery_history::manifest::{Role, Workload};
+use delivery_history::{Event, EventKind, NO_OFFSET};
+
+use crate::audits::{AuditRun, Audits};
+use crate::directory::state;
+use crate::evidence::segments::{Cursor, Segments};
+use crate::health::{Health, Watch};
+use crate::latency::Latencies;
+use crate::stored::same_content;
+use crate::tally::Subject;
+use crate::work::{Found, LaneWork};
+
+/// Bits of a message's state in one group.
+pub(crate) mod mark {
+    /// Handed to the application.
+    pub(crate) const DELIVERED: u8 = 1;
+    /// Handed to it again, or with the redelivered flag.
+    pub(crate) const AGAIN: u8 = 1 << 1;
+    /// Its handler started.
+    pub(crate) const PROCESSING: u8 = 1 << 2;
+    /// Its handler started again.
+    pub(crate) const PROCESSING_AGAIN: u8 = 1 << 3;
+    /// Its handler finished.
+    pub(crate) const PROCESSED: u8 = 1 << 4;
+}
+
+/// Largest dense table of (session, destination) pairs, beyond one entry a message.
+const DENSE_PAIRS: usize = 1 << 16;
+
+/// What one group (or subscriber) did.
+pub(crate) struct GroupWork {
+    pub(crate) group: u16,
+    /// [`mark`] bits by message.
+    pub(crate) marks: Vec<u8>,
+    pub(crate) delivered: u64,
+    pub(crate) processed: u64,
+    /// Its workers.
+    pub(crate) members: Vec<u16>,
+    /// Destinations some member has drained.
+    pub(crate) drained: BTreeSet<u16>,
+    /// By destination: from when to when (exclusive) it is owed what is sent.
+    subscribed: BTreeMap<u16, Vec<(u64, u64)>>,
+}
+
+impl GroupWork {
+    /// Whether a message invoked at `time_ns` is owed to this subscriber.
+    pub(crate) fn was_subscribed(&self, destination: u16, time_ns: u64) -> bool {
+        let spans = self.subscribed.get(&destination);
+        spans.is_some_and(|spans| spans.iter().any(|(from_ns, to_ns)| (*from_ns..*to_ns).contains(&time_ns)))
+    }
+
+    /// Whether every member ended without being told to.
+    pub(crate) fn is_dead(&self, work: &LaneWork<'_, '_>) -> bool {
+        let crashes = &work.context.timeline.crashes;
+        !self.members.is_empty() && self.members.iter().all(|member| crashes.contains_key(member))
+    }
+
+    fn subscribe(&mut self, destination: u16, from_ns: u64) {
+        let spans = self.subscribed.entry(destination).or_default();
+        if spans.last().is_none_or(|(_, to_ns)| *to_ns != u64::MAX) {
+            spans.push((from_ns, u64::MAX));
+        }
+    }
+
+    fn unsubscribe(&mut self, destination: u16, to_ns: u64) {
+        let open = self.subscribed.get_mut(&destination).and_then(|spans| spans.last_mut());
+        if let Some(span) = open.filter(|span| span.1 == u64::MAX) {
+            span.1 = to_ns;
+        }
+    }
+}
+
+/// Goes through the members of `group`.
+pub(crate) fn read_group(
+    work: &mut LaneWork<'_, '_>,
+    group: u16,
+    audits: &Audits<'_>,
+    segments: &Segments,
+    latency: &mut Latencies,
+    health: &mut Health,
+) -> GroupWork {
+    let mut seen = GroupWork {
+        group,
+        marks: vec![0; work.sends.messages.state.len()],
+        delivered: 0,
+        processed: 0,
+        members: Vec::new(),
+        drained: BTreeSet::new(),
+        subscribed: BTreeMap::new(),
+    };
+    let context = work.context;
+    for (worker, role) in context.workers() {
+        if role.role != Role::Consumer || role.group != Some(group) {
+            continue;
+        }
+        seen.members.push(worker);
+        let mut pass = Pass {
+            work,
+            seen: &mut seen,
+            worker,
+            audits,
+            reference: None,
+            latency,
+            invoked: segments.cursor(),
+            highest: None,
+            health,
+        };
+        let watch = pass.run(context.stream(worker));
+        health.note_watch(worker, &role.name, &watch);
+    }
+    seen
+}
+
+/// One member's stream on its way.
+struct Pass<'a, 'b, 'c, 'd> {
+    work: &'c mut LaneWork<'a, 'b>,
+    seen: &'c mut GroupWork,
+    worker: u16,
+    audits: &'c Audits<'d>,
+    /// What is audited of the destination that was read last.
+    reference: Option<(u16, Option<&'c AuditRun<'d>>)>,
+    latency: &'c mut Latencies,
+    invoked: Cursor<'c>,
+    /// Highest sequence first delivered so far, for subscribers.
+    highest: Option<Highest>,
+    health: &'c Health,
+}
+
+impl Pass<'_, '_, '_, '_> {
+    fn run(&mut self, events: &[Event]) -> Watch {
+        let mut watch = Watch::default();
+        for event in events {
+            watch.see(event);
+            match event.kind() {
+                Some(EventKind::Delivered) => self.deliver(event),
+                Some(EventKind::Processing) => {
+                    self.mark(event, mark::PROCESSING, mark::PROCESSING_AGAIN);
+                }
+                Some(EventKind::Processed) => {
+                    self.seen.processed += u64::from(self.mark(event, mark::PROCESSED, 0));
+                }
+                Some(EventKind::Drained) => {
+                    self.seen.drained.insert(event.destination);
+                }
+                Some(EventKind::Subscribed) => self.seen.subscribe(event.destination, event.time_ns),
+                Some(EventKind::Unsubscribed) => self.seen.unsubscribe(event.destination, event.time_ns),
+                Some(_) => {}
+                None => watch.unknown_kinds += 1,
+            }
+        }
+        watch
+    }
+
+    fn mark(&mut self, event: &Event, once: u8, again: u8) -> bool {
+        let Found::Judged { index, .. } = self.work.resolve(event) else { return false };
+        let marks = &mut self.seen.marks[index];
+        *marks |= if *marks & once != 0 { once | again } else { once };
+        true
+    }
+
+    #[inline]
+    fn deliver(&mut self, event: &Event) {
+        if self.work.take_unreadable(self.worker, event) {
+            return;
+        }
+        let found = self.work.resolve(event);
+        match found {
+            Found::Judged { slot, index } => self.deliver_message(event, slot, index),
+            Found::Sentinel => {}
+            Found::Misplaced { .. } | Found::Phantom => self.work.take_phantom(event, self.health),
+        }
+        if self.work.workload == Workload::Log && event.offset != NO_OFFSET {
+            self.compare_with_audit(event);
+        }
+    }
+
+    #[inline]
+    fn deliver_message(&mut self, event: &Event, slot: usize, index: usize) {
+        self.seen.delivered += 1;
+        let marks = &mut self.seen.marks[index];
+        let first = *marks & mark::DELIVERED == 0;
+        let flagged = event.has(delivery_history::event::FLAG_REDELIVERED);
+        *marks |= if first && !flagged { mark::DELIVERED } else { mark::DELIVERED | mark::AGAIN };
+        if !first {
+            return;
+        }
+        let entry = self.work.directory.sessions(slot..slot + 1)[0];
+        let invoked_ns = self.work.invoked(&entry, index).time_ns;
+        let part = self.invoked.part(invoked_ns);
+        self.latency.take(part, invoked_ns, event.time_ns);
+        if self.work.workload == Workload::Fanout && !flagged {
+            self.check_order(event, slot, index);
+        }
+    }
+
+    fn check_order(&mut self, event: &Event, slot: usize, index: usize) {
+        let work = &mut *self.work;
+        let slots = work.sends.slots.clone();
+        let places = &work.destinations;
+        let limit = DENSE_PAIRS.max(work.sends.messages.state.len());
+        let highest = self.highest.get_or_insert_with(|| Highest::new(slots.len(), places, limit));
+        let known = highest.of(slot - slots.start, event.destination);
+        // Kept one higher, so that 0 means none yet.
+        let now = event.sequence.saturating_add(1);
+        if now < *known {
+            work.sends.messages.state[index] |= state::REORDERED;
+        }
+        *known = now.max(*known);
+    }
+
+    /// What a reader was given at an offset must be what the log holds there.
+    #[inline]
+    fn compare_with_audit(&mut self, event: &Event) {
+        let reference = match self.reference {
+            Some((destination, run)) if destination == event.destination => run,
+            _ => {
+                let run = self.audits.of(event.destination).first();
+                self.reference = Some((event.destination, run));
+                run
+            }
+        };
+        let Some(run) = reference else { return };
+        let differs = match run.at(event.offset) {
+            Some(read) => !same_content(&Event { kind: EventKind::AuditRead as u8, ..*event }, read),
+            // Before its start the log was cut by retention; past its end it holds nothing any more.
+            None => run.is_complete() && event.offset >= run.end_offset(),
+        };
+        if differs {
+            let place = Subject::Place { destination: event.destination, offset: event.offset };
+            self.work.disagreement.add(event.time_ns, place, event.destination);
+        }
+    }
+}
+
+/// Highest sequence by (session, destination): dense where that is small, hashed where not.
+enum Highest {
+    Dense { sessions: usize, places: HashMap<u16, usize>, table: Vec<u32>, last: (u16, usize) },
+    Hashed(HashMap<(usize, u16), u32>),
+}
+
+impl Highest {
+    fn new(sessions: usize, destinations: &[u16], limit: usize) -> Self {
+        match sessions.checked_mul(destinations.len()) {
+            Some(pairs) if pairs <= limit && pairs > 0 => {
+                let places =
+                    destinations.iter().enumerate().map(|(place, destination)| (*destination, place)).collect();
+                Self::Dense { sessions, places, table: vec![0; pairs], last: (destinations[0], 0) }
+            }
+            _ => Self::Hashed(HashMap::new()),
+        }
+    }
+
+    #[inline]
+    fn of(&mut self, session: usize, destination: u16) -> &mut u32 {
+        match self {
+            Self::Dense { sessions, places, table, last } => {
+                if last.0 != destination {
+                    // A message is only judged in a destination of its lane, so it has a place.
+                    *last = (destination, places.get(&destination).copied().unwrap_or(0));
+                }
+                &mut table[last.1 * *sessions + session]
+            }
+            Self::Hashed(known) => known.entry((session, destination)).or_default(),
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Did a fault bite, and did the cluster notice? (No vacuous pass.)
+
+use delivery_history::NO_NODE;
+use delivery_history::manifest::{Fault, Workload};
+
+use crate::context::{Context, node_bits, nodes_in};
+use crate::evidence::observations::{Before, Change, Subject};
+use crate::evidence::timeline::FaultWindow;
+use crate::judgement::FaultJudgement;
+
+/// A change the fault caused may be told of this long after the heal: observers ask every half second.
+const NOTICE_GRACE_NS: u64 = 1_000_000_000;
+/// Changes told in words; more say nothing new.
+const MAX_EVIDENCE: usize = 12;
+
+/// What is known of one fault of the schedule.
+pub(crate) struct FaultFacts {
+    /// `netsplit@2s+1s`.
+    pub(crate) label: String,
+    /// Start and heal, where both happened.
+    pub(crate) span_ns: Option<(u64, u64)>,
+    /// What the cluster looked like before it.
+    pub(crate) before: Before,
+    changes: Vec<Change>,
+    /// Hit hosts as node bits.
+    pub(crate) target_bits: u64,
+    /// Why it did not bite; empty when it did.
+    not_bit: Vec<String>,
+    /// Why nobody can have noticed, or `no change was seen`.
+    unnoticed: String,
+    dropped_by_third: [u64; 3],
+}
+
+impl FaultFacts {
+    /// Collects what was recorded of fault `index`.
+    pub(crate) fn collect(context: &Context<'_>, index: usize, fault: &Fault) -> Self {
+        let window = context.timeline.faults.get(index).cloned().unwrap_or_default();
+        let before = window.started_ns.map(|at_ns| context.observations.before(at_ns)).unwrap_or_default();
+        let changes = window.span_ns().map_or_else(Vec::new, |(from_ns, to_ns)| {
+            context.observations.changes(&before, from_ns, to_ns.saturating_add(NOTICE_GRACE_NS))
+        });
+        let label = fault_label(fault);
+        let dropped_by_third = dropped_by_third(&window);
+        let not_bit = why_not_bit(&label, fault, &window, dropped_by_third);
+        let unnoticed = why_unnoticed(context, &label, fault, &window, &before);
+        let target_bits = node_bits(fault.targets.iter().copied());
+        let span_ns = window.span_ns();
+        Self { label, span_ns, before, changes, target_bits, not_bit, unnoticed, dropped_by_third }
+    }
+
+    /// Nodes whose acks the fault could undo in a lane with these destinations: the targets, and who led before it.
+    pub(crate) fn exposed_bits(&self, destinations: &[u16]) -> u64 {
+        let leaders = destinations.iter().filter_map(|destination| self.before.leader(*destination));
+        self.target_bits | node_bits(leaders.map(|known| known.leader).filter(|leader| *leader != NO_NODE))
+    }
+
+    /// Why the fault proves nothing about a lane with these destinations; nothing when it bit and was noticed.
+    pub(crate) fn why_vacuous(
+        &self,
+        context: &Context<'_>,
+        workload: Workload,
+        destinations: &[u16],
+    ) -> Option<String> {
+        if let Some(reason) = self.not_bit.first() {
+            return Some(reason.clone());
+        }
+        if !self.hit_lane(context, workload, destinations) {
+            let hit = context.host_names(nodes_in(self.target_bits));
+            return Some(format!("{} hit {hit}, which neither led nor held anything of this lane", self.label));
+        }
+        (!self.noticed_by(destinations)).then(|| self.unnoticed.clone())
+    }
+
+    fn noticed_by(&self, destinations: &[u16]) -> bool {
+        self.changes.iter().any(|change| match change.subject {
+            Subject::Leader(destination) | Subject::Isr(destination) => destinations.contains(&destination),
+            Subject::Controller | Subject::Members => true,
+        })
+    }
+
+    fn hit_lane(&self, context: &Context<'_>, workload: Workload, destinations: &[u16]) -> bool {
+        let all_nodes = node_bits(context.manifest.nodes.iter().map(|node| node.id));
+        destinations.iter().any(|destination| {
+            let leader = self.before.leader(*destination).map_or(0, |known| node_bits([known.leader]));
+            let members = match (workload, self.before.isr_bits(*destination)) {
+                (Workload::Log | Workload::Transactions | Workload::Queue, Some(bits)) => u64::from(bits),
+                _ => all_nodes,
+            };
+            self.target_bits & (leader | members) != 0
+        })
+    }
+
+    /// What the report says of the fault; `flowed_again`: writes were taken after the heal.
+    pub(crate) fn judgement(
+        &self,
+        context: &Context<'_>,
+        index: usize,
+        fault: &Fault,
+        flowed_again: bool,
+    ) -> FaultJudgement {
+        let window = context.timeline.faults.get(index).cloned().unwrap_or_default();
+        let noticed = !self.changes.is_empty();
+        let healed = window.healed_ns.is_some() && flowed_again;
+        let mut reasons = self.not_bit.clone();
+        if self.not_bit.is_empty() && !noticed {
+            reasons.push(self.unnoticed.clone());
+        }
+        if window.healed_ns.is_some() && !flowed_again {
+            reasons.push(format!("no write was taken after {} was healed", self.label));
+        }
+        FaultJudgement {
+            fault: if fault.shape.is_empty() {
+                fault.fault.clone()
+            } else {
+                format!("{}:{}", fault.fault, fault.shape)
+            },
+            targets: fault.targets.iter().map(|target| context.host_name(*target)).collect(),
+            start_ms: fault.start_ms,
+            lasted_ms: window.span_ns().map_or(0, |(from_ns, to_ns)| (to_ns - from_ns) / 1_000_000),
+            bit: self.not_bit.is_empty(),
+            noticed,
+            healed,
+            packets_dropped: window.dropped.iter().map(|(_, total)| *total).max().unwrap_or(0),
+            packets_crossed: window.crossed.unwrap_or(0),
+            dropped_by_third: self.dropped_by_third,
+            evidence: self.evidence(context, window.started_ns.unwrap_or(0)),
+            reasons,
+        }
+    }
+
+    fn evidence(&self, context: &Context<'_>, start_ns: u64) -> Vec<String> {
+        let mut changes = self.changes.clone();
+        changes.sort_by_key(|change| change.at_ns);
+        changes.truncate(MAX_EVIDENCE);
+        changes.iter().map(|change| change_words(context, change, start_ns)).collect()
+    }
+}
+
+fn change_words(context: &Context<'_>, change: &Change, start_ns: u64) -> String {
+    let who = context.host_name(change.node);
+    let after_s = change.at_ns.saturating_sub(start_ns) as f64 / 1e9;
+    let set = |bits: u32| context.host_names(nodes_in(u64::from(bits)));
+    let name = |node: u32| context.host_name(node);
+    let said = match change.subject {
+        Subject::Leader(destination) => {
+            let place = context.destination_name(destination);
+            format!("leader of {place} {} -> {}", name(change.before), name(change.now))
+        }
+        Subject::Isr(destination) => {
+            let place = context.destination_name(destination);
+            format!("in-sync replicas of {place} {{{}}} -> {{{}}}", set(change.before), set(change.now))
+        }
+        Subject::Controller => format!("controller {} -> {}", name(change.before), name(change.now)),
+        Subject::Members => format!("members {{{}}} -> {{{}}}", set(change.before), set(change.now)),
+    };
+    format!("{who} said {said} after {after_s:.1} s")
+}
+
+/// `netsplit@2s+1s`.
+fn fault_label(fault: &Fault) -> String {
+    format!("{}@{}+{}", fault.fault, seconds(fault.start_ms), seconds(fault.duration_ms))
+}
+
+/// Milliseconds as seconds without idle zeros: `1.5s`.
+pub(crate) fn seconds(time_ms: u64) -> String {
+    format!("{}s", time_ms as f64 / 1e3)
+}
+
+/// Drops in each third of the window, from cumulative samples.
+fn dropped_by_third(window: &FaultWindow) -> [u64; 3] {
+    let Some((start_ns, end_ns)) = window.span_ns() else { return [0; 3] };
+    let third_ns = (end_ns - start_ns) / 3;
+    let bounds_ns = [start_ns + third_ns, start_ns + 2 * third_ns, end_ns];
+    let mut thirds = [0; 3];
+    let mut counted = 0;
+    for (third, bound_ns) in thirds.iter_mut().zip(bounds_ns) {
+        // The sample just before the heal is recorded with it, so the last bound takes what there is.
+        let until = window.dropped.iter().filter(|(at_ns, _)| *at_ns <= bound_ns).map(|(_, total)| *total).max();
+        let until = until.unwrap_or(0).max(counted);
+        *third = until - counted;
+        counted = until;
+    }
+    thirds
+}
+
+fn why_not_bit(label: &str, fault: &Fault, window: &FaultWindow, thirds: [u64; 3]) -> Vec<String> {
+    let mut reasons = Vec::new();
+    match (window.started_ns, window.healed_ns) {
+        (None, _) => return vec![format!("{label} never started")],
+        (Some(_), None) => return vec![format!("{label} was never healed: how long it lasted is not known")],
+        (Some(start_ns), Some(healed_ns)) if healed_ns < start_ns => {
+            return vec![format!("{label} was healed before it started: the recording is damaged")];
+        }
+        _ => {}
+    }
+    if fault.targets.is_empty() {
+        reasons.push(format!("{label} hit nobody"));
+    }
+    if thirds == [0; 3] {
+        reasons.push(format!("{label} dropped no packet: there was nothing to bite"));
+    } else if thirds.contains(&0) {
+        let [first, second, last] = thirds;
+        reasons.push(format!(
+            "{label} did not drop packets throughout: {first}, {second} and {last} in the thirds of its time"
+        ));
+    }
+    if fault.full_cut {
+        match window.crossed {
+            None => reasons.push(format!("{label}: nobody counted what crossed the cut")),
+            Some(0) => {}
+            Some(crossed) => reasons.push(format!("{crossed} packets crossed the full cut of {label}")),
+        }
+    }
+    reasons
+}
+
+fn why_unnoticed(context: &Context<'_>, label: &str, fault: &Fault, window: &FaultWindow, before: &Before) -> String {
+    let Some((from_ns, to_ns)) = window.span_ns() else { return format!("{label} had no window") };
+    if before.is_empty() {
+        return format!("no node was observed before {label}: whether the cluster noticed is not known");
+    }
+    if context.observations.between(from_ns, to_ns).next().is_none() {
+        return format!("no node answered the observer during {label}: whether the cluster noticed is not known");
+    }
+    let lasted_ms = (to_ns - from_ns) / 1_000_000;
+    if lasted_ms < fault.detection_ms {
+        let detection = seconds(fault.detection_ms).replace('s', " s");
+        return format!(
+            "{label} was over before detection ({detection}): no leader, ISR or membership change was seen"
+        );
+    }
+    format!("{label} was not noticed: no leader, ISR, controller or membership change was seen")
+}

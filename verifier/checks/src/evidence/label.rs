@@ -1,0 +1,223 @@
+//! The observed label: who accepted writes on which side of a cut, from detection to heal.
+
+use std::collections::BTreeMap;
+
+use delivery_history::manifest::Fault;
+
+use crate::context::{Context, node_bits};
+use crate::evidence::bite::FaultFacts;
+use crate::evidence::segments::Sides;
+use crate::judgement::{Label, SideWrites};
+use crate::sends::FaultWrites;
+use crate::work::LaneWork;
+
+/// Attempts on a side before it can be said to refuse, and acks before it can be said to accept.
+const MIN_ATTEMPTS: u64 = 10;
+
+/// Labels that can be observed, the worst last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Shown {
+    Cp,
+    Unavailable,
+    Ap,
+    ApLossy,
+    Neither,
+}
+
+impl Shown {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Cp => "CP",
+            Self::Unavailable => "unavailable",
+            Self::Ap => "AP",
+            Self::ApLossy => "AP, lossy",
+            Self::Neither => "neither",
+        }
+    }
+}
+
+/// What the label depends on beside the writes.
+pub(crate) struct Outcome<'a> {
+    /// Messages proved lost, by destination.
+    pub(crate) lost: &'a BTreeMap<u16, u64>,
+    /// Offsets at which replicas or readers differ.
+    pub(crate) disagreements: u64,
+    /// Why the absence of loss or divergence is not shown; empty when it is.
+    pub(crate) doubts: &'a [String],
+    /// By fault: why it proves nothing about the lane.
+    pub(crate) vacuous: &'a [Option<String>],
+}
+
+/// Does a side take writes?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Accepts,
+    Refuses,
+    Unclear,
+}
+
+/// Judges the label of a lane over all of its destinations and cuts.
+pub(crate) fn judge(work: &LaneWork<'_, '_>, facts: &[FaultFacts], outcome: &Outcome<'_>) -> Label {
+    let manifest = work.context.manifest;
+    let cuts: Vec<(usize, &Fault)> =
+        manifest.faults.iter().enumerate().take(facts.len()).filter(|(_, fault)| fault.sides.len() > 1).collect();
+    let sides = side_writes(work, &cuts, facts);
+    let not_shown = |reason: String| Label { observed: String::from("not shown"), reason, sides: sides.clone() };
+    if cuts.is_empty() {
+        return not_shown(String::from("no fault cut the cluster into sides"));
+    }
+    if !work.acknowledged {
+        return not_shown(String::from("the configuration asks for no acknowledgement: nobody says who accepted"));
+    }
+    let mut shown: Vec<Shown> = Vec::new();
+    let mut reasons: Vec<String> = Vec::new();
+    for (index, fault) in &cuts {
+        for destination in &work.destinations {
+            match one(work, *index, fault, *destination, facts, outcome) {
+                Ok((label, reason)) => {
+                    shown.push(label);
+                    reasons.push(reason);
+                }
+                Err(reason) => return not_shown(reason),
+            }
+        }
+    }
+    reasons.dedup();
+    reasons.truncate(3);
+    let worst = shown.into_iter().max().map_or("not shown", Shown::label);
+    Label { observed: worst.to_owned(), reason: reasons.join("; "), sides }
+}
+
+fn one(
+    work: &LaneWork<'_, '_>,
+    index: usize,
+    fault: &Fault,
+    destination: u16,
+    facts: &[FaultFacts],
+    outcome: &Outcome<'_>,
+) -> Result<(Shown, String), String> {
+    if let Some(Some(reason)) = outcome.vacuous.get(index) {
+        return Err(reason.clone());
+    }
+    let place = work.context.destination_name(destination);
+    let Some(writes) = work.sends.writes.get(&(index, destination)) else {
+        return Err(format!("nobody wrote to {place} between detection and heal"));
+    };
+    let sides: Vec<Side> = (0..writes.acks.len()).map(|side| side_of(writes, side)).collect();
+    let majority = majority_side(work.context, &Sides::new(&fault.sides));
+    let lost = outcome.lost.get(&destination).copied().unwrap_or(0);
+    let numbers = numbers(work, fault, writes, facts.get(index), &place, lost);
+    let accepts = |side: usize| sides.get(side) == Some(&Side::Accepts);
+    let all_refuse = sides.iter().all(|side| *side == Side::Refuses);
+    let minority_refuses = majority
+        .is_some_and(|majority| sides.iter().enumerate().all(|(side, is)| side == majority || *is == Side::Refuses));
+    let confined_everywhere = writes.attempts.iter().all(|attempts| *attempts >= MIN_ATTEMPTS);
+    if lost > 0 && sides.contains(&Side::Refuses) {
+        return Ok((Shown::Neither, numbers));
+    }
+    if all_refuse {
+        return Ok((Shown::Unavailable, numbers));
+    }
+    if sides.contains(&Side::Unclear) {
+        return Err(format!("too few attempts or acks on a side to say whether it accepts: {numbers}"));
+    }
+    if sides.iter().all(|side| *side == Side::Accepts) {
+        return match (confined_everywhere, lost > 0, outcome.doubts.first()) {
+            (false, ..) => Err(format!("clients reach every node, which cannot show AP: {numbers}")),
+            (true, true, _) => Ok((Shown::ApLossy, numbers)),
+            (true, false, None) => Ok((Shown::Ap, numbers)),
+            (true, false, Some(doubt)) => Err(format!("no loss is not shown: {doubt}")),
+        };
+    }
+    if !(majority.is_some_and(accepts) && minority_refuses) {
+        return Err(format!("the majority refused and a minority accepted, without a loss: {numbers}"));
+    }
+    match (outcome.disagreements, outcome.doubts.first()) {
+        (0, None) => Ok((Shown::Cp, numbers)),
+        (0, Some(doubt)) => Err(format!("no loss and no divergence is not shown: {doubt}")),
+        (count, _) => Err(format!("one side accepted, but replicas or readers differ at {count} offsets: {numbers}")),
+    }
+}
+
+/// Clients that reach every node attempt every side; only confined ones show that a side was tried alone.
+fn side_of(writes: &FaultWrites, side: usize) -> Side {
+    let acks = writes.acks.get(side).copied().unwrap_or(0);
+    let attempts = writes.attempts.get(side).copied().unwrap_or(0).saturating_add(writes.free_attempts);
+    match (acks, attempts) {
+        (MIN_ATTEMPTS.., MIN_ATTEMPTS..) => Side::Accepts,
+        (0, MIN_ATTEMPTS..) => Side::Refuses,
+        _ => Side::Unclear,
+    }
+}
+
+fn majority_side(context: &Context<'_>, sides: &Sides) -> Option<usize> {
+    let all = node_bits(context.manifest.nodes.iter().map(|node| node.id)).count_ones();
+    sides.nodes.iter().position(|bits| node_count(context, *bits) * 2 > all)
+}
+
+fn node_count(context: &Context<'_>, bits: u64) -> u32 {
+    (bits & node_bits(context.manifest.nodes.iter().map(|node| node.id))).count_ones()
+}
+
+fn side_name(work: &LaneWork<'_, '_>, sides: &Sides, side: usize, fact: Option<&FaultFacts>) -> String {
+    let context = work.context;
+    let members = context.host_names(sides.hosts(side).iter().copied());
+    let bits = sides.nodes.get(side).copied().unwrap_or(0);
+    let led = work.destinations.iter().filter_map(|place| fact.and_then(|fact| fact.before.leader(*place)));
+    let leads = node_bits(led.map(|known| known.leader)) & bits != 0;
+    let kind = match (majority_side(context, sides) == Some(side), leads) {
+        (true, _) => "majority side",
+        (false, true) => "leader side",
+        (false, false) => "minority side",
+    };
+    format!("{kind} ({members})")
+}
+
+fn numbers(
+    work: &LaneWork<'_, '_>,
+    fault: &Fault,
+    writes: &FaultWrites,
+    fact: Option<&FaultFacts>,
+    place: &str,
+    lost: u64,
+) -> String {
+    let sides = Sides::new(&fault.sides);
+    let of_side = |side: usize| {
+        let name = side_name(work, &sides, side, fact);
+        let acks = writes.acks.get(side).copied().unwrap_or(0);
+        match writes.attempts.get(side).copied().unwrap_or(0) {
+            0 => format!("{name} acked {acks}"),
+            attempts => format!("{name} acked {acks} of {attempts} sends of its own clients"),
+        }
+    };
+    let mut parts: Vec<String> = (0..sides.nodes.len()).map(of_side).collect();
+    if writes.free_attempts > 0 {
+        parts.push(format!("clients that reach every node sent {}", writes.free_attempts));
+    }
+    if lost > 0 {
+        parts.push(format!("{lost} lost"));
+    }
+    format!("{place} from detection to heal: {}", parts.join(", "))
+}
+
+fn side_writes(work: &LaneWork<'_, '_>, cuts: &[(usize, &Fault)], facts: &[FaultFacts]) -> Vec<SideWrites> {
+    let mut all: Vec<SideWrites> = Vec::new();
+    for (index, fault) in cuts {
+        let sides = Sides::new(&fault.sides);
+        for side in 0..sides.nodes.len() {
+            let name = side_name(work, &sides, side, facts.get(*index));
+            let at = all.iter().position(|known| known.side == name).unwrap_or_else(|| {
+                all.push(SideWrites { side: name, ..SideWrites::default() });
+                all.len() - 1
+            });
+            for destination in &work.destinations {
+                let Some(writes) = work.sends.writes.get(&(*index, *destination)) else { continue };
+                let of = |counts: &[u64]| counts.get(side).copied().unwrap_or(0);
+                all[at].attempts += of(&writes.attempts);
+                all[at].acks += of(&writes.acks);
+                all[at].acks_during_fault += of(&writes.acks_during_fault);
+            }
+        }
+    }
+    all
+}

@@ -1,0 +1,9 @@
+//! What the runner and the observers recorded around the messages: phases, faults, what the
+//! cluster believed, and whether a fault can have tested anything.
+
+pub(crate) mod bite;
+pub(crate) mod label;
+pub(crate) mod load;
+pub(crate) mod observations;
+pub(crate) mod segments;
+pub(crate) mod timeline;

@@ -1,0 +1,180 @@
+//! What each node believed, and when.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use delivery_history::manifest::{Role, RunManifest};
+use delivery_history::{Event, EventKind, NO_NODE};
+
+use crate::health::{Health, Watch};
+
+/// What the nodes said, in the order of time.
+pub(crate) struct Observations<'a> {
+    said: Vec<&'a Event>,
+}
+
+/// Leader of a destination as it was known at some moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KnownLeader {
+    pub(crate) leader: u32,
+    pub(crate) epoch: u64,
+}
+
+/// What an observation is about: who leads, and so on, where that is asked per destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Subject {
+    Leader(u16),
+    Isr(u16),
+    Controller,
+    Members,
+}
+
+impl Subject {
+    fn of(event: &Event) -> Option<Self> {
+        match event.kind()? {
+            EventKind::ObservedLeader => Some(Self::Leader(event.destination)),
+            EventKind::ObservedIsr => Some(Self::Isr(event.destination)),
+            EventKind::ObservedController => Some(Self::Controller),
+            EventKind::ObservedMembers => Some(Self::Members),
+            _ => None,
+        }
+    }
+}
+
+/// A change some node told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) subject: Subject,
+    /// Who said it.
+    pub(crate) node: u32,
+    pub(crate) at_ns: u64,
+    /// What was believed before the fault (a leader, or a set of nodes).
+    pub(crate) before: u32,
+    /// What is believed now.
+    pub(crate) now: u32,
+}
+
+/// What the nodes last said before a moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Before {
+    /// Newest epoch anybody told of, by subject.
+    newest: BTreeMap<Subject, KnownLeader>,
+    /// Sets, by subject and by who said it.
+    sets: BTreeMap<(Subject, u32), u32>,
+}
+
+impl Before {
+    /// The leader of `destination`.
+    pub(crate) fn leader(&self, destination: u16) -> Option<KnownLeader> {
+        self.newest.get(&Subject::Leader(destination)).copied()
+    }
+
+    /// Every node anybody counted as an in-sync replica of `destination`; nothing where nobody was asked.
+    pub(crate) fn isr_bits(&self, destination: u16) -> Option<u32> {
+        let said = self.sets.range((Subject::Isr(destination), 0)..=(Subject::Isr(destination), u32::MAX));
+        said.map(|(_, bits)| *bits).reduce(|left, right| left | right)
+    }
+
+    /// Whether anything was observed at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.newest.is_empty() && self.sets.is_empty()
+    }
+
+    fn take(&mut self, subject: Subject, event: &Event) {
+        match subject {
+            Subject::Leader(_) | Subject::Controller => {
+                let said = KnownLeader { leader: event.detail, epoch: event.offset };
+                let known = self.newest.entry(subject).or_insert(said);
+                // A node that lags tells of an older epoch; one that knows none says so under the same one.
+                if said.epoch > known.epoch || (said.epoch == known.epoch && said.leader != NO_NODE) {
+                    *known = said;
+                }
+            }
+            Subject::Isr(_) | Subject::Members => {
+                self.sets.insert((subject, event.session), event.detail);
+            }
+        }
+    }
+
+    /// What was believed before, if `event` tells of something else: newer than anybody knew, or a set
+    /// that nobody held. A node that merely catches up tells of no change.
+    fn changed_by(&self, subject: Subject, event: &Event) -> Option<u32> {
+        match subject {
+            Subject::Leader(_) | Subject::Controller => {
+                let known = self.newest.get(&subject)?;
+                let other_leader = event.offset == known.epoch && event.detail != known.leader;
+                (event.offset > known.epoch || other_leader).then_some(known.leader)
+            }
+            Subject::Isr(_) | Subject::Members => {
+                let own = *self.sets.get(&(subject, event.session))?;
+                let said = self.sets.range((subject, 0)..=(subject, u32::MAX));
+                said.map(|(_, bits)| *bits).all(|bits| bits != event.detail).then_some(own)
+            }
+        }
+    }
+}
+
+impl<'a> Observations<'a> {
+    /// Reads the observers' streams.
+    pub(crate) fn read(manifest: &RunManifest, streams: &[Option<&'a [Event]>], health: &mut Health) -> Self {
+        let nodes: BTreeSet<u32> = manifest.nodes.iter().map(|node| node.id).collect();
+        let mut said: Vec<&'a Event> = Vec::new();
+        for (number, worker) in manifest.workers.iter().enumerate().filter(|(_, one)| one.role == Role::Observer) {
+            let (Some(Some(events)), Ok(number)) = (streams.get(number), u16::try_from(number)) else { continue };
+            let mut watch = Watch::default();
+            for event in *events {
+                watch.see(event);
+                watch.unknown_kinds += u64::from(event.kind().is_none());
+            }
+            health.note_watch(number, &worker.name, &watch);
+            said.extend(events.iter().filter(|event| Subject::of(event).is_some() && nodes.contains(&event.session)));
+        }
+        said.sort_by_key(|event| event.time_ns);
+        Self { said }
+    }
+
+    /// What the nodes last said before `time_ns`.
+    pub(crate) fn before(&self, time_ns: u64) -> Before {
+        let mut before = Before::default();
+        for event in self.said.iter().take_while(|event| event.time_ns < time_ns) {
+            if let Some(subject) = Subject::of(event) {
+                before.take(subject, event);
+            }
+        }
+        before
+    }
+
+    /// Changes against `before` that a node told of from `from_ns` to `to_ns`: the first of each subject.
+    pub(crate) fn changes(&self, before: &Before, from_ns: u64, to_ns: u64) -> Vec<Change> {
+        let mut first: BTreeMap<Subject, Change> = BTreeMap::new();
+        for event in self.between(from_ns, to_ns) {
+            let Some(subject) = Subject::of(event) else { continue };
+            let Some(believed) = before.changed_by(subject, event) else { continue };
+            let change =
+                Change { subject, node: event.session, at_ns: event.time_ns, before: believed, now: event.detail };
+            first.entry(subject).or_insert(change);
+        }
+        first.into_values().collect()
+    }
+
+    /// Observations from `from_ns` to `to_ns`, both included.
+    pub(crate) fn between(&self, from_ns: u64, to_ns: u64) -> impl Iterator<Item = &'a Event> {
+        let from = self.said.partition_point(|event| event.time_ns < from_ns);
+        self.said[from..].iter().copied().take_while(move |event| event.time_ns <= to_ns)
+    }
+
+    /// Who led `destination` at `time_ns` according to each node: (leader, the nodes that said so).
+    pub(crate) fn leaders_at(&self, destination: u16, time_ns: u64) -> BTreeMap<u32, Vec<u32>> {
+        let mut by_node: BTreeMap<u32, u32> = BTreeMap::new();
+        let until = self.said.partition_point(|event| event.time_ns <= time_ns);
+        for event in &self.said[..until] {
+            if Subject::of(event) == Some(Subject::Leader(destination)) {
+                by_node.insert(event.session, event.detail);
+            }
+        }
+        let mut leaders: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for (node, leader) in by_node {
+            leaders.entry(leader).or_default().push(node);
+        }
+        leaders
+    }
+}

@@ -1,0 +1,118 @@
+//! What is wrong with the recording itself: damaged, missing or contradictory streams.
+//!
+//! Two consequences: nothing is judged to hold on a damaged recording, and what is proved by
+//! the absence of an event is not proved where events may be missing.
+
+use std::collections::BTreeSet;
+
+use delivery_history::manifest::{Role, RunManifest};
+use delivery_history::{Event, HistoryView};
+
+/// Doubts of one kind that are told in full.
+const MAX_DAMAGE: usize = 20;
+
+/// What is wrong with the recording.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    /// In words, for the whole run.
+    damage: Vec<String>,
+    left_out: u64,
+    /// Workers whose streams may lack events, or hold ones that cannot be right.
+    unsound: BTreeSet<u16>,
+    /// The reader could not read some stream whole: any may lack events.
+    torn: bool,
+    /// In words, by worker.
+    of_worker: Vec<(u16, String)>,
+}
+
+impl Health {
+    /// Takes over what the reader of the history found.
+    pub(crate) fn new(history: &HistoryView<'_>) -> Self {
+        let mut health = Self { torn: !history.damage.is_empty(), ..Self::default() };
+        for words in &history.damage {
+            health.damage(words.clone());
+        }
+        health
+    }
+
+    /// Notes damage that concerns the whole run.
+    pub(crate) fn damage(&mut self, words: String) {
+        if self.damage.len() < MAX_DAMAGE {
+            self.damage.push(words);
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    /// Notes damage in the stream of one worker.
+    pub(crate) fn worker_damage(&mut self, worker: u16, words: String) {
+        self.unsound.insert(worker);
+        self.of_worker.push((worker, words));
+    }
+
+    /// Notes workers that should have recorded something and did not.
+    pub(crate) fn note_missing(&mut self, manifest: &RunManifest, streams: &[Option<&[Event]>]) {
+        for (number, worker) in manifest.workers.iter().enumerate() {
+            let recorded = streams.get(number).copied().flatten().is_some_and(|events| !events.is_empty());
+            // Audit and sentinel workers only exist once the run gets that far: what they lack is said there.
+            let expected = matches!(worker.role, Role::Producer | Role::Consumer | Role::Observer | Role::Runner);
+            if let (false, true, Ok(number)) = (recorded, expected, u16::try_from(number)) {
+                self.worker_damage(number, format!("{} recorded nothing", worker.name));
+            }
+        }
+    }
+
+    /// Notes what a pass over the stream of `worker` met.
+    pub(crate) fn note_watch(&mut self, worker: u16, name: &str, watch: &Watch) {
+        if watch.unknown_kinds > 0 {
+            self.worker_damage(worker, format!("{} events of {name} are of an unknown kind", watch.unknown_kinds));
+        }
+        if watch.backwards > 0 {
+            self.worker_damage(worker, format!("time goes back {} times in the stream of {name}", watch.backwards));
+        }
+    }
+
+    /// Whether the absence of an event in the stream of `worker` means that it did not happen.
+    pub(crate) fn is_sound(&self, worker: u16) -> bool {
+        !self.torn && !self.unsound.contains(&worker)
+    }
+
+    /// Damage that concerns the whole run.
+    pub(crate) fn of_run(&self, manifest: &RunManifest) -> Vec<String> {
+        let mut all = self.damage.clone();
+        if self.left_out > 0 {
+            all.push(format!("{} more streams or events are damaged", self.left_out));
+        }
+        let of_nobody = self.of_worker.iter().filter(|(worker, _)| lane_of(manifest, *worker).is_none());
+        all.extend(of_nobody.map(|(_, words)| words.clone()));
+        all
+    }
+
+    /// Damage that concerns one lane only.
+    pub(crate) fn of_lane(&self, manifest: &RunManifest, lane: u16) -> Vec<String> {
+        let mine = self.of_worker.iter().filter(|(worker, _)| lane_of(manifest, *worker) == Some(lane));
+        mine.map(|(_, words)| words.clone()).collect()
+    }
+}
+
+fn lane_of(manifest: &RunManifest, worker: u16) -> Option<u16> {
+    manifest.workers.get(usize::from(worker)).and_then(|worker| worker.lane)
+}
+
+/// Watches one stream go by.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Watch {
+    last_ns: u64,
+    backwards: u64,
+    /// Events of a kind this version does not know.
+    pub(crate) unknown_kinds: u64,
+}
+
+impl Watch {
+    /// Looks at the time of the next event.
+    #[inline]
+    pub(crate) fn see(&mut self, event: &Event) {
+        self.backwards += u64::from(event.time_ns < self.last_ns);
+        self.last_ns = event.time_ns;
+    }
+}

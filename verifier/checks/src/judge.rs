@@ -1,0 +1,83 @@
+//! The whole run: shared evidence first, then lane by lane.
+
+use delivery_history::HistoryView;
+use delivery_history::manifest::{Phase, Role, RunStatus};
+
+use crate::audits::read_runs;
+use crate::context::Context;
+use crate::directory::Directory;
+use crate::evidence::bite::FaultFacts;
+use crate::evidence::timeline::MAX_FAULTS;
+use crate::health::Health;
+use crate::judgement::{FaultJudgement, Judgement};
+use crate::lane::{Prepared, Run, judge_lane, prepare};
+use crate::sends::read_sentinels;
+
+/// Judges a history: pure, in one thread, without a clock.
+///
+/// Nothing a history claims makes this panic or take more memory than the history itself is
+/// large: damaged, cut off and contradictory recordings are judged as far as they go, and say so.
+pub fn judge(history: &HistoryView<'_>) -> Judgement {
+    let mut health = Health::new(history);
+    let context = Context::read(history, &mut health);
+    let manifest = history.manifest;
+    let faults = manifest.faults.iter().enumerate().take(MAX_FAULTS);
+    let facts: Vec<FaultFacts> = faults.map(|(index, fault)| FaultFacts::collect(&context, index, fault)).collect();
+    let mut directory = Directory::new(manifest.workers.len());
+    let lanes =
+        || manifest.lanes.iter().enumerate().map_while(|(number, lane)| Some((u16::try_from(number).ok()?, lane)));
+    let prepared: Vec<Prepared> =
+        lanes().map(|(number, lane)| prepare(&context, &facts, number, lane, &mut directory, &mut health)).collect();
+    let sentinels = read_sentinels(&context, &mut directory, &mut health);
+    let audits = read_runs(&context, &mut health);
+    let last_ack_ns = prepared.iter().map(|lane| lane.sends.last_ack_ns).fold(sentinels.last_ack_ns, u64::max);
+    let faults = judge_faults(&context, &facts, last_ack_ns);
+    let run = Run { context: &context, directory: &directory, facts: &facts, sentinels: &sentinels, audits: &audits };
+    let lanes = lanes()
+        .zip(prepared)
+        .map(|((number, lane), prepared)| judge_lane(&run, number, lane, prepared, &mut health))
+        .collect();
+    Judgement { faults, lanes, doubts: run_doubts(&context, &health) }
+}
+
+fn judge_faults(context: &Context<'_>, facts: &[FaultFacts], last_ack_ns: u64) -> Vec<FaultJudgement> {
+    let pairs = context.manifest.faults.iter().zip(facts).enumerate();
+    pairs
+        .map(|(index, (fault, fact))| {
+            let healed_ns = context.timeline.faults.get(index).and_then(|window| window.healed_ns);
+            fact.judgement(context, index, fault, healed_ns.is_some_and(|healed_ns| last_ack_ns > healed_ns))
+        })
+        .collect()
+}
+
+/// Doubts about the run as a whole. Not all of them keep a verdict open: those that do are also the lanes'.
+fn run_doubts(context: &Context<'_>, health: &Health) -> Vec<String> {
+    let mut doubts = Vec::new();
+    match &context.manifest.status {
+        RunStatus::Running => {
+            let phase = Phase::ALL.into_iter().rev().find(|phase| context.timeline.entered_ns(*phase).is_some());
+            let phase = phase.map_or("the start", Phase::label);
+            doubts.push(format!("the run never ended: its last phase was {phase}"));
+        }
+        RunStatus::CutShort { reason, .. } => doubts.push(format!("the run was cut short: {reason}")),
+        RunStatus::Finished { .. } => {}
+    }
+    doubts.extend(health.of_run(context.manifest));
+    for (worker, crash) in context.timeline.crashes.iter().filter(|(_, crash)| !crash.by_fault) {
+        let name = context.worker_name(*worker);
+        let role = context.manifest.workers.get(usize::from(*worker)).map(|worker| worker.role);
+        let then = match role {
+            Some(Role::Producer) => "its sends in flight are unknown",
+            Some(Role::Consumer) => "what only it was given counts as never processed",
+            Some(Role::Observer) => "nobody saw what the cluster believed from then on",
+            Some(Role::Audit) => "what it had not read is not audited",
+            Some(Role::Sentinel) => "the drain may not be proved",
+            Some(Role::Runner) | None => "it is none of the clients",
+        };
+        doubts.push(format!(
+            "{name} crashed {} ms after the load began, by no fault's doing: {then}",
+            context.at_ms(crash.at_ns)
+        ));
+    }
+    doubts
+}

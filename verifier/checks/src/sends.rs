@@ -1,0 +1,343 @@
+//! One pass over the producers of a lane: outcomes, rates, latency, who acked when.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use delivery_history::manifest::{Lane, Role, first_session, worker_of_session};
+use delivery_history::{Event, EventKind, NO_NODE};
+
+use crate::acks::AckTrack;
+use crate::context::{Context, node_bit};
+use crate::directory::{Directory, Messages, Session, state};
+use crate::evidence::segments::{Cursor, Part, Segment, Segments, Sides};
+use crate::health::{Health, Watch};
+use crate::latency::Latencies;
+
+/// Sends and outcomes in one segment of the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) invoked: u64,
+    pub(crate) acked: u64,
+    pub(crate) sent: u64,
+}
+
+/// Writes to one destination during one fault.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FaultWrites {
+    /// Sends past detection by clients that reach every node.
+    pub(crate) free_attempts: u64,
+    /// By side: sends past detection by clients confined to it.
+    pub(crate) attempts: Vec<u64>,
+    /// By side: acks of its nodes past detection.
+    pub(crate) acks: Vec<u64>,
+    /// By side: acks of its nodes while the fault was on.
+    pub(crate) acks_during_fault: Vec<u64>,
+}
+
+/// What the producers of a lane did.
+pub(crate) struct Sends {
+    pub(crate) messages: Messages,
+    /// Slots of the lane's sessions in the directory, in the order of their messages.
+    pub(crate) slots: Range<usize>,
+    /// By segment.
+    pub(crate) counts: Vec<Counts>,
+    /// Acked (or sent) messages exposed to a fault that bit.
+    pub(crate) exposed: u64,
+    /// By fault and destination.
+    pub(crate) writes: HashMap<(usize, u16), FaultWrites>,
+    pub(crate) acks: AckTrack,
+    pub(crate) latency: Latencies,
+    pub(crate) first_send_ns: Option<u64>,
+    pub(crate) last_send_ns: u64,
+    pub(crate) last_ack_ns: u64,
+}
+
+/// One stream on its way.
+struct Pass<'a, 'b> {
+    context: &'b Context<'a>,
+    lane: u16,
+    worker: u16,
+    acknowledged: bool,
+    events: &'a [Event],
+    /// Side of each fault this worker's host is confined to.
+    confined: Vec<Option<usize>>,
+    sides: &'b [Sides],
+    /// Follows the times of invocation of the messages whose outcomes come in.
+    invoked: Cursor<'b>,
+    sessions: Vec<Session>,
+    watch: Watch,
+    /// Events that cannot be: outcomes without a send, numbers out of order, foreign destinations.
+    irregular: u64,
+    /// Identities sent again.
+    again: u64,
+    /// Outcomes that contradict an earlier one.
+    contradictory: u64,
+}
+
+/// Goes through the producers of `lane` and enters their sessions.
+pub(crate) fn read_sends(
+    context: &Context<'_>,
+    lane: u16,
+    settings: &Lane,
+    segments: &Segments,
+    sides: &[Sides],
+    directory: &mut Directory,
+    health: &mut Health,
+) -> Sends {
+    let mut sends = Sends {
+        messages: Messages::default(),
+        slots: directory.len()..directory.len(),
+        counts: vec![Counts::default(); segments.len()],
+        exposed: 0,
+        writes: HashMap::new(),
+        acks: AckTrack::new(context.timeline.load_start_ns, context.timeline.load_end_ns),
+        latency: Latencies::new("send"),
+        first_send_ns: None,
+        last_send_ns: 0,
+        last_ack_ns: 0,
+    };
+    for (worker, role) in context.workers() {
+        if role.role != Role::Producer || role.lane != Some(lane) {
+            continue;
+        }
+        let mut pass = Pass {
+            context,
+            lane,
+            worker,
+            acknowledged: settings.acknowledged,
+            events: context.stream(worker),
+            confined: sides.iter().map(|sides| sides.of_host(role.host)).collect(),
+            sides,
+            invoked: segments.cursor(),
+            sessions: Vec::new(),
+            watch: Watch::default(),
+            irregular: 0,
+            again: 0,
+            contradictory: 0,
+        };
+        pass.run(&mut sends, segments.cursor());
+        pass.report(settings, health);
+        directory.add(worker, pass.sessions);
+    }
+    sends.slots.end = directory.len();
+    sends.messages.shrink();
+    sends
+}
+
+impl Pass<'_, '_> {
+    fn run(&mut self, sends: &mut Sends, mut cursor: Cursor<'_>) {
+        // A send and its outcome are two events; only memory that is written to is really taken.
+        sends.messages.reserve(self.events.len() / 2 + 1);
+        for (at, event) in self.events.iter().enumerate() {
+            self.watch.see(event);
+            match event.kind() {
+                Some(EventKind::SendInvoked) => {
+                    let (segment_at, segment) = cursor.at(event.time_ns);
+                    sends.counts[segment_at].invoked += 1;
+                    self.invoke(sends, at, event, segment);
+                }
+                Some(EventKind::SendAcked) => self.outcome(sends, event, state::ACKED, &mut cursor),
+                Some(EventKind::SendSent) => self.outcome(sends, event, state::SENT, &mut cursor),
+                Some(EventKind::SendFailed) => self.outcome(sends, event, state::FAILED, &mut cursor),
+                Some(EventKind::SendUnknown) => self.outcome(sends, event, state::UNKNOWN, &mut cursor),
+                Some(_) => {}
+                None => self.watch.unknown_kinds += 1,
+            }
+        }
+    }
+
+    #[inline]
+    fn invoke(&mut self, sends: &mut Sends, at: usize, event: &Event, segment: &Segment) {
+        if sends.first_send_ns.is_none_or(|first_ns| event.time_ns < first_ns) {
+            sends.first_send_ns = Some(event.time_ns);
+        }
+        sends.last_send_ns = sends.last_send_ns.max(event.time_ns);
+        self.enter(sends, at, event);
+        if let Some(fault) = segment.fault
+            && segment.past_detection
+        {
+            let sides = self.sides.get(fault).map_or(0, |sides| sides.nodes.len());
+            let writes = fault_writes(sends, fault, event.destination, sides);
+            match self.confined.get(fault).copied().flatten() {
+                Some(side) => writes.attempts[side] += 1,
+                None => writes.free_attempts += 1,
+            }
+        }
+    }
+
+    /// Enters the message into the tables: the next of its session, or the first of the next session.
+    #[inline]
+    fn enter(&mut self, sends: &mut Sends, at: usize, event: &Event) {
+        let count = self.sessions.len();
+        let expected = first_session(self.worker).checked_add(u32::try_from(count).unwrap_or(u32::MAX));
+        let (Ok(at), Ok(base)) = (u32::try_from(at), u32::try_from(sends.messages.state.len())) else {
+            self.irregular += 1;
+            return;
+        };
+        match self.sessions.last_mut() {
+            Some(open) if open.session == event.session && open.len == event.sequence => {
+                open.len += 1;
+                open.mixed |= open.destination != event.destination;
+            }
+            _ if Some(event.session) == expected && count <= 0xffff && event.sequence == 0 => {
+                self.sessions.push(Session {
+                    session: event.session,
+                    lane: self.lane,
+                    destination: event.destination,
+                    base,
+                    len: 1,
+                    mixed: false,
+                    judged: true,
+                });
+            }
+            _ => {
+                match self.find(event) {
+                    Some(_) => self.again += 1,
+                    None => self.irregular += 1,
+                }
+                return;
+            }
+        }
+        let known = self.context.destination(event.destination);
+        self.irregular += u64::from(known.is_none_or(|destination| destination.lane != self.lane));
+        sends.messages.state.push(0);
+        sends.messages.invoked_at.push(at);
+    }
+
+    /// Dense number of the message an event names, if this worker sent it.
+    #[inline]
+    fn find(&self, event: &Event) -> Option<usize> {
+        let inside = (event.session & 0xffff) as usize;
+        let entry = self.sessions.get(inside)?;
+        let mine = worker_of_session(event.session) == self.worker && event.sequence < entry.len;
+        mine.then(|| entry.base as usize + event.sequence as usize)
+    }
+
+    #[inline]
+    fn outcome(&mut self, sends: &mut Sends, event: &Event, bit: u16, cursor: &mut Cursor<'_>) {
+        let Some(index) = self.find(event) else {
+            self.irregular += 1;
+            return;
+        };
+        let message = &mut sends.messages.state[index];
+        self.contradictory += u64::from(*message & state::OUTCOMES & !bit != 0);
+        *message |= bit;
+        if bit & (state::ACKED | state::SENT) == 0 {
+            return;
+        }
+        let (at, segment) = cursor.at(event.time_ns);
+        sends.acks.take(event.time_ns);
+        sends.last_ack_ns = sends.last_ack_ns.max(event.time_ns);
+        let invoked_ns = self.events[sends.messages.invoked_at[index] as usize].time_ns;
+        if bit == state::SENT {
+            sends.counts[at].sent += 1;
+            let exposed = !self.acknowledged && segment.exposed_bits != 0 && segment.part != Part::After;
+            sends.exposed += u64::from(exposed);
+            return;
+        }
+        sends.counts[at].acked += 1;
+        let part = self.invoked.part(invoked_ns);
+        sends.latency.take(part, invoked_ns, event.time_ns);
+        self.ack(sends, event, segment);
+    }
+
+    fn ack(&self, sends: &mut Sends, event: &Event, segment: &Segment) {
+        let node = node_bit(event.detail);
+        // Where the client does not say who acked, an ack before the end of the fault may be a target's.
+        let anonymous = event.detail == NO_NODE && segment.exposed_bits != 0 && segment.part != Part::After;
+        sends.exposed += u64::from(segment.exposed_bits & node != 0 || anonymous);
+        let Some(fault) = segment.fault else { return };
+        let Some(sides) = self.sides.get(fault) else { return };
+        let Some(side) = sides.of_node_bit(node) else { return };
+        let writes = fault_writes(sends, fault, event.destination, sides.nodes.len());
+        writes.acks_during_fault[side] += 1;
+        writes.acks[side] += u64::from(segment.past_detection);
+    }
+
+    fn report(&self, settings: &Lane, health: &mut Health) {
+        let name = self.context.worker_name(self.worker);
+        health.note_watch(self.worker, &name, &self.watch);
+        if self.irregular > 0 {
+            let words =
+                "events of sends that cannot be (no such send, a number out of order, another lane's destination)";
+            health.worker_damage(self.worker, format!("{name} recorded {} {words}", self.irregular));
+        }
+        if self.contradictory > 0 {
+            let words = "outcomes that contradict an earlier one of the same message, which is then unknown";
+            health.worker_damage(self.worker, format!("{name} recorded {} {words}", self.contradictory));
+        }
+        if self.again > 0 && !settings.resends {
+            let words = "messages again under an identity that was used before";
+            health.worker_damage(self.worker, format!("{name} sent {} {words}", self.again));
+        }
+    }
+}
+
+#[inline]
+fn fault_writes(sends: &mut Sends, fault: usize, destination: u16, sides: usize) -> &mut FaultWrites {
+    sends.writes.entry((fault, destination)).or_insert_with(|| FaultWrites {
+        free_attempts: 0,
+        attempts: vec![0; sides],
+        acks: vec![0; sides],
+        acks_during_fault: vec![0; sides],
+    })
+}
+
+/// Enters the sessions of the sentinels and says to which destinations a sentinel was written.
+pub(crate) fn read_sentinels(context: &Context<'_>, directory: &mut Directory, health: &mut Health) -> Sentinels {
+    let mut sentinels = Sentinels::default();
+    for (worker, role) in context.workers().filter(|(_, worker)| worker.role == Role::Sentinel) {
+        let mut watch = Watch::default();
+        let mut sessions: Vec<Session> = Vec::new();
+        for event in context.stream(worker) {
+            watch.see(event);
+            match event.kind() {
+                Some(EventKind::SendInvoked) => enter_sentinel(&mut sessions, worker, event),
+                Some(EventKind::SendAcked | EventKind::SendSent) => {
+                    sentinels.last_ack_ns = sentinels.last_ack_ns.max(event.time_ns);
+                    sentinels.written.insert(event.destination);
+                }
+                Some(_) => {}
+                None => watch.unknown_kinds += 1,
+            }
+        }
+        health.note_watch(worker, &role.name, &watch);
+        directory.add(worker, sessions);
+    }
+    sentinels
+}
+
+/// Which destinations got a sentinel.
+#[derive(Debug, Default)]
+pub(crate) struct Sentinels {
+    written: HashSet<u16>,
+    /// Last time one was taken.
+    pub(crate) last_ack_ns: u64,
+}
+
+impl Sentinels {
+    /// Whether `destination` took its sentinel.
+    pub(crate) fn wrote(&self, destination: u16) -> bool {
+        self.written.contains(&destination)
+    }
+}
+
+fn enter_sentinel(sessions: &mut Vec<Session>, worker: u16, event: &Event) {
+    let room = sessions.len() <= 0xffff;
+    let expected = first_session(worker).checked_add(u32::try_from(sessions.len()).unwrap_or(u32::MAX));
+    match sessions.last_mut() {
+        Some(open) if open.session == event.session && open.len == event.sequence => open.len += 1,
+        _ if Some(event.session) == expected && event.sequence == 0 && room => {
+            sessions.push(Session {
+                session: event.session,
+                lane: 0,
+                destination: event.destination,
+                base: 0,
+                len: 1,
+                mixed: true,
+                judged: false,
+            });
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,296 @@
+//! The whole story of each witness: sent, acked by whom, leader then, faults, who read it, what
+//! the audits say. One more pass over the lane's streams, only when there are witnesses.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use delivery_history::event::{FLAG_CORRUPT, FLAG_FOREIGN, FLAG_REDELIVERED};
+use delivery_history::manifest::{Role, Workload};
+use delivery_history::{Event, EventKind, NO_NODE};
+
+use crate::audits::Audits;
+use crate::context::{Context, offset_words, reason_words};
+use crate::evidence::timeline::Timeline;
+use crate::judgement::{Finding, FindingKind, StoryStep, Witness};
+use crate::properties::undelivered::Leftover;
+use crate::tally::{Subject, Tally};
+use crate::work::LaneWork;
+
+/// Longest story; a message delivered a thousand times says nothing more after this.
+const MAX_STEPS: usize = 40;
+/// Faults a story tells of.
+const MAX_TOLD_FAULTS: usize = 6;
+
+/// What happened to one subject, and to whom.
+#[derive(Clone, Debug, Default)]
+struct Trace {
+    steps: Vec<(u64, String)>,
+    /// Groups it was delivered to.
+    delivered: BTreeSet<u16>,
+    /// Groups that processed it.
+    processed: BTreeSet<u16>,
+    /// Replicas whose audit holds it, by destination.
+    read: BTreeSet<(u16, u32)>,
+}
+
+impl Trace {
+    fn tell(&mut self, at_ns: u64, what: String) {
+        if self.steps.len() < MAX_STEPS {
+            self.steps.push((at_ns, what));
+        }
+    }
+}
+
+/// Turns what was counted into findings with their stories; kinds nothing was found of are left out.
+pub(crate) fn findings(
+    work: &LaneWork<'_, '_>,
+    audits: &Audits<'_>,
+    groups: &[Leftover],
+    counted: Vec<(FindingKind, Tally)>,
+) -> Vec<Finding> {
+    let counted: Vec<_> = counted.into_iter().filter(|(_, tally)| tally.count() > 0).collect();
+    let subjects = counted.iter().flat_map(|(_, tally)| tally.witnesses().map(|(subject, _)| subject));
+    let mut traces: BTreeMap<Subject, Trace> = subjects.map(|subject| (subject, Trace::default())).collect();
+    if traces.is_empty() {
+        return Vec::new();
+    }
+    trace_clients(work, &mut traces);
+    trace_audits(work, audits, &mut traces);
+    counted
+        .into_iter()
+        .map(|(kind, tally)| {
+            let witness = |(subject, destination)| {
+                let trace = traces.get(&subject).cloned().unwrap_or_default();
+                tell(work, audits, groups, kind, subject, destination, trace)
+            };
+            Finding { kind, count: tally.count(), witnesses: tally.witnesses().map(witness).collect() }
+        })
+        .collect()
+}
+
+/// Rejects most events by one bit, before anything is looked up.
+struct Filter([u64; 64]);
+
+impl Filter {
+    fn new(traces: &BTreeMap<Subject, Trace>) -> Self {
+        let mut filter = Self([0; 64]);
+        for subject in traces.keys() {
+            let slot = match *subject {
+                Subject::Message { sequence, .. } => Self::slot(u64::from(sequence)),
+                Subject::Place { offset, .. } => Self::slot(offset),
+                Subject::Moment { .. } | Subject::Destination(_) => continue,
+            };
+            filter.0[slot.0] |= slot.1;
+        }
+        filter
+    }
+
+    fn slot(number: u64) -> (usize, u64) {
+        let hashed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52;
+        ((hashed >> 6) as usize, 1 << (hashed & 63))
+    }
+
+    fn may_hold(&self, number: u64) -> bool {
+        let (word, bit) = Self::slot(number);
+        self.0[word] & bit != 0
+    }
+
+    fn passes(&self, event: &Event) -> bool {
+        self.may_hold(u64::from(event.sequence)) || self.may_hold(event.offset)
+    }
+}
+
+fn trace_clients(work: &LaneWork<'_, '_>, traces: &mut BTreeMap<Subject, Trace>) {
+    let filter = Filter::new(traces);
+    let context = work.context;
+    for (worker, role) in context.workers() {
+        let group = match role.role {
+            Role::Producer if role.lane == Some(work.lane) => None,
+            Role::Consumer => {
+                let group = role.group.and_then(|group| context.manifest.groups.get(usize::from(group)));
+                if group.is_none_or(|group| group.lane != work.lane) {
+                    continue;
+                }
+                role.group
+            }
+            _ => continue,
+        };
+        for event in context.stream(worker).iter().filter(|event| filter.passes(event)) {
+            let message = Subject::Message { session: event.session, sequence: event.sequence };
+            if let Some(trace) = traces.get_mut(&message) {
+                trace_message(context, worker, role.host, group, event, trace);
+            }
+            let place = Subject::Place { destination: event.destination, offset: event.offset };
+            if let (Some(EventKind::Delivered), Some(trace)) = (event.kind(), traces.get_mut(&place)) {
+                let what = format!("{} was given {}", context.worker_name(worker), content(context, event));
+                trace.tell(event.time_ns, what);
+            }
+        }
+    }
+}
+
+fn trace_message(context: &Context<'_>, worker: u16, host: u32, group: Option<u16>, event: &Event, trace: &mut Trace) {
+    let Some(kind) = event.kind() else { return };
+    let name = context.worker_name(worker);
+    let of_group = || group.map_or_else(String::new, |group| format!(" (group {})", context.group_name(group)));
+    let what = match kind {
+        EventKind::SendInvoked => {
+            let place = context.destination_name(event.destination);
+            trace.tell(event.time_ns, format!("sent by {name} on {} to {place}", context.host_name(host)));
+            if let Some(led) = leader_words(context, event) {
+                trace.tell(event.time_ns, led);
+            }
+            return;
+        }
+        EventKind::SendAcked if event.detail == NO_NODE => format!("acked at {}", offset_words(event.offset)),
+        EventKind::SendAcked => {
+            format!("acked by {} at {}", context.host_name(event.detail), offset_words(event.offset))
+        }
+        EventKind::SendSent => String::from("taken by the client; no acknowledgement is asked for"),
+        EventKind::SendFailed => format!("failed for certain: {}", reason_words(event.detail)),
+        EventKind::SendUnknown => format!("not acked, may be stored: {}", reason_words(event.detail)),
+        EventKind::Delivered => {
+            trace.delivered.extend(group);
+            let again = if event.has(FLAG_REDELIVERED) { ", flagged as redelivered" } else { "" };
+            format!("delivered to {name}{} at {}{again}", of_group(), offset_words(event.offset))
+        }
+        EventKind::Processing => format!("processing began in {name}{}", of_group()),
+        EventKind::Processed => {
+            trace.processed.extend(group);
+            format!("processed by {name}{}", of_group())
+        }
+        _ => return,
+    };
+    trace.tell(event.time_ns, what);
+}
+
+fn leader_words(context: &Context<'_>, event: &Event) -> Option<String> {
+    let place = context.destination_name(event.destination);
+    let leaders = context.observations.leaders_at(event.destination, event.time_ns);
+    let told: Vec<String> = leaders
+        .into_iter()
+        .map(|(leader, by)| format!("{} according to {}", context.host_name(leader), context.host_names(by)))
+        .collect();
+    (!told.is_empty()).then(|| format!("leader of {place} then: {}", told.join("; ")))
+}
+
+fn content(context: &Context<'_>, event: &Event) -> String {
+    if event.kind == EventKind::AuditControl as u8 {
+        String::from("a control record")
+    } else if event.has(FLAG_CORRUPT) {
+        String::from("an altered payload")
+    } else if event.has(FLAG_FOREIGN) {
+        String::from("a payload nobody here wrote")
+    } else {
+        context.message_name(event.session, event.sequence)
+    }
+}
+
+fn trace_audits(work: &LaneWork<'_, '_>, audits: &Audits<'_>, traces: &mut BTreeMap<Subject, Trace>) {
+    let filter = Filter::new(traces);
+    let context = work.context;
+    for run in audits.runs() {
+        let replica = context.host_name(run.replica);
+        for event in run.reads.iter().filter(|event| filter.passes(event)) {
+            let message = Subject::Message { session: event.session, sequence: event.sequence };
+            if let Some(trace) = traces.get_mut(&message) {
+                trace.read.insert((run.destination, run.replica));
+                let place = context.destination_name(run.destination);
+                trace.tell(event.time_ns, format!("audit: read from {replica} at offset {} of {place}", event.offset));
+            }
+        }
+        let places = traces.iter_mut().filter_map(|(subject, trace)| match *subject {
+            Subject::Place { destination, offset } if destination == run.destination => Some((offset, trace)),
+            _ => None,
+        });
+        for (offset, trace) in places {
+            let (at_ns, held) = match run.at(offset) {
+                Some(event) => (event.time_ns, content(context, event)),
+                None => (run.ended_ns, format!("nothing (it was read up to offset {})", run.end_offset())),
+            };
+            trace.tell(at_ns, format!("audit: {replica} holds {held}"));
+        }
+    }
+}
+
+fn tell(
+    work: &LaneWork<'_, '_>,
+    audits: &Audits<'_>,
+    groups: &[Leftover],
+    kind: FindingKind,
+    subject: Subject,
+    destination: u16,
+    mut trace: Trace,
+) -> Witness {
+    let context = work.context;
+    let message = match subject {
+        Subject::Message { session, sequence } => {
+            tell_absence(work, audits, groups, kind, destination, &mut trace);
+            context.message_name(session, sequence)
+        }
+        Subject::Place { destination, offset } => {
+            format!("offset {offset} of {}", context.destination_name(destination))
+        }
+        Subject::Moment { worker, time_ns, .. } => {
+            let name = context.worker_name(worker);
+            trace.steps.push((time_ns, format!("{name} was given a payload it cannot have been sent")));
+            format!("a payload {name} was given")
+        }
+        Subject::Destination(index) => {
+            let end_ns = context.timeline.end_ns;
+            trace.steps.push((end_ns, String::from("had not come back when the limit ran out")));
+            context.destination_name(index)
+        }
+    };
+    tell_faults(context, &context.timeline, &mut trace);
+    trace.steps.sort_by_key(|(at_ns, _)| *at_ns);
+    let story = trace.steps.into_iter().map(|(at_ns, what)| StoryStep { at_ms: context.at_ms(at_ns), what }).collect();
+    Witness { message, destination: context.destination_name(destination), story }
+}
+
+/// What did not happen, where that is the point.
+fn tell_absence(
+    work: &LaneWork<'_, '_>,
+    audits: &Audits<'_>,
+    groups: &[Leftover],
+    kind: FindingKind,
+    destination: u16,
+    trace: &mut Trace,
+) {
+    let context = work.context;
+    let complete = audits.of(destination).iter().filter(|run| run.is_complete());
+    let absent: Vec<_> = complete.filter(|run| !trace.read.contains(&(destination, run.replica))).collect();
+    if let Some(last_ns) = absent.iter().map(|run| run.ended_ns).max() {
+        let replicas = context.host_names(absent.iter().map(|run| run.replica));
+        trace.steps.push((last_ns, format!("audit: absent from {replicas}")));
+    }
+    let end_ns =
+        context.timeline.entered_ns(delivery_history::manifest::Phase::Audit).unwrap_or(context.timeline.end_ns);
+    let lost_in_fanout = kind == FindingKind::Lost && work.workload == Workload::Fanout;
+    for left in groups {
+        let group = context.group_name(left.group);
+        let drained = if left.not_drained.contains(&destination) {
+            ", which had no live member at the drain"
+        } else {
+            ", which drained"
+        };
+        if lost_in_fanout && !trace.delivered.contains(&left.group) && drained.ends_with("drained") {
+            trace.steps.push((end_ns, format!("never delivered to {group}{drained}")));
+        } else if kind == FindingKind::Undelivered && !trace.processed.contains(&left.group) {
+            trace.steps.push((end_ns, format!("never processed by group {group}{drained}")));
+        }
+    }
+}
+
+fn tell_faults(context: &Context<'_>, timeline: &Timeline, trace: &mut Trace) {
+    for (fault, window) in context.manifest.faults.iter().zip(&timeline.faults).take(MAX_TOLD_FAULTS) {
+        let name =
+            if fault.shape.is_empty() { fault.fault.clone() } else { format!("{}:{}", fault.fault, fault.shape) };
+        let hit = context.host_names(fault.targets.iter().copied());
+        if let Some(at_ns) = window.started_ns {
+            trace.steps.push((at_ns, format!("{name} on {hit} started")));
+        }
+        if let Some(at_ns) = window.healed_ns {
+            trace.steps.push((at_ns, format!("{name} on {hit} healed")));
+        }
+    }
+}

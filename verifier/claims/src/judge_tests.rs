@@ -1,0 +1,420 @@
+use std::collections::BTreeMap;
+
+use delivery_checks::judgement::{
+    Finding, FindingKind, Guarantee, GuaranteeJudgement, Judgement, Label, LaneJudgement, Stats, Verdict,
+};
+use delivery_history::RunManifest;
+use delivery_history::manifest::{Fault, Lane, MANIFEST_FORMAT, Requirement, RunStatus, Workload};
+use proptest::prelude::*;
+
+use super::judge_claims;
+use crate::verdict::{ClaimKind, Overall, RunVerdict, Standing};
+
+const SAFE: &[(&str, &str)] = &[
+    ("producer.acks", "all"),
+    ("producer.enable.idempotence", "true"),
+    ("topic.min.insync.replicas", "2"),
+    ("consumer.commit", "after-processing"),
+    ("consumer.auto.offset.reset", "earliest"),
+];
+const DEFAULT: &[(&str, &str)] = &[
+    ("producer.acks", "-1"),
+    ("producer.enable.idempotence", "false"),
+    ("topic.min.insync.replicas", "1"),
+    ("consumer.commit", "after-processing"),
+    ("consumer.auto.offset.reset", "earliest"),
+];
+const FAST: &[(&str, &str)] = &[
+    ("producer.acks", "1"),
+    ("producer.enable.idempotence", "false"),
+    ("topic.min.insync.replicas", "1"),
+    ("consumer.commit", "after-processing"),
+    ("consumer.auto.offset.reset", "earliest"),
+];
+const NONE: &[(&str, &str)] = &[
+    ("producer.acks", "0"),
+    ("producer.enable.idempotence", "false"),
+    ("topic.min.insync.replicas", "1"),
+    ("consumer.commit", "after-processing"),
+    ("consumer.auto.offset.reset", "earliest"),
+];
+
+fn lane(name: &str, config: &[(&str, &str)]) -> Lane {
+    Lane {
+        name: name.to_owned(),
+        workload: Workload::Log,
+        config: config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        settings: String::new(),
+        defaults_of: String::new(),
+        acknowledged: name != "none",
+        resends: false,
+        not_applied: Vec::new(),
+    }
+}
+
+fn netsplit(shape: &str) -> Fault {
+    Fault {
+        fault: String::from("netsplit"),
+        shape: shape.to_owned(),
+        start_ms: 4_000,
+        duration_ms: 15_000,
+        targets: vec![2],
+        cut: Vec::new(),
+        full_cut: true,
+        sides: Vec::new(),
+        detection_ms: 11_000,
+    }
+}
+
+fn manifest(lanes: Vec<Lane>) -> RunManifest {
+    RunManifest {
+        format: MANIFEST_FORMAT,
+        run_id: String::from("r1"),
+        tool_version: String::from("0.1.0"),
+        system: String::from("kafka"),
+        broker_version: String::from("4.1.1"),
+        client: String::from("librdkafka 2.12.1"),
+        backend: String::from("local"),
+        simulated: false,
+        timings: String::from("vendor"),
+        tuned: Vec::new(),
+        seed: 1,
+        started_at: String::new(),
+        machine: String::new(),
+        required: Vec::new(),
+        user_configuration: false,
+        rate_per_s: 1_000,
+        size_bytes: 128,
+        load_ms: 24_000,
+        lanes,
+        nodes: Vec::new(),
+        client_hosts: Vec::new(),
+        workers: Vec::new(),
+        destinations: Vec::new(),
+        groups: Vec::new(),
+        faults: vec![netsplit("leader")],
+        limits_ms: BTreeMap::new(),
+        status: RunStatus::Finished { took_ms: 58_000 },
+    }
+}
+
+fn judged(name: &str) -> LaneJudgement {
+    let holds = |name: &Guarantee| GuaranteeJudgement { name: *name, verdict: Verdict::Holds, reason: String::new() };
+    LaneJudgement {
+        lane: name.to_owned(),
+        stats: Stats::default(),
+        findings: Vec::new(),
+        guarantees: Guarantee::ALL.iter().map(holds).collect(),
+        label: Label { observed: String::from("not shown"), ..Label::default() },
+        available_during_fault: None,
+        longest_stall_ms: 0,
+        doubts: Vec::new(),
+    }
+}
+
+fn with(mut lane: LaneJudgement, guarantee: Guarantee, verdict: Verdict, reason: &str) -> LaneJudgement {
+    for judged in lane.guarantees.iter_mut().filter(|judged| judged.name == guarantee) {
+        (judged.verdict, judged.reason) = (verdict, reason.to_owned());
+    }
+    lane
+}
+
+fn losing(name: &str) -> LaneJudgement {
+    let mut lane = judged(name);
+    for guarantee in [Guarantee::Durability, Guarantee::AtLeastOnce, Guarantee::ExactlyOnce] {
+        lane = with(lane, guarantee, Verdict::Violated, "28,900 of 47,380 lost");
+    }
+    lane.findings = vec![Finding { kind: FindingKind::Lost, count: 28_900, witnesses: Vec::new() }];
+    lane
+}
+
+fn unshown(name: &str) -> LaneJudgement {
+    let mut lane = judged(name);
+    for guarantee in Guarantee::ALL {
+        lane = with(lane, *guarantee, Verdict::Inconclusive, "nothing noticed the cut");
+    }
+    lane
+}
+
+fn tour() -> RunManifest {
+    manifest(vec![lane("safe", SAFE), lane("default", DEFAULT), lane("fast", FAST), lane("none", NONE)])
+}
+
+fn judge(manifest: &RunManifest, lanes: Vec<LaneJudgement>) -> RunVerdict {
+    judge_claims(manifest, &Judgement { faults: Vec::new(), lanes, doubts: Vec::new() })
+}
+
+fn require(manifest: &mut RunManifest, lane: Option<&str>, guarantee: &str) {
+    manifest.required.push(Requirement { lane: lane.map(str::to_owned), guarantee: guarantee.to_owned() });
+}
+
+#[test]
+fn tour_exits_0_on_losses_the_vendor_documents() {
+    let verdict = judge(&tour(), vec![judged("safe"), judged("default"), losing("fast"), losing("none")]);
+    assert_eq!((verdict.overall, verdict.overall.exit_code()), (Overall::Holds, 0));
+    let standings: Vec<Standing> = verdict.lanes.iter().map(|lane| lane.standing).collect();
+    assert_eq!(standings, [Standing::Held, Standing::Held, Standing::Documented, Standing::Documented]);
+    let fast = verdict.lane("fast").unwrap();
+    assert!(fast.violations.len() == 3 && fast.violations.iter().all(|violation| violation.is_excused()));
+    assert!(fast.claims.iter().all(|claim| claim.kind != ClaimKind::Promise));
+    assert!(verdict.lane("safe").unwrap().claims.iter().filter(|claim| claim.counts).count() >= 4);
+}
+
+#[test]
+fn tour_whose_fault_bit_nothing_exits_3_and_says_why() {
+    let verdict = judge(&tour(), vec![unshown("safe"), unshown("default"), unshown("fast"), unshown("none")]);
+    assert_eq!((verdict.overall, verdict.overall.exit_code()), (Overall::Inconclusive, 3));
+    assert!(verdict.reasons[0].starts_with("safe: durability (promised by kafka-acks-all-durability, "));
+    assert!(verdict.reasons.iter().all(|reason| reason.ends_with("nothing noticed the cut")));
+    assert!(!verdict.reasons.iter().any(|reason| reason.starts_with("fast")));
+    assert!(verdict.lanes.iter().all(|lane| lane.standing == Standing::Unshown));
+}
+
+#[test]
+fn loss_with_acks_all_breaks_a_promise() {
+    let verdict = judge(&tour(), vec![judged("safe"), losing("default"), losing("fast"), losing("none")]);
+    assert_eq!((verdict.overall, verdict.overall.exit_code()), (Overall::Violated, 1));
+    let default = verdict.lane("default").unwrap();
+    assert_eq!(default.standing, Standing::Broken);
+    assert_eq!(default.violation(Guarantee::Durability).unwrap().breaks, ["kafka-acks-all-durability"]);
+    assert_eq!(default.violation(Guarantee::AtLeastOnce).unwrap().breaks, ["kafka-at-least-once"]);
+    assert!(verdict.reasons[0].contains("28,900 of 47,380 lost"));
+}
+
+#[test]
+fn preset_fast_exits_1_and_without_requirements_0() {
+    let mut required = manifest(vec![lane("fast", FAST)]);
+    require(&mut required, None, "durability");
+    let verdict = judge(&required, vec![losing("fast")]);
+    assert_eq!((verdict.overall.exit_code(), verdict.lanes[0].standing), (1, Standing::Broken));
+    assert!(verdict.reasons[0].starts_with("fast: durability (required) is violated"));
+    let free = manifest(vec![lane("fast", FAST)]);
+    let verdict = judge(&free, vec![losing("fast")]);
+    assert_eq!((verdict.overall, verdict.overall.exit_code()), (Overall::NotJudged, 0));
+    assert_eq!(verdict.lanes[0].standing, Standing::Documented);
+}
+
+#[test]
+fn preset_safe_exits_0() {
+    let mut required = manifest(vec![lane("safe", SAFE)]);
+    require(&mut required, None, "durability");
+    let verdict = judge(&required, vec![judged("safe")]);
+    assert_eq!((verdict.overall.exit_code(), verdict.required()), (0, 1));
+    assert!(verdict.reasons[0].ends_with("and 1 required guarantee hold"), "{:?}", verdict.reasons);
+}
+
+#[test]
+fn violated_beats_inconclusive_beats_holds() {
+    let mut mixed = tour();
+    require(&mut mixed, Some("fast"), "durability");
+    let verdict = judge(&mixed, vec![judged("safe"), unshown("default"), losing("fast"), judged("none")]);
+    assert_eq!(verdict.overall, Overall::Violated);
+    assert!(verdict.reasons[0].starts_with("fast:") && verdict.reasons[1].starts_with("default:"));
+}
+
+#[test]
+fn run_that_did_not_finish_is_never_better_than_inconclusive() {
+    let mut killed = manifest(vec![lane("fast", FAST)]);
+    killed.status = RunStatus::Running;
+    assert_eq!(judge(&killed, vec![losing("fast")]).overall, Overall::Inconclusive);
+    killed.status = RunStatus::CutShort { reason: String::from("n3 died"), took_ms: 9 };
+    let verdict = judge(&killed, vec![losing("fast")]);
+    assert_eq!(verdict.reasons, ["the run was cut short: n3 died"]);
+    require(&mut killed, None, "durability");
+    assert_eq!(judge(&killed, vec![losing("fast")]).overall, Overall::Violated);
+}
+
+#[test]
+fn processing_twice_does_not_break_the_promise_to_store_once() {
+    let twice = |kind, count| {
+        let mut lane = with(judged("safe"), Guarantee::AtMostOnce, Verdict::Violated, "twice");
+        lane.findings = vec![Finding { kind, count, witnesses: Vec::new() }];
+        judge(&manifest(vec![self::lane("safe", SAFE)]), vec![lane])
+    };
+    let processed = twice(FindingKind::ProcessedTwice, 5);
+    assert_eq!((processed.overall, processed.lanes[0].standing), (Overall::Holds, Standing::Documented));
+    let stored = twice(FindingKind::StoredTwice, 5);
+    assert_eq!((stored.overall, stored.lanes[0].standing), (Overall::Violated, Standing::Broken));
+    assert_eq!(stored.lanes[0].violation(Guarantee::AtMostOnce).unwrap().breaks, ["kafka-idempotent-stored-once"]);
+}
+
+#[test]
+fn absence_of_a_finding_is_not_taken_from_a_lane_that_showed_nothing() {
+    let lane = with(unshown("safe"), Guarantee::AtMostOnce, Verdict::Violated, "processed twice");
+    let verdict = judge(&manifest(vec![self::lane("safe", SAFE)]), vec![lane]);
+    let stored_once = verdict.lanes[0].claims.iter().find(|claim| claim.id == "kafka-idempotent-stored-once").unwrap();
+    assert_eq!(stored_once.verdict, Verdict::Inconclusive);
+}
+
+#[test]
+fn claims_apply_only_to_what_they_speak_of() {
+    let safe = || manifest(vec![lane("safe", SAFE)]);
+    let counted = |manifest: &RunManifest| judge(manifest, vec![losing("safe")]).counted_claims();
+    assert!(counted(&safe()) > 0);
+    let mut other = safe();
+    other.faults = vec![Fault { fault: String::from("power-loss"), ..netsplit("") }];
+    assert_eq!(counted(&other), 0, "a fault no claim covers");
+    other.faults.push(netsplit("leader"));
+    assert_eq!(counted(&other), 0, "every fault of the run must be covered");
+    let mut other = safe();
+    other.faults.clear();
+    assert!(counted(&other) > 0, "promises hold in calm weather too");
+    let mut other = safe();
+    other.broker_version = String::from("3.2.3");
+    assert_eq!(counted(&other), 0, "a version no claim is about");
+    for setting in ["topic.unclean.leader.election.enable", "broker.unclean.leader.election.enable"] {
+        let mut other = safe();
+        other.lanes[0].config.insert(setting.to_owned(), String::from("TRUE"));
+        let verdict = judge(&other, vec![losing("safe")]);
+        let durability = verdict.lanes[0].violation(Guarantee::Durability).unwrap();
+        assert!(durability.breaks.is_empty() && durability.is_excused(), "{setting}");
+    }
+    let mut other = safe();
+    other.client = String::from("sarama 1.45");
+    let verdict = judge(&other, vec![judged("safe")]);
+    assert!(verdict.lanes[0].claims.iter().all(|claim| claim.id != "kafka-idempotent-order"));
+}
+
+#[test]
+fn compaction_takes_records_away_without_breaking_a_promise() {
+    let mut compacted = manifest(vec![lane("safe", SAFE)]);
+    compacted.lanes[0].config.insert(String::from("topic.cleanup.policy"), String::from("compact"));
+    assert!(
+        judge(&compacted, vec![losing("safe")]).lanes[0].violation(Guarantee::Durability).unwrap().breaks.is_empty()
+    );
+}
+
+#[test]
+fn unreadable_version_is_inconclusive_and_not_a_pass() {
+    let mut trunk = manifest(vec![lane("safe", SAFE)]);
+    trunk.broker_version = String::from("trunk");
+    let verdict = judge(&trunk, vec![judged("safe")]);
+    assert_eq!(verdict.overall, Overall::Inconclusive);
+    assert!(verdict.reasons[0].contains("version `trunk` names no release"), "{:?}", verdict.reasons);
+}
+
+#[test]
+fn requirements_that_cannot_be_judged_are_inconclusive() {
+    let run = |lane_name: Option<&str>, guarantee: &str| {
+        let mut run = manifest(vec![lane("fast", FAST)]);
+        require(&mut run, lane_name, guarantee);
+        let mut fast = judged("fast");
+        fast.guarantees.retain(|found| found.name != Guarantee::Agreement);
+        judge(&run, vec![fast])
+    };
+    assert!(run(None, "agreement").reasons[0].contains("does not apply"));
+    assert!(run(None, "atomicity").reasons[0].contains("no guarantee of this name"));
+    assert!(run(Some("safe"), "durability").reasons[0].contains("lane safe, which is not in this run"));
+    for verdict in [run(None, "agreement"), run(None, "atomicity"), run(Some("safe"), "durability")] {
+        assert_eq!(verdict.overall, Overall::Inconclusive);
+    }
+    assert_eq!(run(Some("fast"), "durability").overall, Overall::Holds);
+}
+
+#[test]
+fn lane_without_a_judgement_is_inconclusive() {
+    let verdict = judge(&tour(), vec![judged("safe")]);
+    assert_eq!(verdict.overall, Overall::Inconclusive);
+    assert_eq!(verdict.lane("none").unwrap().standing, Standing::Unshown);
+}
+
+#[test]
+fn undocumented_violation_is_red_even_where_nobody_promised() {
+    let fast = with(judged("fast"), Guarantee::Integrity, Verdict::Violated, "1 phantom");
+    let verdict = judge(&manifest(vec![lane("fast", FAST)]), vec![fast]);
+    assert_eq!((verdict.overall, verdict.lanes[0].standing), (Overall::NotJudged, Standing::Broken));
+}
+
+#[test]
+fn ca_is_shown_and_never_counted() {
+    let mut safe = judged("safe");
+    safe.label.observed = String::from("neither");
+    let verdict = judge(&manifest(vec![lane("safe", SAFE)]), vec![safe]);
+    assert_eq!((verdict.overall, verdict.lanes[0].claimed_label.as_deref()), (Overall::Holds, Some("CA")));
+}
+
+#[test]
+fn labels_are_judged_by_what_was_observed() {
+    let judge_label = |claimed: &str, observed: &str| {
+        let mut lane = judged("x");
+        lane.label.observed = observed.to_owned();
+        let (verdict, _, counts) = super::label(&lane, claimed);
+        (verdict, counts)
+    };
+    assert_eq!(judge_label("CP", "CP"), (Verdict::Holds, true));
+    assert_eq!(judge_label("CP", "AP, lossy"), (Verdict::Violated, true));
+    assert_eq!(judge_label("CP", "neither"), (Verdict::Violated, true));
+    assert_eq!(judge_label("CP", "unavailable"), (Verdict::Inconclusive, true));
+    assert_eq!(judge_label("AP", "AP"), (Verdict::Holds, true));
+    assert_eq!(judge_label("AP", "unavailable"), (Verdict::Violated, true));
+    assert_eq!(judge_label("CP", "not shown"), (Verdict::Inconclusive, false));
+    assert_eq!(judge_label("CA", "CP"), (Verdict::Inconclusive, false));
+}
+
+#[test]
+fn pubsub_presets_keep_what_they_promise_and_no_more() {
+    let bus = |delivery: &str, lane_judged: LaneJudgement| {
+        let mut run = manifest(vec![lane("bus", &[("bus.delivery", delivery)])]);
+        run.system = String::from("pubsub");
+        run.broker_version = String::from("0.1.0");
+        run.client = String::from("in-process");
+        let verdict = judge(&run, vec![lane_judged]);
+        (verdict.overall, verdict.lanes[0].standing)
+    };
+    let twice = || {
+        let lane = with(judged("bus"), Guarantee::AtMostOnce, Verdict::Violated, "twice");
+        with(lane, Guarantee::ExactlyOnce, Verdict::Violated, "twice")
+    };
+    assert_eq!(bus("at-most-once", losing("bus")), (Overall::Holds, Standing::Documented));
+    assert_eq!(bus("at-most-once", twice()).0, Overall::Violated);
+    assert_eq!(bus("at-least-once", twice()), (Overall::Holds, Standing::Documented));
+    assert_eq!(bus("at-least-once", losing("bus")).0, Overall::Violated);
+    assert_eq!(bus("exactly-once", twice()).0, Overall::Violated);
+    assert_eq!(bus("exactly-once", losing("bus")).0, Overall::Violated);
+    assert_eq!(bus("exactly-once", judged("bus")), (Overall::Holds, Standing::Held));
+}
+
+fn any_verdict() -> impl Strategy<Value = Verdict> {
+    prop_oneof![Just(Verdict::Holds), Just(Verdict::Inconclusive), Just(Verdict::Violated)]
+}
+
+proptest! {
+    /// Whatever the lanes say: no green without every counted thing holding, no red without one violated.
+    #[test]
+    fn overall_follows_from_what_counts(
+        verdicts in proptest::collection::vec(any_verdict(), 4 * Guarantee::ALL.len()),
+        required in proptest::option::of(0..Guarantee::ALL.len()),
+        finished in any::<bool>(),
+    ) {
+        let mut run = tour();
+        if let Some(index) = required {
+            require(&mut run, None, Guarantee::ALL[index].label());
+        }
+        if !finished {
+            run.status = RunStatus::Running;
+        }
+        let lanes: Vec<LaneJudgement> = run.lanes.iter().enumerate().map(|(number, lane)| {
+            let verdicts = &verdicts[number * Guarantee::ALL.len()..];
+            let zipped = Guarantee::ALL.iter().zip(verdicts);
+            zipped.fold(judged(&lane.name), |lane, (guarantee, verdict)| with(lane, *guarantee, *verdict, "why"))
+        }).collect();
+        let verdict = judge(&run, lanes);
+        let counted: Vec<Verdict> = verdict.lanes.iter().flat_map(|lane| {
+            let claims = lane.claims.iter().filter(|claim| claim.counts).map(|claim| claim.verdict);
+            claims.chain(lane.required.iter().map(|required| required.verdict)).collect::<Vec<_>>()
+        }).collect();
+        let expected = if counted.contains(&Verdict::Violated) {
+            Overall::Violated
+        } else if !finished || counted.contains(&Verdict::Inconclusive) {
+            Overall::Inconclusive
+        } else {
+            Overall::Holds
+        };
+        prop_assert_eq!(verdict.overall, expected);
+        prop_assert!(!verdict.reasons.is_empty());
+        for lane in &verdict.lanes {
+            prop_assert_eq!(lane.standing == Standing::Broken, lane.violations.iter().any(|v| !v.is_excused())
+                || lane.claims.iter().any(|c| c.counts && c.verdict == Verdict::Violated));
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The local backend: every host is a network namespace, joined by a bridge in a namespace of its own.
+//!
+//! Use it inside [`crate::enclosure::enclose`]: nothing here cleans up after itself on the machine,
+//! because namespaces live by processes and descriptors only and end with the enclosure.
+
+pub mod error;
+mod hosts;
+mod links;
+mod log_file;
+pub(crate) mod netns;
+mod network;
+mod node;
+mod reachable;
+pub(crate) mod rules;
+mod start;
+pub(crate) mod tools;
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::sync::Arc;
+
+use delivery_broker::NodeSpec;
+
+pub use error::ClusterError;
+pub use hosts::LocalHost;
+pub use network::LocalNetwork;
+pub use node::NodeEvent;
+
+use crate::process::{Place, start_in};
+use hosts::HostLink;
+use links::Links;
+use node::Node;
+
+/// Hosts, the network between them and the nodes that run on them.
+pub struct LocalCluster {
+    links: Arc<Links>,
+    ports: Vec<u16>,
+    nodes: Vec<Node>,
+}
+
+impl LocalCluster {
+    /// Makes the hosts and joins them by a bridge. `ports` are the TCP ports whose dropped packets
+    /// count as evidence; none means all.
+    ///
+    /// # Errors
+    /// A host description that cannot be, a missing tool, or what the system refused.
+    pub fn create(hosts: &[LocalHost], ports: Vec<u16>) -> Result<Self, ClusterError> {
+        let hosts = hosts::check(hosts)?;
+        hosts::publish_names(&hosts)?;
+        let links = Arc::new(Links::make(hosts)?);
+        Ok(Self { links, ports, nodes: Vec::new() })
+    }
+
+    /// The network, for faults.
+    pub fn network(&self) -> LocalNetwork {
+        LocalNetwork::new(Arc::clone(&self.links), self.ports.clone())
+    }
+
+    /// Prepares the nodes (side by side) and starts them; returns when every node's command runs.
+    /// Output goes to `NAME.log` in `logs_dir`. `should_stop` is asked every few milliseconds.
+    ///
+    /// # Errors
+    /// A command that cannot be started, fails or takes too long, with its last lines; or
+    /// [`ClusterError::Stopped`]. No node is left running then.
+    pub fn start_nodes(
+        &mut self,
+        specs: &[NodeSpec],
+        logs_dir: &Path,
+        should_stop: &dyn Fn() -> bool,
+    ) -> Result<(), ClusterError> {
+        let places = specs.iter().map(|spec| self.place(spec.host.id)).collect::<Result<Vec<_>, _>>()?;
+        let started = start::start_all(specs, places, logs_dir, should_stop)?;
+        self.nodes.extend(started);
+        Ok(())
+    }
+
+    /// What has happened to the nodes since the last call; never waits.
+    pub fn poll_nodes(&mut self) -> Vec<NodeEvent> {
+        let mut events = Vec::new();
+        self.nodes.iter_mut().for_each(|node| node.poll(&mut events));
+        events
+    }
+
+    /// Starts a process on a host, in a session of its own. Its standard streams are the caller's choice.
+    ///
+    /// # Errors
+    /// An unknown host, or the system's refusal.
+    pub fn spawn(&self, host: u32, mut command: Command) -> Result<Child, ClusterError> {
+        let place = self.place(host)?;
+        let program = command.get_program().to_string_lossy().into_owned();
+        start_in(&mut command, place);
+        command.spawn().map_err(|source| ClusterError::Start { program, host: self.link(host).name.clone(), source })
+    }
+
+    /// Kills every node that still runs and waits for its end.
+    pub fn stop(&mut self) {
+        self.nodes.iter_mut().for_each(Node::kill);
+        self.nodes.iter_mut().for_each(Node::reap);
+        self.nodes.clear();
+    }
+
+    /// The network namespace of a host.
+    pub(crate) fn namespace(&self, host: u32) -> Option<Arc<OwnedFd>> {
+        self.links.hosts.get(&host).map(|link| Arc::clone(&link.namespace))
+    }
+
+    fn link(&self, host: u32) -> &HostLink {
+        &self.links.hosts[&host]
+    }
+
+    fn place(&self, host: u32) -> Result<Place, ClusterError> {
+        let link = self.links.hosts.get(&host).ok_or(ClusterError::UnknownHost { host })?;
+        let mut place = Place::network(&link.namespace);
+        place.host_name = Some(link.name.clone());
+        place.own_session = true;
+        Ok(place)
+    }
+}
+
+impl Drop for LocalCluster {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Hosts by number.
+type HostLinks = BTreeMap<u32, HostLink>;

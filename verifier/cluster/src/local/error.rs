@@ -1,0 +1,98 @@
+//! What can keep a local cluster from being made or started.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A local cluster that could not be made or started.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// A host that cannot be.
+    #[error("host {host} cannot be made: {reason}")]
+    BadHost {
+        /// Its name.
+        host: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A host number that was not given to `create`.
+    #[error("there is no host number {host} in this cluster")]
+    UnknownHost {
+        /// The number.
+        host: u32,
+    },
+    /// A program the backend calls is missing.
+    #[error("the program `{tool}` is missing: install it (Debian, Ubuntu: `apt-get install {package}`)")]
+    MissingTool {
+        /// Its name.
+        tool: &'static str,
+        /// Debian's package.
+        package: &'static str,
+    },
+    /// The system refused part of the network.
+    #[error("could not {action}: {cause}. `verify doctor` shows what this machine lacks")]
+    Network {
+        /// What was to be done.
+        action: String,
+        /// Output of the command, or the system's error.
+        cause: String,
+    },
+    /// A file or directory could not be written.
+    #[error("could not write {path}: {source}. Check the space and the permissions there")]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A node's file outside its data directory.
+    #[error("node {node} wants to write {path}, which is outside its data directory")]
+    Outside {
+        /// The node.
+        node: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A process could not be started.
+    #[error("could not start {program} on host {host}: {source}")]
+    Start {
+        /// Its program.
+        program: String,
+        /// Where.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A preparing command failed.
+    #[error(
+        "preparing node {node} failed: {program} ended with {status}. Its last lines:\n{}",
+        last_lines.join("\n")
+    )]
+    Prepare {
+        /// The node.
+        node: String,
+        /// The command's program.
+        program: String,
+        /// How it ended.
+        status: String,
+        /// Of its output.
+        last_lines: Vec<String>,
+    },
+    /// A preparing command took too long.
+    #[error(
+        "preparing node {node} failed: {program} was still running after {limit_ms} ms and was killed. Its last lines:\n{}",
+        last_lines.join("\n")
+    )]
+    PrepareTooLong {
+        /// The node.
+        node: String,
+        /// The command's program.
+        program: String,
+        /// The limit, milliseconds.
+        limit_ms: u64,
+        /// Of its output.
+        last_lines: Vec<String>,
+    },
+    /// The user asked to stop.
+    #[error("stopped while the nodes were being started")]
+    Stopped,
+}

@@ -1,0 +1,164 @@
+//! Starting nodes: files, preparing commands, the node itself; side by side, one step at a time.
+
+use std::collections::VecDeque;
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use delivery_broker::{NodeCommand, NodeSpec};
+
+use super::ClusterError;
+use super::log_file::{LineSearch, last_lines};
+use super::node::{Node, describe, kill_group};
+use crate::process::{Place, start_in};
+
+/// Longest time one preparing command may take.
+const PREPARE_LIMIT: Duration = Duration::from_secs(120);
+/// Pause between looks at the preparing commands.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Prepares and starts every node; on an error none of them runs.
+pub(super) fn start_all(
+    specs: &[NodeSpec],
+    places: Vec<Place>,
+    logs_dir: &Path,
+    should_stop: &dyn Fn() -> bool,
+) -> Result<Vec<Node>, ClusterError> {
+    fs::create_dir_all(logs_dir).map_err(|source| ClusterError::Write { path: logs_dir.to_owned(), source })?;
+    let mut starting = Vec::new();
+    for (spec, place) in specs.iter().zip(places) {
+        write_files(spec)?;
+        starting.push(Starting::new(spec, place, logs_dir)?);
+    }
+    while starting.iter().any(|node| node.node.is_none()) {
+        if should_stop() {
+            return Err(ClusterError::Stopped);
+        }
+        for node in &mut starting {
+            node.step()?;
+        }
+        if starting.iter().any(|node| node.node.is_none()) {
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+    Ok(starting.iter_mut().filter_map(|node| node.node.take()).collect())
+}
+
+fn write_files(spec: &NodeSpec) -> Result<(), ClusterError> {
+    let write = |path: &Path, source| ClusterError::Write { path: path.to_owned(), source };
+    fs::create_dir_all(&spec.host.data_dir).map_err(|source| write(&spec.host.data_dir, source))?;
+    for file in &spec.files {
+        let climbs = file.path.components().any(|part| part == std::path::Component::ParentDir);
+        if climbs || !file.path.starts_with(&spec.host.data_dir) {
+            return Err(ClusterError::Outside { node: spec.host.name.clone(), path: file.path.clone() });
+        }
+        if let Some(directory) = file.path.parent() {
+            fs::create_dir_all(directory).map_err(|source| write(directory, source))?;
+        }
+        fs::write(&file.path, &file.text).map_err(|source| write(&file.path, source))?;
+    }
+    Ok(())
+}
+
+/// A preparing command that runs.
+struct Preparing {
+    child: Child,
+    program: String,
+    started: Instant,
+}
+
+/// A node on its way up.
+struct Starting<'a> {
+    spec: &'a NodeSpec,
+    place: Place,
+    log: PathBuf,
+    left: VecDeque<&'a NodeCommand>,
+    running: Option<Preparing>,
+    node: Option<Node>,
+}
+
+impl<'a> Starting<'a> {
+    fn new(spec: &'a NodeSpec, place: Place, logs_dir: &Path) -> Result<Self, ClusterError> {
+        let log = logs_dir.join(format!("{}.log", spec.host.name));
+        File::create(&log).map_err(|source| ClusterError::Write { path: log.clone(), source })?;
+        Ok(Self { spec, place, log, left: spec.prepare.iter().collect(), running: None, node: None })
+    }
+
+    /// Moves on if it can; never waits.
+    fn step(&mut self) -> Result<(), ClusterError> {
+        if self.node.is_some() || !self.is_idle()? {
+            return Ok(());
+        }
+        match self.left.pop_front() {
+            Some(command) => {
+                let child = self.spawn(command)?;
+                let program = command.program.display().to_string();
+                self.running = Some(Preparing { child, program, started: Instant::now() });
+            }
+            None => self.node = Some(self.start_node()?),
+        }
+        Ok(())
+    }
+
+    /// Whether no preparing command runs any more. One that failed or takes too long is an error.
+    fn is_idle(&mut self) -> Result<bool, ClusterError> {
+        let Some(running) = &mut self.running else { return Ok(true) };
+        let node = self.spec.host.name.clone();
+        let program = running.program.clone();
+        match running.child.try_wait() {
+            Ok(Some(status)) => {
+                self.running = None;
+                if status.success() {
+                    return Ok(true);
+                }
+                let last_lines = last_lines(&self.log);
+                Err(ClusterError::Prepare { node, program, status: describe(status), last_lines })
+            }
+            Ok(None) if running.started.elapsed() < PREPARE_LIMIT => Ok(false),
+            Ok(None) => {
+                let limit_ms = u64::try_from(PREPARE_LIMIT.as_millis()).unwrap_or(u64::MAX);
+                Err(ClusterError::PrepareTooLong { node, program, limit_ms, last_lines: last_lines(&self.log) })
+            }
+            Err(source) => Err(ClusterError::Start { program, host: node, source }),
+        }
+    }
+
+    fn start_node(&self) -> Result<Node, ClusterError> {
+        let write = |source| ClusterError::Write { path: self.log.clone(), source };
+        // Only what the node itself writes can say that it is ready.
+        let prepared_bytes = fs::metadata(&self.log).map_err(write)?.len();
+        let search = LineSearch::new(&self.log, prepared_bytes, &self.spec.ready_line).map_err(write)?;
+        let child = self.spawn(&self.spec.command)?;
+        Ok(Node::new(self.spec.host.id, child, self.log.clone(), search, self.spec.ready_limit_ms))
+    }
+
+    fn spawn(&self, wanted: &NodeCommand) -> Result<Child, ClusterError> {
+        let write = |source| ClusterError::Write { path: self.log.clone(), source };
+        let output = OpenOptions::new().append(true).open(&self.log).map_err(write)?;
+        let errors = output.try_clone().map_err(write)?;
+        let mut command = Command::new(&wanted.program);
+        command.args(&wanted.arguments).env_clear().envs(&wanted.environment);
+        command.current_dir(&self.spec.host.data_dir);
+        command.stdin(Stdio::null()).stdout(output).stderr(errors);
+        start_in(&mut command, self.place.clone());
+        command.spawn().map_err(|source| ClusterError::Start {
+            program: wanted.program.display().to_string(),
+            host: self.spec.host.name.clone(),
+            source,
+        })
+    }
+}
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        if let Some(running) = &mut self.running {
+            kill_group(&running.child);
+            let _ = running.child.wait();
+        }
+        if let Some(node) = &mut self.node {
+            node.kill();
+            node.reap();
+        }
+    }
+}

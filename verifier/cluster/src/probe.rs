@@ -1,0 +1,234 @@
+//! What this machine permits, found out by doing it (for `verify doctor`).
+//!
+//! Everything is done in processes that end, so the caller stays as it was.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::time::Duration;
+
+use nix::fcntl::OFlag;
+use nix::sched::{CloneFlags, setns};
+use nix::unistd::pipe2;
+
+use crate::enclosure::error::Step;
+use crate::enclosure::{EncloseError, enclose, facts};
+use crate::local::tools::{IP, NFT, Tool, ip_batch};
+use crate::local::{ClusterError, LocalCluster, LocalHost, netns};
+use crate::network::{Cut, Network};
+use crate::process::Place;
+
+/// Longest message a check may send back, bytes; well below what a pipe holds.
+const MESSAGE_BYTES: usize = 4096;
+/// How long the check of the cut waits for an answer that should not come.
+const SILENCE: Duration = Duration::from_millis(100);
+
+/// One thing the local backend needs, tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// What was tried.
+    pub name: &'static str,
+    /// Whether it worked.
+    pub ok: bool,
+    /// What was found.
+    pub found: String,
+    /// The line that installs or permits it, where it did not work.
+    pub remedy: Option<String>,
+}
+
+impl Probe {
+    fn new(name: &'static str, outcome: Result<String, Failure>) -> Self {
+        match outcome {
+            Ok(found) => Self { name, ok: true, found, remedy: None },
+            Err(Failure { found, remedy }) => Self { name, ok: false, found, remedy },
+        }
+    }
+}
+
+/// Why something did not work.
+struct Failure {
+    found: String,
+    remedy: Option<String>,
+}
+
+impl Failure {
+    fn new(found: impl ToString, remedy: impl ToString) -> Self {
+        Self { found: found.to_string(), remedy: Some(remedy.to_string()) }
+    }
+}
+
+/// Tries all the local backend needs. Call it before any thread starts.
+pub fn probes() -> Vec<Probe> {
+    let mut probes =
+        vec![Probe::new("program ip", version_of(IP, "-V")), Probe::new("program nft", version_of(NFT, "--version"))];
+    let enclosed = enclose(|| 0);
+    probes.extend(namespace_probes(&enclosed));
+    let checks: [(&'static str, Check); 3] = [
+        ("link between namespaces (veth)", || make_link("veth", "link add verify0 type veth peer name verify1\n")),
+        ("bridge", || make_link("bridge", "link add verify0 type bridge\n")),
+        ("cut with counters (nft, bridge family)", cut_two_hosts),
+    ];
+    for (name, check) in checks {
+        let outcome = if enclosed.is_ok() { inside(check) } else { Err(not_tried()) };
+        probes.push(Probe::new(name, outcome));
+    }
+    probes
+}
+
+/// Something to try inside an enclosure.
+type Check = fn() -> Result<String, Failure>;
+
+fn not_tried() -> Failure {
+    Failure { found: String::from("not tried: it needs the namespaces above"), remedy: None }
+}
+
+fn version_of(tool: Tool, argument: &str) -> Result<String, Failure> {
+    let install = format!("apt-get install {} (Debian, Ubuntu)", tool.package);
+    let program = tool.find().map_err(|_| Failure::new("not found in PATH, /usr/sbin or /sbin", &install))?;
+    let output = Command::new(&program).arg(argument).output().map_err(|error| Failure::new(error, &install))?;
+    if !output.status.success() {
+        return Err(Failure::new(format!("{} {argument} ended with {}", program.display(), output.status), install));
+    }
+    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok(format!("{}: {version}", program.display()))
+}
+
+/// What one attempt at an enclosure says about each of its parts.
+fn namespace_probes(enclosed: &Result<i32, EncloseError>) -> Vec<Probe> {
+    let parts: [(&'static str, &[Step]); 4] = [
+        ("user namespace", &[Step::UserNamespace, Step::UserMap]),
+        ("network namespace", &[Step::NetworkNamespace, Step::Loopback]),
+        (
+            "mount, UTS, IPC and PID namespaces",
+            &[Step::MountNamespace, Step::UtsNamespace, Step::IpcNamespace, Step::ProcessNamespace],
+        ),
+        ("mount of /proc", &[Step::PrivateMounts, Step::ProcMount]),
+    ];
+    let privileged = facts::is_privileged();
+    let probe = |(name, steps): (&'static str, &[Step])| {
+        let made =
+            if privileged && name == "user namespace" { "not needed: this process is privileged" } else { "made" };
+        let outcome = match enclosed {
+            Ok(_) => Ok(made.to_owned()),
+            Err(EncloseError::Refused { what, cause, remedy }) => {
+                let here = steps.iter().any(|step| step.label() == *what);
+                if here { Err(Failure::new(format!("{what} was refused: {cause}"), remedy)) } else { Err(unknown()) }
+            }
+            Err(error) => Err(Failure { found: error.to_string(), remedy: None }),
+        };
+        Probe::new(name, outcome)
+    };
+    parts.into_iter().map(probe).collect()
+}
+
+fn unknown() -> Failure {
+    Failure { found: String::from("not known: another part was refused"), remedy: None }
+}
+
+/// Runs a check in an enclosure of its own.
+fn inside(check: Check) -> Result<String, Failure> {
+    let (reader, writer) =
+        pipe2(OFlag::O_CLOEXEC).map_err(|errno| Failure::new(errno, "Raise the limit on open files: `ulimit -n`"))?;
+    let mut writer = File::from(writer);
+    let enclosed = enclose(move || {
+        let (ok, found, remedy) = match check() {
+            Ok(found) => (true, found, None),
+            Err(Failure { found, remedy }) => (false, found, remedy),
+        };
+        let short: String = found.chars().take(MESSAGE_BYTES / 8).collect();
+        let message = serde_json::json!([ok, short, remedy]).to_string();
+        i32::from(writer.write_all(message.as_bytes()).is_err())
+    });
+    if let Err(error) = enclosed {
+        return Err(Failure { found: error.to_string(), remedy: None });
+    }
+    let mut message = String::new();
+    let read = File::from(reader).read_to_string(&mut message).map_err(|error| error.to_string());
+    let parsed = read.and_then(|_| {
+        serde_json::from_str::<(bool, String, Option<String>)>(&message).map_err(|error| error.to_string())
+    });
+    match parsed {
+        Ok((true, found, _)) => Ok(found),
+        Ok((false, found, remedy)) => Err(Failure { found, remedy }),
+        Err(error) => Err(Failure { found: format!("the check ended without an answer: {error}"), remedy: None }),
+    }
+}
+
+fn make_link(module: &str, batch: &str) -> Result<String, Failure> {
+    let load = format!("Load the kernel's module: `modprobe {module}`");
+    let namespace = netns::create().map_err(|error| Failure::new(error, "Run it as root"))?;
+    ip_batch(Place::network(&namespace), "make the link", batch).map_err(|error| failure(error, &load))?;
+    Ok(String::from("made"))
+}
+
+fn failure(error: ClusterError, remedy: &str) -> Failure {
+    match error {
+        ClusterError::MissingTool { package, .. } => {
+            Failure::new(error, format!("apt-get install {package} (Debian, Ubuntu)"))
+        }
+        ClusterError::Network { cause, .. } => Failure::new(cause, remedy),
+        other => Failure::new(other, remedy),
+    }
+}
+
+/// Joins two hosts, sees that the counter of packets that got through counts, then cuts them off.
+fn cut_two_hosts() -> Result<String, Failure> {
+    let load = "Load the kernel's modules: `modprobe -a veth bridge nf_tables`";
+    let host = |id: u32| LocalHost { id, name: format!("probe-{id}"), address: format!("198.18.0.{id}") };
+    let cluster = LocalCluster::create(&[host(1), host(2)], Vec::new()).map_err(|error| failure(error, load))?;
+    let mut network = cluster.network();
+    let cut = Cut { pairs: vec![(1, 2), (2, 1)] };
+    let refused = |error: crate::network::NetworkError| Failure::new(error.cause, load);
+    let wrong = |found: &str| Failure::new(found, "Use a kernel and an nft of a current distribution");
+
+    network.watch(&cut).map_err(refused)?;
+    if !answers(&cluster) || network.counters().map_err(refused)?.crossed_packets == 0 {
+        return Err(wrong("packets that got through were not counted"));
+    }
+    network.cut(&cut).map_err(refused)?;
+    if answers(&cluster) {
+        return Err(wrong("a cut let packets through"));
+    }
+    let counted = network.counters().map_err(refused)?;
+    if counted.dropped_packets == 0 || counted.crossed_packets != 0 {
+        return Err(wrong(&format!("a cut was counted wrongly: {counted:?}")));
+    }
+    network.heal().map_err(refused)?;
+    if !answers(&cluster) {
+        return Err(wrong("a cut did not heal"));
+    }
+    Ok(String::from("two hosts were cut apart, counted and joined again"))
+}
+
+/// Whether host 2 answers host 1 by TCP (a refusal is an answer).
+fn answers(cluster: &LocalCluster) -> bool {
+    let Some(namespace) = cluster.namespace(1) else { return false };
+    let asked = std::thread::spawn(move || {
+        setns(&*namespace, CloneFlags::CLONE_NEWNET).ok()?;
+        match TcpStream::connect_timeout(&SocketAddr::from(([198, 18, 0, 2], 9)), SILENCE) {
+            Err(error) if error.kind() != std::io::ErrorKind::ConnectionRefused => None,
+            _ => Some(()),
+        }
+    });
+    matches!(asked.join(), Ok(Some(())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_part_is_the_one_that_is_marked_and_has_the_remedy() {
+        let refused = Err(EncloseError::Refused {
+            what: Step::ProcMount.label(),
+            cause: String::from("Operation not permitted (EPERM)"),
+            remedy: String::from("do this"),
+        });
+        let probes = namespace_probes(&refused);
+        let marked: Vec<&str> = probes.iter().filter(|probe| probe.remedy.is_some()).map(|probe| probe.name).collect();
+        assert_eq!(marked, ["mount of /proc"]);
+        assert!(probes.iter().all(|probe| !probe.ok));
+        assert!(namespace_probes(&Ok(0)).iter().all(|probe| probe.ok && probe.remedy.is_none()));
+    }
+}
