@@ -1,1 +1,21 @@
-//! .
+//! Apache Kafka in KRaft mode: three combined broker and controller nodes, driven by librdkafka,
+//! and asked one by one in Kafka's own protocol where librdkafka would pick the node itself.
+
+mod admin;
+mod auditor;
+mod client_config;
+mod consumer;
+mod install;
+mod kafka;
+mod lane;
+mod native;
+mod node;
+mod observer;
+mod peers;
+mod presets;
+mod producer;
+mod settings;
+mod timings;
+mod wire;
+
+pub use kafka::Kafka;

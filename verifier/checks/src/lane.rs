@@ -228,7 +228,9 @@ fn conclude(
     };
     let kind = LaneKind { workload: lane.workload, acknowledged: lane.acknowledged, calm: run.facts.is_empty() };
     let guarantees = guarantees::judge(kind, &proved, &doubts);
-    let unseen: Vec<String> = doubts.storage.iter().chain(&doubts.comeback).cloned().collect();
+    let shown_whole = doubts.storage.is_empty() && doubts.comeback.is_empty();
+    let unseen: Vec<String> =
+        [&doubts.general, &doubts.storage, &doubts.comeback].into_iter().flatten().cloned().collect();
     let outcome = label::Outcome {
         lost: &lost.by_destination,
         disagreements: proved.disagreement,
@@ -238,7 +240,7 @@ fn conclude(
     let label = label::judge(&work, run.facts, &outcome);
     let mut stats = stats(run.context, &work, &read);
     stats.windows = windows;
-    stats.bound = strength::bound(windows, proved.lost, unseen.is_empty());
+    stats.bound = strength::bound(windows, proved.lost, shown_whole);
     let (available_during_fault, longest_stall_ms) = availability(&work, run.facts);
     counted.insert(0, (FindingKind::Lost, lost.tally));
     counted.push((FindingKind::NotRecovered, live.not_recovered));

@@ -1,14 +1,16 @@
 //! Which claims speak about a lane of a run.
 
+use delivery_checks::judgement::Guarantee;
 use delivery_history::RunManifest;
 use delivery_history::manifest::{Fault, Lane};
 use semver::Version;
 
-use crate::registry::Claim;
+use crate::registry::{Claim, Promise};
 
 /// Whether `claim` speaks about `lane` under every fault of the run, whatever the broker's version.
 pub(crate) fn applies(claim: &Claim, manifest: &RunManifest, lane: &Lane) -> bool {
     claim.system == manifest.system
+        && !(lane.resends && is_about_repeats(claim))
         && client_matches(claim, &manifest.client)
         && claim.when.iter().all(|(name, accepted)| lane.config.get(name).is_some_and(|value| accepted.accepts(value)))
         && !claim
@@ -16,6 +18,12 @@ pub(crate) fn applies(claim: &Claim, manifest: &RunManifest, lane: &Lane) -> boo
             .iter()
             .any(|(name, excluded)| lane.config.get(name).is_some_and(|value| excluded.accepts(value)))
         && manifest.faults.iter().all(|fault| covers(claim, fault))
+}
+
+/// Where the application sends a message again under the same identity, what repeats is its own doing.
+fn is_about_repeats(claim: &Claim) -> bool {
+    let repeats = [Guarantee::AtMostOnce, Guarantee::ExactlyOnce, Guarantee::Ordering];
+    claim.promises == Some(Promise::Holds) && claim.guarantee.is_some_and(|guarantee| repeats.contains(&guarantee))
 }
 
 fn client_matches(claim: &Claim, client: &str) -> bool {

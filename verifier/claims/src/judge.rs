@@ -2,9 +2,10 @@
 
 use delivery_checks::judgement::{FindingKind, Guarantee, Judgement, LaneJudgement, Verdict};
 use delivery_history::RunManifest;
-use delivery_history::manifest::{Lane, Requirement, RunStatus};
+use delivery_history::manifest::{Lane, Requirement};
 
 use crate::applies::{applies, release_of};
+use crate::reasons::Reasons;
 use crate::registry::{Claim, Promise, Registry, registry};
 use crate::verdict::{
     ClaimJudgement, ClaimKind, LaneVerdict, Overall, RequiredJudgement, RunVerdict, Standing, Violation,
@@ -22,6 +23,7 @@ pub fn judge_claims(manifest: &RunManifest, judgement: &Judgement) -> RunVerdict
 
 fn judge_with(registry: &Registry, manifest: &RunManifest, judgement: &Judgement) -> RunVerdict {
     let mut reasons = Reasons::default();
+    reasons.note_status(&manifest.status);
     let release = release_of(&manifest.broker_version);
     let mut lanes = Vec::with_capacity(manifest.lanes.len());
     for lane in &manifest.lanes {
@@ -34,7 +36,7 @@ fn judge_with(registry: &Registry, manifest: &RunManifest, judgement: &Judgement
                 .map(|claim| judge_claim(claim, judged))
                 .collect(),
             None => {
-                reasons.note_unread_version(&manifest.broker_version, lane, spoken.len());
+                reasons.note_unread_version(&manifest.broker_version, lane, &spoken);
                 Vec::new()
             }
         };
@@ -44,7 +46,6 @@ fn judge_with(registry: &Registry, manifest: &RunManifest, judgement: &Judgement
         reasons.note_lane(lane);
     }
     reasons.note_unknown_lanes(manifest);
-    reasons.note_status(&manifest.status);
     conclude(reasons, lanes)
 }
 
@@ -201,133 +202,33 @@ fn standing(
     }
 }
 
-/// Reasons as they come up, each once.
-#[derive(Default)]
-struct Reasons {
-    violated: Vec<String>,
-    inconclusive: Vec<String>,
-}
-
-impl Reasons {
-    fn note(&mut self, verdict: Verdict, reason: String) {
-        let list = match verdict {
-            Verdict::Holds => return,
-            Verdict::Violated => &mut self.violated,
-            Verdict::Inconclusive => &mut self.inconclusive,
-        };
-        if !list.contains(&reason) {
-            list.push(reason);
-        }
-    }
-
-    fn note_lane(&mut self, lane: &LaneVerdict) {
-        let mut subjects: Vec<Subject<'_>> = Vec::new();
-        for required in &lane.required {
-            let subject = Subject::of(&mut subjects, &required.guarantee, required.verdict, &required.reason);
-            subject.required = true;
-        }
-        for claim in lane.claims.iter().filter(|claim| claim.counts) {
-            let label = claim.label.as_deref().unwrap_or_default();
-            let name = claim.guarantee.map_or(label, |guarantee| guarantee.label());
-            let subject = Subject::of(&mut subjects, name, claim.verdict, &claim.reason);
-            subject.promised_by.push(&claim.id);
-        }
-        for subject in subjects {
-            self.note(subject.verdict, subject.sentence(&lane.lane));
-        }
-    }
-
-    fn note_unread_version(&mut self, version: &str, lane: &Lane, claims: usize) {
-        if claims > 0 {
-            let what = format!("version `{version}` names no release, so {claims} claims could not be held against it");
-            self.note(Verdict::Inconclusive, format!("{}: {what}", lane.name));
-        }
-    }
-
-    fn note_unknown_lanes(&mut self, manifest: &RunManifest) {
-        for requirement in &manifest.required {
-            let Some(name) = &requirement.lane else { continue };
-            if !manifest.lanes.iter().any(|lane| lane.name == *name) {
-                let reason = format!("required {} of lane {name}, which is not in this run", requirement.guarantee);
-                self.note(Verdict::Inconclusive, reason);
-            }
-        }
-    }
-
-    fn note_status(&mut self, status: &RunStatus) {
-        match status {
-            RunStatus::Finished { .. } => {}
-            RunStatus::Running => {
-                self.note(Verdict::Inconclusive, String::from("the run did not finish: it was killed or still runs"));
-            }
-            RunStatus::CutShort { reason, .. } => {
-                self.note(Verdict::Inconclusive, format!("the run was cut short: {reason}"));
-            }
-        }
-    }
-}
-
-/// One thing that was promised or required of a lane, so that it is said once however many ask for it.
-struct Subject<'a> {
-    name: &'a str,
-    verdict: Verdict,
-    reason: &'a str,
-    required: bool,
-    promised_by: Vec<&'a str>,
-}
-
-impl<'a> Subject<'a> {
-    fn of<'s>(known: &'s mut Vec<Self>, name: &'a str, verdict: Verdict, reason: &'a str) -> &'s mut Self {
-        let same = |subject: &Self| subject.name == name && subject.verdict == verdict && subject.reason == reason;
-        let index = known.iter().position(same).unwrap_or(known.len());
-        if index == known.len() {
-            known.push(Self { name, verdict, reason, required: false, promised_by: Vec::new() });
-        }
-        &mut known[index]
-    }
-
-    fn sentence(&self, lane: &str) -> String {
-        let promised = format!("promised by {}", self.promised_by.join(", "));
-        let by = match (self.required, self.promised_by.is_empty()) {
-            (true, true) => String::from("required"),
-            (true, false) => format!("required; {promised}"),
-            (false, _) => promised,
-        };
-        let word = match self.verdict {
-            Verdict::Holds => "holds",
-            Verdict::Inconclusive => "is inconclusive",
-            Verdict::Violated => "is violated",
-        };
-        let why = if self.reason.is_empty() { String::new() } else { format!(": {}", self.reason) };
-        format!("{lane}: {} ({by}) {word}{why}", self.name)
-    }
-}
-
 fn conclude(reasons: Reasons, lanes: Vec<LaneVerdict>) -> RunVerdict {
     let mut verdict = RunVerdict { overall: Overall::NotJudged, reasons: Vec::new(), lanes };
     let (claims, required) = (verdict.counted_claims(), verdict.required());
-    verdict.overall = if !reasons.violated.is_empty() {
+    verdict.overall = if reasons.any_violated() {
         Overall::Violated
-    } else if !reasons.inconclusive.is_empty() {
+    } else if reasons.any_inconclusive() {
         Overall::Inconclusive
     } else if claims + required > 0 {
-        verdict.reasons.push(format!(
-            "{} and {} hold",
-            counted(claims, "claim"),
-            counted(required, "required guarantee")
-        ));
+        verdict.reasons.push(all_hold(claims, required));
         Overall::Holds
     } else {
         verdict.reasons.push(String::from("nothing was claimed or required"));
         Overall::NotJudged
     };
-    verdict.reasons.extend(reasons.violated);
-    verdict.reasons.extend(reasons.inconclusive);
+    verdict.reasons.extend(reasons.sentences());
     verdict
 }
 
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+fn all_hold(claims: usize, required: usize) -> String {
+    let counted = |count: usize, what: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {what}")),
+        _ => Some(format!("{count} {what}s")),
+    };
+    let parts: Vec<String> =
+        [counted(claims, "claim"), counted(required, "required guarantee")].into_iter().flatten().collect();
+    format!("{} {}", parts.join(" and "), if claims + required == 1 { "holds" } else { "hold" })
 }
 
 #[cfg(test)]

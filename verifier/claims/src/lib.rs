@@ -5,6 +5,7 @@
 
 mod applies;
 mod judge;
+mod reasons;
 mod registry;
 mod verdict;
 

@@ -3,12 +3,11 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use delivery_broker::{InstallError, InstallRequest, System};
+use delivery_broker::System;
 use delivery_cluster::probe::probes;
 
 use crate::args::DoctorArgs;
-use crate::exit::{CliError, COULD_NOT_RUN};
-use crate::run::cache_dir;
+use crate::exit::{COULD_NOT_RUN, CliError};
 use crate::systems;
 
 /// Probes, prints, and says by its exit code whether everything is there.
@@ -40,29 +39,25 @@ pub fn doctor(args: &DoctorArgs) -> Result<i32, CliError> {
     Ok(code)
 }
 
-/// Makes the product ready, as a run would.
+/// What the product needs of the machine.
 fn look_at(system: &dyn System, text: &mut String) -> u32 {
     let info = system.info();
     let Some(real) = system.real() else {
         line(text, true, info.title, "built in, needs nothing", None);
         return 0;
     };
-    let request = InstallRequest { cache_dir: cache_dir(), ..InstallRequest::default() };
-    match real.install(&request, &mut |progress| eprintln!("{progress}")) {
-        Ok(installation) => {
-            let found = format!("version {}, run by {}", installation.version, installation.runtime.display());
-            line(text, true, info.title, &found, None);
-            0
-        }
-        Err(InstallError::Missing { what, remedy }) => {
-            line(text, false, info.title, &what, Some(&remedy));
-            1
-        }
-        Err(error) => {
-            line(text, false, info.title, &error.to_string(), None);
-            1
+    let mut missing = 0;
+    for probe in real.probe() {
+        let name = format!("{} for {}", probe.name, info.title);
+        match probe.found {
+            Ok(found) => line(text, true, &name, &found, None),
+            Err(problem) => {
+                line(text, false, &name, &problem.what, Some(&problem.remedy));
+                missing += 1;
+            }
         }
     }
+    missing
 }
 
 fn line(text: &mut String, ok: bool, name: &str, found: &str, remedy: Option<&str>) {

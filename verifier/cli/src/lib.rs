@@ -23,7 +23,7 @@ pub fn dispatch(cli: Cli) -> Result<i32, CliError> {
     match cli.command {
         #[cfg(feature = "kafka")]
         Command::Kafka(args) => run::run(&delivery_kafka::Kafka, &args),
-        Command::Pubsub(args) => run::run(&delivery_pubsub::PUBSUB, &args),
+        Command::Pubsub(args) => run::run(&systems::PUBSUB, &args),
         Command::Check(args) => check::check(&args),
         Command::List(args) => list::list(&args),
         Command::Doctor(args) => doctor::doctor(&args),

@@ -20,7 +20,9 @@ pub fn list(args: &ListArgs) -> Result<i32, CliError> {
         None => systems::ALL.to_vec(),
     };
     let text = match args.topic {
-        Topic::Guarantees => table(Guarantee::ALL.iter().map(|guarantee| (guarantee.label().to_owned(), guarantee.about()))),
+        Topic::Guarantees => {
+            table(Guarantee::ALL.iter().map(|guarantee| (guarantee.label().to_owned(), guarantee.about())))
+        }
         Topic::Faults => faults(),
         Topic::Presets => per_system(&systems, presets),
         Topic::Settings => per_system(&systems, settings),

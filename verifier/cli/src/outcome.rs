@@ -51,12 +51,19 @@ fn show(report: &Report<'_>, run_dir: &RunDir, document: &[u8], output: &OutputA
             eprintln!("{line}");
         }
     } else {
-        let style = Style { color: use_color(output.color), unicode: use_unicode() };
-        Terminal { style, run_dir: run_dir.path().display().to_string() }.export(report, &mut stdout)?;
+        let style = Style { colour: use_color(output.color), unicode: use_unicode() };
+        Terminal { style, run_dir: Some(as_typed(run_dir)) }.export(report, &mut stdout)?;
         writeln!(stdout, "{line}").map_err(CliError::Output)?;
     }
     stdout.flush().map_err(CliError::Output)?;
     Ok(code)
+}
+
+/// The run directory as short as it can be typed here.
+fn as_typed(run_dir: &RunDir) -> String {
+    let here = std::env::current_dir().ok().and_then(|here| here.canonicalize().ok());
+    let short = here.and_then(|here| run_dir.path().strip_prefix(here).ok().map(std::path::Path::to_owned));
+    short.unwrap_or_else(|| run_dir.path().to_owned()).display().to_string()
 }
 
 fn check_names(required: &[Requirement], manifest: &RunManifest) -> Result<(), ConfigError> {

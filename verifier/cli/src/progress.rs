@@ -48,7 +48,8 @@ impl Bars {
 
 /// With a length: how much of the phase is over; without: only that time goes on.
 fn style(with_length: bool) -> ProgressStyle {
-    let template = if with_length { "{prefix:>9} [{bar:30}] {elapsed} {msg}" } else { "{prefix:>9} {spinner} {elapsed} {msg}" };
+    let template =
+        if with_length { "{prefix:>9} [{bar:30}] {elapsed} {msg}" } else { "{prefix:>9} {spinner} {elapsed} {msg}" };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
 }
 

@@ -6,8 +6,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use delivery_broker::{ConfigFile, InstallRequest, Installation, LaneRequest, Scope, System};
 use delivery_cluster::enclosure::enclose;
 use delivery_faults::FaultRequest;
-use delivery_history::manifest::Requirement;
-use delivery_runner::{Completed, Interrupts, RunEnd, RunError, RunPlan, RunRequest, plan, run_real, run_simulated};
+use delivery_history::manifest::{Phase, Requirement};
+use delivery_runner::{
+    Completed, Interrupts, Progress, RunEnd, RunError, RunPlan, RunRequest, plan, run_real, run_simulated,
+};
 
 use crate::args::{Backend, OutputArgs, RunArgs};
 use crate::exit::{self, CliError};
@@ -26,8 +28,7 @@ pub fn run(system: &'static dyn System, args: &RunArgs) -> Result<i32, CliError>
         let interrupts = listen()?;
         let mut shown = progress(args.output.quiet);
         let completed = run_simulated(&planned, &request, simulated, &interrupts, shown.as_mut())?;
-        drop(shown);
-        return conclude(&completed, &args.output);
+        return conclude(&completed, shown, &args.output);
     }
     let installation = install(system, args)?;
     announce(&planned, args.output.quiet);
@@ -49,8 +50,7 @@ fn run_enclosed(
     let interrupts = listen()?;
     let mut shown = progress(output.quiet);
     let completed = run_real(planned, request, system, installation, &interrupts, shown.as_mut())?;
-    drop(shown);
-    conclude(&completed, output)
+    conclude(&completed, shown, output)
 }
 
 fn listen() -> Result<Interrupts, CliError> {
@@ -58,9 +58,13 @@ fn listen() -> Result<Interrupts, CliError> {
 }
 
 /// Judges what the run left, or says why there is nothing to judge.
-fn conclude(completed: &Completed, output: &OutputArgs) -> Result<i32, CliError> {
+fn conclude(completed: &Completed, mut shown: Box<dyn Progress>, output: &OutputArgs) -> Result<i32, CliError> {
     match &completed.end {
-        RunEnd::Finished | RunEnd::CutShort(_) => outcome::judge_and_show(&completed.run_dir, None, output),
+        RunEnd::Finished | RunEnd::CutShort(_) => {
+            shown.phase(Phase::Judge, None);
+            drop(shown);
+            outcome::judge_and_show(&completed.run_dir, None, output)
+        }
         RunEnd::CouldNotRun(reason) => {
             let logs = completed.run_dir.logs_dir();
             Err(CliError::CouldNotRun(format!("{reason}\nThe logs stand in {}", logs.display())))
@@ -109,9 +113,9 @@ fn check_backend(system: &dyn System, args: &RunArgs) -> Result<(), CliError> {
         (Backend::Local, true) => {
             Err(CliError::Usage(format!("the {title} runs in a simulation only; leave --backend out")))
         }
-        (Backend::Simulated, false) => {
-            Err(CliError::Usage(format!("{title} cannot be simulated: a verdict needs the real one; leave --backend out")))
-        }
+        (Backend::Simulated, false) => Err(CliError::Usage(format!(
+            "{title} cannot be simulated: a verdict needs the real one; leave --backend out"
+        ))),
         (_, true) if args.broker_version.is_some() || args.dist.is_some() => Err(CliError::Usage(format!(
             "the {title} is built in, so --broker-version and --dist mean nothing to it; leave them out"
         ))),
@@ -145,11 +149,8 @@ fn new_seed() -> u64 {
 
 /// The lanes the user chose; none is the tour.
 fn lanes(system: &dyn System, args: &RunArgs) -> Result<Vec<LaneRequest>, CliError> {
-    let lane = |preset: &str| LaneRequest {
-        preset: Some(preset.to_owned()),
-        overrides: args.set.clone(),
-        files: Vec::new(),
-    };
+    let lane =
+        |preset: &str| LaneRequest { preset: Some(preset.to_owned()), overrides: args.set.clone(), files: Vec::new() };
     let mut lanes: Vec<LaneRequest> = args.preset.iter().map(|preset| lane(preset)).collect();
     let files = config_files(args)?;
     if !files.is_empty() {

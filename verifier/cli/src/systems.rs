@@ -2,11 +2,14 @@
 
 use delivery_broker::{ConfigError, System};
 
+/// The embedded default.
+pub static PUBSUB: delivery_pubsub::PubSub = delivery_pubsub::PubSub::new();
+
 /// The systems, in the order of the output.
 pub static ALL: &[&dyn System] = &[
     #[cfg(feature = "kafka")]
     &delivery_kafka::Kafka,
-    &delivery_pubsub::PUBSUB,
+    &PUBSUB,
 ];
 
 /// The system with this name.

@@ -65,6 +65,7 @@ pub struct Handled {
     pub processed: bool,
 }
 
+#[derive(Clone, Debug)]
 pub struct Scene {
     pub manifest: RunManifest,
     pub messages: Vec<Message>,
@@ -314,7 +315,7 @@ impl Scene {
             let end_ms = fault.start_ms + fault.duration_ms;
             push(stream, fault_event(EventKind::FaultStarted), fault.start_ms);
             for at_ms in (fault.start_ms + 100..=end_ms).step_by(100) {
-                let dropped = (at_ms.min(self.dropped_until_ms) - fault.start_ms) / 10;
+                let dropped = at_ms.min(self.dropped_until_ms).saturating_sub(fault.start_ms) / 10;
                 push(stream, fault_event(EventKind::FaultDropped).offset(dropped), at_ms);
                 push(stream, fault_event(EventKind::FaultCrossed).offset(self.crossed), at_ms);
             }

@@ -4,7 +4,8 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,6 +14,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use delivery_cluster::enclosure::enclose;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// Number of the user who owns nothing.
 const NOBODY: u32 = 65_534;
@@ -127,7 +129,8 @@ pub(crate) struct Talker {
     /// The process.
     pub(crate) child: Child,
     input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    output: ChildStdout,
+    heard: Vec<u8>,
 }
 
 /// Makes a command's streams pipes.
@@ -140,8 +143,8 @@ impl Talker {
     /// Talks to a process started with [`piped`] streams.
     pub(crate) fn new(mut child: Child) -> Self {
         let input = child.stdin.take().unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        Self { child, input, output }
+        let output = child.stdout.take().unwrap();
+        Self { child, input, output, heard: Vec::new() }
     }
 
     /// Says a line.
@@ -149,11 +152,24 @@ impl Talker {
         writeln!(self.input, "{line}").unwrap();
     }
 
-    /// The next line it says.
+    /// The next line it says; empty when it has ended.
     pub(crate) fn hear(&mut self) -> String {
-        let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
+        let start = Instant::now();
+        while !self.heard.contains(&b'\n') {
+            assert!(start.elapsed() < PATIENCE, "waited in vain for a line");
+            let mut watched = [PollFd::new(self.output.as_fd(), PollFlags::POLLIN)];
+            if poll(&mut watched, PollTimeout::from(100_u8)).unwrap() == 0 {
+                continue;
+            }
+            let mut buffer = [0; 256];
+            match self.output.read(&mut buffer).unwrap() {
+                0 => break,
+                count => self.heard.extend_from_slice(&buffer[..count]),
+            }
+        }
+        let end = self.heard.iter().position(|byte| *byte == b'\n').map_or(self.heard.len(), |at| at + 1);
+        let line: Vec<u8> = self.heard.drain(..end).collect();
+        String::from_utf8(line).unwrap().trim_end().to_owned()
     }
 
     /// Asks and hears the answer.

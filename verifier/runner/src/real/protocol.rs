@@ -27,7 +27,7 @@ pub struct WorkerSpec {
 
 /// What a worker does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "job")]
+#[serde(rename_all = "kebab-case")]
 pub enum Job {
     /// Sends at a fixed rate.
     Produce {
@@ -138,4 +138,34 @@ pub enum Report {
     },
     /// It ended as it was told to.
     Finished,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_reads_what_the_runner_writes() {
+        let sentinels = BTreeMap::from([(3, BTreeSet::from([9]))]);
+        let spec = WorkerSpec {
+            system: String::from("kafka"),
+            worker: 4,
+            event_path: PathBuf::from("history/a.events"),
+            client: ClientSpec {
+                client_name: String::from("a"),
+                run_tag: u64::MAX,
+                nodes: Vec::new(),
+                destinations: Vec::new(),
+                config: BTreeMap::new(),
+                group: None,
+            },
+            job: Job::Consume { subscriber: false, sentinels },
+        };
+        let line = serde_json::to_string(&spec).unwrap();
+        assert!(!line.contains('\n'), "one document a line");
+        assert_eq!(serde_json::from_str::<WorkerSpec>(&line).unwrap(), spec);
+        let report = Report::Observed { observation: Observation::Members { node: 1, members_bits: 14 } };
+        let line = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<Report>(&line).unwrap(), report);
+    }
 }

@@ -1,0 +1,241 @@
+//! Prepares the lanes' topics and asks whether the cluster is whole.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use delivery_broker::{Admin, ClientError, ClientSpec, DestinationRef, LaneTopic, Prepared, Recovery};
+
+use crate::lane::NODES;
+use crate::observer::topics_of;
+use crate::peers::{Peer, first_answer, peers};
+use crate::wire::{MetadataAnswer, NewTopic, ask_controller, ask_coordinator, ask_metadata, create_topics};
+
+/// Longest time for each of: members, coordinator, creation, full in-sync sets.
+const STEP_LIMIT: Duration = Duration::from_secs(45);
+/// Longest wait for one answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+/// Longest wait for a creation, which waits for the controller and every replica.
+const CREATE_LIMIT: Duration = Duration::from_secs(15);
+/// Between two questions while waiting.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Any group has the coordinator the lanes' have: the offsets topic has one partition.
+const ANY_GROUP: &str = "delivery-verifier";
+/// Where groups keep their offsets.
+const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// Administers through whichever node answers; asks all of them where their agreement matters.
+pub(crate) struct KafkaAdmin {
+    peers: Vec<Peer>,
+    version: String,
+}
+
+/// What the whole cluster agrees on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Offices {
+    controller: u32,
+    coordinator: u32,
+}
+
+impl KafkaAdmin {
+    /// An administrator of the nodes of `spec`; `cluster.version` in its configuration is the
+    /// version they were started as (Kafka does not tell).
+    ///
+    /// # Errors
+    /// A node's address cannot be used.
+    pub(crate) fn new(spec: &ClientSpec) -> Result<Self, ClientError> {
+        let version = spec.config.get("cluster.version").cloned().unwrap_or_else(|| String::from("unknown"));
+        Ok(Self { peers: peers(spec)?, version })
+    }
+
+    fn nodes(&self) -> Vec<u32> {
+        self.peers.iter().map(|peer| peer.id).collect()
+    }
+
+    /// Every node's answer about `topics`, or why one did not give any.
+    fn ask_all(&mut self, topics: &[&str]) -> Result<Vec<(u32, MetadataAnswer)>, ClientError> {
+        let mut answers = Vec::new();
+        for peer in &mut self.peers {
+            let answer = ask_metadata(&mut peer.broker, topics, Instant::now() + ANSWER_LIMIT);
+            let answer = answer.map_err(|error| error.into_client_error(&format!("node {}", peer.id)))?;
+            answers.push((peer.id, answer));
+        }
+        Ok(answers)
+    }
+
+    fn whole(&mut self, destinations: &[(String, u32)], wanted_leader: Option<u32>) -> Result<(), String> {
+        let mut topics: Vec<&str> = destinations.iter().map(|(topic, _)| topic.as_str()).collect();
+        topics.dedup();
+        let nodes = self.nodes();
+        for (node, answer) in self.ask_all(&topics).map_err(|error| error.to_string())? {
+            if let Some(missing) = nodes.iter().find(|other| !answer.brokers.contains(other)) {
+                return Err(format!("node {node} does not see node {missing}"));
+            }
+            for (topic, partition) in destinations {
+                check_partition(node, &answer, topic, *partition, wanted_leader)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Controller and coordinator, once all nodes name the same.
+    fn offices(&mut self) -> Result<Offices, String> {
+        let mut agreed = None;
+        for peer in &mut self.peers {
+            let node = peer.id;
+            let deadline = Instant::now() + ANSWER_LIMIT;
+            let quorum =
+                ask_controller(&mut peer.controller, deadline).map_err(|error| format!("node {node}: {error}"))?;
+            let coordinator = ask_coordinator(&mut peer.broker, ANY_GROUP, deadline);
+            let coordinator = coordinator.map_err(|error| format!("node {node}: {error}"))?;
+            let (Some(controller), Some(coordinator)) = (quorum.leader, coordinator) else {
+                return Err(format!("node {node} names no controller or no coordinator yet"));
+            };
+            let named = Offices { controller, coordinator };
+            if *agreed.get_or_insert(named) != named {
+                return Err(format!("node {node} names another controller or coordinator"));
+            }
+        }
+        agreed.ok_or_else(|| String::from("there are no nodes"))
+    }
+
+    fn create(&mut self, topics: &[NewTopic]) -> Result<(), ClientError> {
+        let deadline = Instant::now() + STEP_LIMIT;
+        loop {
+            let refused = first_answer(&mut self.peers, CREATE_LIMIT, |peer, deadline| {
+                create_topics(&mut peer.broker, topics, deadline)
+            });
+            match refused {
+                Ok(refused) if refused.is_empty() => return Ok(()),
+                Ok(refused) => {
+                    let (topic, cause) = refused.into_iter().next().unwrap_or_default();
+                    let operation = format!("creating topic `{topic}`");
+                    return Err(ClientError::Refused { operation, cause });
+                }
+                Err(error) if Instant::now() >= deadline => return Err(error),
+                Err(_) => sleep(PAUSE),
+            }
+        }
+    }
+}
+
+impl Admin for KafkaAdmin {
+    fn prepare(&mut self, topics: &[LaneTopic]) -> Result<Prepared, ClientError> {
+        wait_for("every node to see every other", || self.whole(&[], None))?;
+        let offices = wait_for("a controller and a group coordinator", || self.offices())?;
+        let offsets = [(OFFSETS_TOPIC.to_owned(), 0)];
+        wait_for("the offsets topic's replicas", || self.whole(&offsets, None))?;
+        let leader = choose_leader(&self.nodes(), offices);
+        let created: Vec<NewTopic> = topics.iter().map(|topic| new_topic(topic, leader, &self.nodes())).collect();
+        self.create(&created)?;
+        let destinations: Vec<(String, u32)> = topics
+            .iter()
+            .flat_map(|topic| (0..topic.partitions).map(|partition| (topic.name.clone(), partition)))
+            .collect();
+        wait_for("every replica of the lanes' topics", || self.whole(&destinations, Some(leader)))?;
+        let offices = wait_for("a controller and a group coordinator", || self.offices())?;
+        Ok(Prepared {
+            broker_version: self.version.clone(),
+            leader,
+            controller: Some(offices.controller),
+            coordinator: Some(offices.coordinator),
+        })
+    }
+
+    fn recovered(&mut self, destinations: &[DestinationRef]) -> Recovery {
+        let mut wanted: Vec<(String, u32)> = Vec::new();
+        for topic in topics_of(destinations) {
+            let of_topic = destinations.iter().filter(|destination| destination.name == topic);
+            wanted.extend(of_topic.map(|destination| (topic.to_owned(), destination.partition.unwrap_or(0))));
+        }
+        wanted.push((OFFSETS_TOPIC.to_owned(), 0));
+        let whole = self.whole(&wanted, None).and_then(|()| self.offices());
+        Recovery { whole: whole.is_ok(), waiting_for: whole.err().unwrap_or_default() }
+    }
+}
+
+fn check_partition(
+    node: u32,
+    answer: &MetadataAnswer,
+    topic: &str,
+    partition: u32,
+    wanted_leader: Option<u32>,
+) -> Result<(), String> {
+    let Some(known) = answer.partition(topic, partition) else {
+        return Err(format!("node {node} does not know {topic}/{partition}"));
+    };
+    let Some(leader) = known.leader else { return Err(format!("{topic}/{partition} has no leader")) };
+    if let Some(missing) = known.replicas.iter().find(|replica| !known.isr.contains(replica)) {
+        return Err(format!("replica {missing} of {topic}/{partition} is not in sync"));
+    }
+    match wanted_leader {
+        Some(wanted) if wanted != leader => Err(format!("{topic}/{partition} is led by {leader}, not by {wanted}")),
+        _ => Ok(()),
+    }
+}
+
+/// The node that leads the lanes: neither controller nor coordinator, so that a fault on it is a
+/// fault of the lanes' leader and of nothing else.
+fn choose_leader(nodes: &[u32], offices: Offices) -> u32 {
+    let free = nodes.iter().find(|node| **node != offices.controller && **node != offices.coordinator);
+    free.or(nodes.first()).copied().unwrap_or(offices.controller)
+}
+
+fn new_topic(topic: &LaneTopic, leader: u32, nodes: &[u32]) -> NewTopic {
+    let setting = |name: &str| topic.config.get(name).and_then(|value| value.parse::<usize>().ok());
+    let factor = setting("topic.replication.factor").unwrap_or(NODES as usize).clamp(1, nodes.len().max(1));
+    let others = nodes.iter().copied().filter(|node| *node != leader);
+    let replicas = std::iter::once(leader).chain(others).take(factor).collect();
+    let config = topic
+        .config
+        .iter()
+        .filter_map(|(name, value)| Some((name.strip_prefix("topic.")?, value)))
+        .filter(|(name, _)| *name != "partitions" && *name != "replication.factor")
+        .map(|(name, value)| (name.to_owned(), value.clone()))
+        .collect();
+    NewTopic { name: topic.name.clone(), partitions: topic.partitions, replicas, config }
+}
+
+/// Asks again and again until it succeeds.
+fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> Result<T, ClientError> {
+    let deadline = Instant::now() + STEP_LIMIT;
+    loop {
+        match attempt() {
+            Ok(done) => return Ok(done),
+            Err(cause) if Instant::now() >= deadline => {
+                let target = format!("a cluster that is ready (waited {} s for {what})", STEP_LIMIT.as_secs());
+                return Err(ClientError::Unreachable { target, cause });
+            }
+            Err(_) => sleep(PAUSE),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use delivery_broker::LaneTopic;
+    use proptest::prelude::*;
+
+    use super::{Offices, choose_leader, new_topic};
+
+    proptest! {
+        #[test]
+        fn the_leader_holds_no_office(controller in 1u32..=3, coordinator in 1u32..=3) {
+            let leader = choose_leader(&[1, 2, 3], Offices { controller, coordinator });
+            prop_assert!(leader != controller && leader != coordinator);
+            prop_assert!((1..=3).contains(&leader));
+        }
+    }
+
+    #[test]
+    fn topics_lead_where_they_are_told() {
+        let config = [("topic.replication.factor", "2"), ("topic.min.insync.replicas", "2"), ("producer.acks", "1")];
+        let config: BTreeMap<String, String> =
+            config.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let topic = LaneTopic { name: String::from("lane"), partitions: 4, config };
+        let made = new_topic(&topic, 2, &[1, 2, 3]);
+        assert_eq!((made.partitions, made.replicas), (4, vec![2, 1]));
+        assert_eq!(made.config, [(String::from("min.insync.replicas"), String::from("2"))]);
+    }
+}

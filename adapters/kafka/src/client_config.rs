@@ -1,0 +1,116 @@
+//! From a lane's settings to librdkafka's.
+
+use std::io::Write;
+
+use delivery_broker::{ClientError, ClientSpec};
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+
+/// TCP port brokers serve clients on.
+pub(crate) const CLIENT_PORT: u16 = 9092;
+
+/// How long one attempt of a sentinel may take, milliseconds; the workload tries again.
+const SENTINEL_TIMEOUT_MS: u32 = 10_000;
+
+/// A producer's configuration: the lane's, and what every client needs.
+pub(crate) fn producer(spec: &ClientSpec) -> ClientConfig {
+    let mut config = common(spec);
+    for (name, value) in scoped(spec, "producer.") {
+        config.set(name, value);
+    }
+    config
+}
+
+/// The strongest acknowledgement there is, whatever the lane asks for. Not idempotent: a
+/// sentinel's session must not end with a fatal error, and its repeats are not judged.
+pub(crate) fn sentinel(spec: &ClientSpec) -> ClientConfig {
+    let mut config = common(spec);
+    config
+        .set("acks", "all")
+        .set("enable.idempotence", "false")
+        .set("linger.ms", "0")
+        .set("message.timeout.ms", SENTINEL_TIMEOUT_MS.to_string());
+    config
+}
+
+/// A consumer's configuration.
+///
+/// # Errors
+/// The specification names no group.
+pub(crate) fn consumer(spec: &ClientSpec) -> Result<ClientConfig, ClientError> {
+    let Some(group) = &spec.group else {
+        return Err(ClientError::Configuration(String::from("a consumer needs a group")));
+    };
+    let mut config = common(spec);
+    let automatic = spec.config.get("consumer.commit").is_some_and(|commit| commit == "auto");
+    config.set("group.id", group).set("enable.auto.commit", automatic.to_string());
+    for (name, value) in scoped(spec, "consumer.").filter(|(name, _)| *name != "commit") {
+        config.set(name, value);
+    }
+    Ok(config)
+}
+
+fn scoped<'a>(spec: &'a ClientSpec, scope: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    spec.config.iter().filter_map(move |(name, value)| Some((name.strip_prefix(scope)?, value.as_str())))
+}
+
+fn common(spec: &ClientSpec) -> ClientConfig {
+    let servers: Vec<String> = spec.nodes.iter().map(|node| format!("{}:{CLIENT_PORT}", node.address)).collect();
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", servers.join(",")).set("client.id", &spec.client_name);
+    config.set_log_level(RDKafkaLogLevel::Warning);
+    config
+}
+
+/// Writes what the client library has to say to standard error. A closed standard error is no
+/// reason to stop: the history is elsewhere.
+pub(crate) fn log(client: &str, level: RDKafkaLogLevel, facility: &str, message: &str) {
+    let _ = writeln!(std::io::stderr(), "{client}: librdkafka {level:?} {facility} {message}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use delivery_broker::{ClientSpec, LaneRequest, NodeAddress};
+
+    use super::{consumer, producer, sentinel};
+    use crate::lane;
+    use crate::presets::PRESETS;
+
+    fn spec(config: BTreeMap<String, String>) -> ClientSpec {
+        let node = |id| NodeAddress { id, address: format!("198.18.0.{id}") };
+        ClientSpec {
+            client_name: String::from("p1"),
+            run_tag: 1,
+            nodes: vec![node(1), node(2)],
+            destinations: Vec::new(),
+            config,
+            group: Some(String::from("g")),
+        }
+    }
+
+    #[test]
+    fn every_preset_is_one_the_client_library_takes() {
+        for preset in PRESETS {
+            let request = LaneRequest { preset: Some(preset.name.to_owned()), ..LaneRequest::default() };
+            let planned = lane::plan(&request).unwrap();
+            let spec = spec(planned.lane.config.clone());
+            producer(&spec).create::<rdkafka::producer::BaseProducer>().unwrap();
+            let config = consumer(&spec).unwrap();
+            assert_eq!(config.get("enable.auto.commit"), Some("false"));
+            config.create::<rdkafka::consumer::BaseConsumer>().unwrap();
+            assert_eq!(producer(&spec).get("acks"), Some(planned.lane.config["producer.acks"].as_str()));
+            assert_eq!(sentinel(&spec).get("acks"), Some("all"));
+        }
+    }
+
+    #[test]
+    fn auto_commit_is_the_clients() {
+        let config = BTreeMap::from([(String::from("consumer.commit"), String::from("auto"))]);
+        let config = consumer(&spec(config)).unwrap();
+        assert_eq!(config.get("enable.auto.commit"), Some("true"));
+        assert_eq!(config.get("commit"), None);
+        assert_eq!(config.get("bootstrap.servers"), Some("198.18.0.1:9092,198.18.0.2:9092"));
+    }
+}

@@ -1,0 +1,130 @@
+//! A group member over librdkafka.
+
+mod context;
+mod position;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use delivery_broker::{
+    ClientError, ClientSpec, Consumer, ConsumerEvent, Delivery, DestinationRef, Reason, Settle, decode,
+};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::{client_config, native};
+use context::{Context, Events};
+
+/// A member of a group.
+pub(crate) struct KafkaConsumer {
+    client: BaseConsumer<Context>,
+    events: Arc<Events>,
+    destinations: Vec<DestinationRef>,
+    run_tag: u64,
+}
+
+impl KafkaConsumer {
+    /// Joins the group of `spec` for the topics of its destinations.
+    ///
+    /// # Errors
+    /// The client library refuses the configuration.
+    pub(crate) fn new(spec: &ClientSpec) -> Result<Self, ClientError> {
+        let config = client_config::consumer(spec)?;
+        let reset = config.get("auto.offset.reset").unwrap_or_default().to_owned();
+        let events = Arc::new(Events::new(&spec.destinations));
+        let context = Context::new(spec.client_name.clone(), &reset, Arc::clone(&events));
+        let refused = |error: KafkaError| ClientError::Configuration(error.to_string());
+        let client: BaseConsumer<Context> = config.create_with_context(context).map_err(refused)?;
+        let mut topics: Vec<&str> = spec.destinations.iter().map(|destination| destination.name.as_str()).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        client.subscribe(&topics).map_err(refused)?;
+        Ok(Self { client, events, destinations: spec.destinations.clone(), run_tag: spec.run_tag })
+    }
+
+    /// Serves the client once; everything that came of it stands in the list of events.
+    fn serve(&self, wait: Duration) -> Result<(), ClientError> {
+        match self.client.poll(wait) {
+            Some(Ok(message)) => self.deliver(&message),
+            Some(Err(error)) => return self.note_error(&error),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn deliver(&self, message: &BorrowedMessage<'_>) {
+        let Ok(offset) = u64::try_from(message.offset()) else { return };
+        let Some(destination) = self.events.index_of(message.topic(), message.partition()) else { return };
+        let payload = decode(message.payload().unwrap_or_default(), self.run_tag);
+        self.events.deliver(Delivery { destination, offset, payload, redelivered: false });
+    }
+
+    /// Most errors are the client's own business: it goes on trying.
+    fn note_error(&self, error: &KafkaError) -> Result<(), ClientError> {
+        match error {
+            KafkaError::MessageConsumptionFatal(code) => return Err(ClientError::Fatal(code.to_string())),
+            KafkaError::MessageConsumption(
+                code @ (RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed),
+            ) => {
+                let operation = String::from("reading");
+                return Err(ClientError::Refused { operation, cause: code.to_string() });
+            }
+            // `auto.offset.reset=error` ends here, with no position left.
+            KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => self.events.lost_position(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn commit(&self, delivery: &Delivery) -> Result<(), Reason> {
+        let target = self.destinations.iter().find(|known| known.index == delivery.destination);
+        let target = target.ok_or(Reason::Rejected)?;
+        let partition = target.partition.and_then(|partition| i32::try_from(partition).ok()).unwrap_or(0);
+        let next = i64::try_from(delivery.offset + 1).map_err(|_| Reason::Rejected)?;
+        let mut offsets = TopicPartitionList::with_capacity(1);
+        offsets.add_partition_offset(&target.name, partition, Offset::Offset(next)).map_err(|_| Reason::Other)?;
+        native::commit(&self.client, &offsets).map_err(|error| context::commit_reason(&error))
+    }
+
+    /// Serves the client until the commit is confirmed; messages that come meanwhile stay in line.
+    fn await_commit(&self, delivery: &Delivery, wait: Duration) -> Result<(), Reason> {
+        let deadline = Instant::now() + wait;
+        loop {
+            if let Some(failed) = self.events.take_settled(delivery.destination, delivery.offset + 1) {
+                return failed.map_or(Ok(()), Err);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Reason::TimedOut);
+            }
+            if self.events.is_full() {
+                return Err(Reason::TimedOut);
+            }
+            self.serve(left.min(Duration::from_millis(100))).map_err(|_| Reason::Fatal)?;
+        }
+    }
+}
+
+impl Consumer for KafkaConsumer {
+    fn poll(&mut self, wait: Duration) -> Result<Option<ConsumerEvent>, ClientError> {
+        if let Some(event) = self.events.next() {
+            return Ok(Some(event));
+        }
+        self.serve(wait)?;
+        Ok(self.events.next())
+    }
+
+    fn settle(&mut self, settle: Settle, delivery: &Delivery, wait: Option<Duration>) -> Result<(), Reason> {
+        if settle != Settle::Commit {
+            return Err(Reason::Rejected);
+        }
+        self.commit(delivery)?;
+        match wait {
+            Some(wait) => self.await_commit(delivery, wait),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Resolving a version through the user's own Maven, with its settings and mirrors.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, PipeReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use delivery_broker::InstallError;
+
+use super::jars;
+use super::java::on_path;
+use super::version::Version;
+
+/// Longest time for a download on a slow line; Maven's own limits are shorter for one file.
+const LIMIT: Duration = Duration::from_secs(20 * 60);
+/// Lines of Maven's output kept for an error.
+const TAIL_LINES: usize = 12;
+/// Downloads between two lines of progress.
+const PROGRESS_EVERY: usize = 20;
+
+/// What to do where Maven is missing or does not work.
+pub(super) const REMEDY: &str = "Install Maven (Debian: apt-get install maven), or give an archive with --dist or an \
+                                 unpacked one with KAFKA_HOME.";
+
+/// The first `mvn` on the PATH.
+///
+/// # Errors
+/// There is none.
+pub(super) fn find() -> Result<PathBuf, InstallError> {
+    on_path("mvn").ok_or_else(|| InstallError::Missing {
+        what: String::from("Maven is not installed (no `mvn` on the PATH), and it downloads the brokers"),
+        remedy: String::from(REMEDY),
+    })
+}
+
+/// The directory with the jars of `version`, from the cache or downloaded into it. What is being
+/// downloaded has another name until it is whole.
+///
+/// # Errors
+/// Maven is missing or fails, or the version does not exist.
+pub(super) fn resolve(
+    version: Version,
+    cache_dir: &Path,
+    progress: &mut dyn FnMut(&str),
+) -> Result<PathBuf, InstallError> {
+    let versions = cache_dir.join("kafka");
+    let home = versions.join(version.to_string());
+    if is_whole(&home, version) {
+        return Ok(home);
+    }
+    let maven = find()?;
+    let disk = |error: std::io::Error| cache_failed(&versions, &error);
+    std::fs::create_dir_all(&versions).map_err(disk)?;
+    let partial = tempfile::Builder::new().prefix(".partial-").tempdir_in(&versions).map_err(disk)?;
+    let pom = partial.path().join("pom.xml");
+    std::fs::write(&pom, pom_text(version)).map_err(disk)?;
+    progress(&format!("downloading Apache Kafka {version} with mvn (once, about 60 MB with Maven's own parts)"));
+    let downloaded = partial.path().join("home");
+    download(&maven, &pom, &downloaded.join("libs"), version, progress)?;
+    if !is_whole(&downloaded, version) {
+        return Err(failed(String::from("the broker's jar is not among what was downloaded")));
+    }
+    // Another run may have been faster; its directory is as whole as ours.
+    match std::fs::rename(&downloaded, &home) {
+        Err(error) if !is_whole(&home, version) => Err(disk(error)),
+        _ => Ok(home),
+    }
+}
+
+fn is_whole(home: &Path, version: Version) -> bool {
+    jars::version_in(&home.join("libs")).is_some_and(|found| found == version.to_string())
+}
+
+fn cache_failed(directory: &Path, error: &std::io::Error) -> InstallError {
+    InstallError::Failed {
+        what: format!("writing to the cache {}", directory.display()),
+        cause: error.to_string(),
+        remedy: String::from("Make room or set VERIFY_CACHE_DIR to a directory that can be written."),
+    }
+}
+
+fn failed(cause: String) -> InstallError {
+    InstallError::Failed {
+        what: String::from("`mvn dependency:copy-dependencies`"),
+        cause,
+        remedy: String::from(
+            "Check the network and ~/.m2/settings.xml, or give an archive with --dist or an unpacked one with KAFKA_HOME.",
+        ),
+    }
+}
+
+/// The broker and the binding its logs need: without one there are none.
+fn pom_text(version: Version) -> String {
+    let (group, binding, release) = if version.logs_with_log4j2() {
+        ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.24.3")
+    } else {
+        ("org.slf4j", "slf4j-reload4j", "1.7.36")
+    };
+    format!(
+        r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>delivery-verifier</groupId>
+  <artifactId>kafka</artifactId>
+  <version>1</version>
+  <packaging>pom</packaging>
+  <dependencies>
+    <dependency>
+      <groupId>org.apache.kafka</groupId>
+      <artifactId>kafka_2.13</artifactId>
+      <version>{version}</version>
+    </dependency>
+    <dependency>
+      <groupId>{group}</groupId>
+      <artifactId>{binding}</artifactId>
+      <version>{release}</version>
+    </dependency>
+  </dependencies>
+</project>
+"#
+    )
+}
+
+fn download(
+    maven: &Path,
+    pom: &Path,
+    libs: &Path,
+    version: Version,
+    progress: &mut dyn FnMut(&str),
+) -> Result<(), InstallError> {
+    let io_failed = |error: std::io::Error| failed(error.to_string());
+    let (output, input) = std::io::pipe().map_err(io_failed)?;
+    let mut command = Command::new(maven);
+    command
+        .arg("-B")
+        .arg("-f")
+        .arg(pom)
+        .arg("dependency:copy-dependencies")
+        .arg("-DincludeScope=runtime")
+        .arg(format!("-DoutputDirectory={}", libs.display()))
+        .stdin(std::process::Stdio::null())
+        .stdout(input.try_clone().map_err(io_failed)?)
+        .stderr(input);
+    let mut child = command.spawn().map_err(io_failed)?;
+    drop(command);
+    let tail = follow(&mut child, output, progress);
+    let status = child.wait().map_err(io_failed)?;
+    match tail {
+        Ok(_) if status.success() => Ok(()),
+        Ok(tail) if is_unreleased(&tail, version) => Err(InstallError::Config(version.unreleased())),
+        Ok(tail) => Err(failed(tail.into_iter().collect::<Vec<_>>().join("\n"))),
+        Err(cause) => Err(failed(cause)),
+    }
+}
+
+/// Reads Maven's output to its end, telling how many files have come; gives the last lines
+/// that are no downloads. The thread that reads ends before this returns.
+fn follow(child: &mut Child, output: PipeReader, progress: &mut dyn FnMut(&str)) -> Result<VecDeque<String>, String> {
+    let deadline = Instant::now() + LIMIT;
+    std::thread::scope(|scope| {
+        let (sender, lines) = channel();
+        scope.spawn(move || send_lines(output, &sender));
+        let mut tail = VecDeque::new();
+        let mut files = 0;
+        loop {
+            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) if line.contains("Downloaded from ") => {
+                    files += 1;
+                    if files % PROGRESS_EVERY == 0 {
+                        progress(&format!("downloading Apache Kafka with mvn: {files} files"));
+                    }
+                }
+                Ok(line) if line.contains("Downloading from ") || line.trim().is_empty() => {}
+                Ok(line) => {
+                    tail.push_back(line);
+                    if tail.len() > TAIL_LINES {
+                        tail.pop_front();
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(tail),
+                Err(RecvTimeoutError::Timeout) => {
+                    // The output then ends, and the reading thread with it.
+                    let stopped = child.kill().map_or_else(|error| error.to_string(), |()| String::from("stopped"));
+                    return Err(format!("no end after {} minutes ({stopped})", LIMIT.as_secs() / 60));
+                }
+            }
+        }
+    })
+}
+
+fn send_lines(output: PipeReader, sender: &Sender<String>) {
+    for line in BufReader::new(output).lines() {
+        let Ok(line) = line else { break };
+        if sender.send(line).is_err() {
+            break;
+        }
+    }
+}
+
+/// The repositories answered, and none has the broker in this version.
+fn is_unreleased(tail: &VecDeque<String>, version: Version) -> bool {
+    let broker = format!("org.apache.kafka:kafka_2.13:jar:{version}");
+    let says = |line: &String| {
+        line.contains(&format!("Could not find artifact {broker} in "))
+            || line.contains(&format!("{broker} was not found in "))
+    };
+    let no_network = |line: &String| line.contains("Could not transfer artifact");
+    tail.iter().any(says) && !tail.iter().any(no_network)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::{is_unreleased, is_whole, pom_text, resolve};
+    use crate::install::version::Version;
+
+    fn version(text: &str) -> Version {
+        Version::parse(text).unwrap()
+    }
+
+    #[test]
+    fn the_pom_brings_the_broker_and_its_logs() {
+        insta::assert_snapshot!("pom-4", pom_text(version("4.1.1")));
+        insta::assert_snapshot!("pom-3", pom_text(version("3.9.1")));
+    }
+
+    #[test]
+    fn a_missing_version_is_told_from_a_missing_network() {
+        let line = |text: &str| VecDeque::from([text.to_owned()]);
+        let missing = "[ERROR] Failed to execute goal on project kafka: Could not resolve dependencies for project \
+                       delivery-verifier:kafka:pom:1: Could not find artifact org.apache.kafka:kafka_2.13:jar:4.1.99 \
+                       in central (https://repo.maven.apache.org/maven2) -> [Help 1]";
+        assert!(is_unreleased(&line(missing), version("4.1.99")));
+        assert!(!is_unreleased(&line(missing), version("4.1.9")));
+        let cached = "[ERROR] org.apache.kafka:kafka_2.13:jar:4.1.99 was not found in https://repo during a previous \
+                      attempt. This failure was cached in the local repository";
+        assert!(is_unreleased(&line(cached), version("4.1.99")));
+        let network = "[ERROR] Could not transfer artifact org.apache.kafka:kafka_2.13:jar:4.1.99 from/to central: \
+                       Connection refused";
+        assert!(!is_unreleased(&line(network), version("4.1.99")));
+        assert!(!is_unreleased(&VecDeque::new(), version("4.1.99")));
+    }
+
+    #[test]
+    fn what_is_in_the_cache_is_not_downloaded_again() {
+        let cache = tempfile::tempdir().unwrap();
+        let libs = cache.path().join("kafka/4.1.1/libs");
+        std::fs::create_dir_all(&libs).unwrap();
+        assert!(!is_whole(&cache.path().join("kafka/4.1.1"), version("4.1.1")));
+        std::fs::write(libs.join("kafka_2.13-4.1.1.jar"), b"").unwrap();
+        let mut told = Vec::new();
+        let home = resolve(version("4.1.1"), cache.path(), &mut |line| told.push(line.to_owned())).unwrap();
+        assert_eq!(home, cache.path().join("kafka/4.1.1"));
+        assert!(told.is_empty());
+    }
+}

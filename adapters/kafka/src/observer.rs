@@ -1,0 +1,89 @@
+//! Asks every node, each on its own connections, what it believes.
+
+use std::time::{Duration, Instant};
+
+use delivery_broker::{ClientError, ClientSpec, DestinationRef, Observation, Observer};
+
+use crate::peers::{Peer, peers};
+use crate::wire::{MetadataAnswer, ask_controller, ask_coordinator, ask_metadata, count_members};
+
+/// Longest time one node has to answer all questions of a round.
+const ROUND_LIMIT: Duration = Duration::from_millis(300);
+
+/// Asks the nodes side by side, so a round is as long as the slowest node's limit.
+pub(crate) struct KafkaObserver {
+    peers: Vec<Peer>,
+    destinations: Vec<DestinationRef>,
+    groups: Vec<(u16, String)>,
+}
+
+impl KafkaObserver {
+    /// An observer of the nodes, destinations and groups given.
+    ///
+    /// # Errors
+    /// A node's address cannot be used.
+    pub(crate) fn new(spec: &ClientSpec, groups: &[(u16, String)]) -> Result<Self, ClientError> {
+        Ok(Self { peers: peers(spec)?, destinations: spec.destinations.clone(), groups: groups.to_vec() })
+    }
+}
+
+impl Observer for KafkaObserver {
+    fn observe(&mut self, seen: &mut dyn FnMut(Observation)) {
+        let (destinations, groups) = (&self.destinations, &self.groups);
+        let answers: Vec<Vec<Observation>> = std::thread::scope(|scope| {
+            let asked: Vec<_> =
+                self.peers.iter_mut().map(|peer| scope.spawn(move || ask(peer, destinations, groups))).collect();
+            // A thread that panicked has seen nothing; the next round asks again.
+            asked.into_iter().map(|thread| thread.join().unwrap_or_default()).collect()
+        });
+        answers.into_iter().flatten().for_each(seen);
+    }
+}
+
+fn ask(peer: &mut Peer, destinations: &[DestinationRef], groups: &[(u16, String)]) -> Vec<Observation> {
+    let deadline = Instant::now() + ROUND_LIMIT;
+    let topics = topics_of(destinations);
+    let node = peer.id;
+    let mut seen = match ask_metadata(&mut peer.broker, &topics, deadline) {
+        Ok(answer) => from_metadata(node, &answer, destinations),
+        Err(error) => return vec![Observation::silence(node, error.reason())],
+    };
+    if let Ok(answer) = ask_controller(&mut peer.controller, deadline) {
+        seen.push(Observation::Controller { node, controller: answer.leader, epoch: answer.epoch });
+    }
+    for (group, name) in groups {
+        let Ok(coordinator) = ask_coordinator(&mut peer.broker, name, deadline) else { break };
+        seen.push(Observation::Coordinator { node, group: *group, coordinator });
+        if coordinator != Some(node) {
+            continue;
+        }
+        if let Ok(Some(members)) = count_members(&mut peer.broker, name, deadline) {
+            seen.push(Observation::Group { node, group: *group, members });
+        }
+    }
+    seen
+}
+
+fn from_metadata(node: u32, answer: &MetadataAnswer, destinations: &[DestinationRef]) -> Vec<Observation> {
+    let mut seen = vec![Observation::Members { node, members_bits: bits(&answer.brokers) }];
+    for destination in destinations {
+        let known = answer.partition(&destination.name, destination.partition.unwrap_or(0));
+        let Some(known) = known else { continue };
+        let (leader, epoch) = (known.leader, known.epoch);
+        seen.push(Observation::Leader { node, destination: destination.index, leader, epoch });
+        seen.push(Observation::Isr { node, destination: destination.index, isr_bits: bits(&known.isr) });
+    }
+    seen
+}
+
+/// Topics of the destinations, each once.
+pub(crate) fn topics_of(destinations: &[DestinationRef]) -> Vec<&str> {
+    let mut topics: Vec<&str> = destinations.iter().map(|destination| destination.name.as_str()).collect();
+    topics.sort_unstable();
+    topics.dedup();
+    topics
+}
+
+fn bits(nodes: &[u32]) -> u32 {
+    nodes.iter().filter(|node| **node < u32::BITS).fold(0, |bits, node| bits | 1 << node)
+}

@@ -1,0 +1,123 @@
+//! Every name there is: librdkafka's properties (from its own CONFIGURATION.md), the settings of a
+//! topic and of a broker (from `configNames` of Apache Kafka 3.3.1, 3.9.1 and 4.1.1 together).
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use delivery_broker::Scope;
+
+/// A property of librdkafka.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ClientProperty {
+    producer: bool,
+    consumer: bool,
+    default: &'static str,
+}
+
+/// Name, `P`, `C` or `*`, default, name it is an alias of; separated by tabs.
+static CLIENT: LazyLock<BTreeMap<&'static str, ClientProperty>> = LazyLock::new(|| {
+    let mut known = BTreeMap::new();
+    for line in include_str!("names/librdkafka.tsv").lines() {
+        let mut fields = line.split('\t');
+        let (Some(name), Some(side)) = (fields.next(), fields.next()) else { continue };
+        let property = known.entry(name).or_insert(ClientProperty { producer: false, consumer: false, default: "" });
+        property.producer |= side != "C";
+        property.consumer |= side != "P";
+        property.default = fields.next().unwrap_or("");
+    }
+    known
+});
+
+/// Properties librdkafka knows by two names: (the other one, the one lanes use).
+const ALIASES: &[(&str, &str)] = &[
+    ("auto.commit.enable", "enable.auto.commit"),
+    ("compression.codec", "compression.type"),
+    ("delivery.timeout.ms", "message.timeout.ms"),
+    ("fetch.message.max.bytes", "max.partition.fetch.bytes"),
+    ("max.in.flight", "max.in.flight.requests.per.connection"),
+    ("message.send.max.retries", "retries"),
+    ("metadata.broker.list", "bootstrap.servers"),
+    ("queue.buffering.max.ms", "linger.ms"),
+    ("request.required.acks", "acks"),
+    ("sasl.mechanism", "sasl.mechanisms"),
+    ("sasl.oauthbearer.client.credentials.client.id", "sasl.oauthbearer.client.id"),
+    ("sasl.oauthbearer.client.credentials.client.secret", "sasl.oauthbearer.client.secret"),
+];
+
+/// Settings of ours, beside the vendor's.
+const OWN: &[(Scope, &str)] =
+    &[(Scope::Consumer, "commit"), (Scope::Topic, "partitions"), (Scope::Topic, "replication.factor")];
+
+/// The one name a property goes by, so that two names never carry two values.
+pub(crate) fn canonical(name: &str) -> &str {
+    ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| name)
+}
+
+/// Librdkafka's default of a property, as its documentation gives it.
+pub(crate) fn client_default(name: &str) -> &'static str {
+    CLIENT.get(name).map_or("", |property| property.default)
+}
+
+/// Whether `name` is a setting of `scope`.
+pub(crate) fn is_known(scope: Scope, name: &str) -> bool {
+    let own = OWN.contains(&(scope, name));
+    own || match scope {
+        Scope::Producer => CLIENT.get(name).is_some_and(|property| property.producer),
+        Scope::Consumer => CLIENT.get(name).is_some_and(|property| property.consumer),
+        Scope::Topic => include_str!("names/topic.txt").lines().any(|known| known == name),
+        Scope::Broker => include_str!("names/broker.txt").lines().any(|known| known == name),
+        Scope::Queue => false,
+    }
+}
+
+/// Every setting of `scope`.
+pub(crate) fn all(scope: Scope) -> Vec<&'static str> {
+    let own = OWN.iter().filter(|(of, _)| *of == scope).map(|(_, name)| *name);
+    let vendors: Vec<&'static str> = match scope {
+        Scope::Producer => CLIENT.iter().filter(|(_, property)| property.producer).map(|(name, _)| *name).collect(),
+        Scope::Consumer => CLIENT.iter().filter(|(_, property)| property.consumer).map(|(name, _)| *name).collect(),
+        Scope::Topic => include_str!("names/topic.txt").lines().collect(),
+        Scope::Broker => include_str!("names/broker.txt").lines().collect(),
+        Scope::Queue => Vec::new(),
+    };
+    own.chain(vendors).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use delivery_broker::Scope;
+
+    use super::{ALIASES, CLIENT, all, canonical, client_default, is_known};
+    use crate::settings::SHOWN;
+
+    #[test]
+    fn every_shown_setting_exists() {
+        for setting in SHOWN {
+            assert!(is_known(setting.scope, setting.name), "{}.{}", setting.scope.label(), setting.name);
+        }
+    }
+
+    #[test]
+    fn aliases_are_the_ones_the_library_documents() {
+        let documented = include_str!("names/librdkafka.tsv").lines().filter_map(|line| {
+            let fields: Vec<&str> = line.split('\t').collect();
+            fields.get(3).map(|other| (fields[0], *other))
+        });
+        for (name, other) in documented {
+            assert_eq!(canonical(name), canonical(other), "{name} and {other} are one property");
+        }
+        for (alias, name) in ALIASES {
+            assert!(CLIENT.contains_key(alias) && CLIENT.contains_key(name), "{alias}, {name}");
+        }
+    }
+
+    #[test]
+    fn names_belong_where_the_vendor_puts_them() {
+        assert!(is_known(Scope::Producer, "acks") && !is_known(Scope::Consumer, "acks"));
+        assert!(is_known(Scope::Consumer, "session.timeout.ms") && !is_known(Scope::Producer, "session.timeout.ms"));
+        assert!(is_known(Scope::Broker, "broker.session.timeout.ms"));
+        assert!(is_known(Scope::Topic, "min.insync.replicas") && is_known(Scope::Broker, "min.insync.replicas"));
+        assert_eq!(client_default("message.timeout.ms"), "300000");
+        assert!(all(Scope::Broker).len() > 300);
+    }
+}

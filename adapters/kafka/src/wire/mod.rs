@@ -1,0 +1,18 @@
+//! Asking one node at a time in Kafka's own protocol: librdkafka picks the node by itself.
+
+mod connection;
+mod questions;
+mod topics;
+
+pub(crate) use connection::{Connection, WireError};
+pub(crate) use questions::{
+    MetadataAnswer, PartitionAnswer, ask_controller, ask_coordinator, ask_metadata, count_members, fetch, log_end,
+};
+pub(crate) use topics::{NewTopic, create_topics};
+
+use kafka_protocol::ResponseError;
+
+/// The name of a protocol error code, as the vendor writes it.
+pub(crate) fn error_name(code: i16) -> String {
+    ResponseError::try_from_code(code).map_or_else(|| String::from("no error"), |error| error.to_string())
+}

@@ -1,0 +1,75 @@
+//! Creating topics whose replicas sit where we say.
+
+use std::time::{Duration, Instant};
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::create_topics_request::{
+    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
+};
+use kafka_protocol::messages::{BrokerId, CreateTopicsRequest, TopicName};
+use kafka_protocol::protocol::StrBytes;
+
+use super::connection::{Connection, WireError};
+
+/// A topic to be created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NewTopic {
+    /// Its name.
+    pub(crate) name: String,
+    /// Number of partitions.
+    pub(crate) partitions: u32,
+    /// Replicas of every partition; the first one leads.
+    pub(crate) replicas: Vec<u32>,
+    /// Settings.
+    pub(crate) config: Vec<(String, String)>,
+}
+
+/// Asks a broker to create `topics`. Gives back what was refused: (topic, why); a topic that
+/// exists already (an earlier attempt whose answer was lost) is no refusal.
+pub(crate) fn create_topics(
+    connection: &mut Connection,
+    topics: &[NewTopic],
+    deadline: Instant,
+) -> Result<Vec<(String, String)>, WireError> {
+    let limit = deadline.saturating_duration_since(Instant::now()).min(Duration::from_secs(30));
+    let question = CreateTopicsRequest::default()
+        .with_topics(topics.iter().map(creatable).collect())
+        .with_timeout_ms(i32::try_from(limit.as_millis()).unwrap_or(i32::MAX));
+    let answer = connection.call(&question, deadline)?;
+    let mut refused = Vec::new();
+    for topic in answer.topics {
+        let Some(error) = ResponseError::try_from_code(topic.error_code) else { continue };
+        if error != ResponseError::TopicAlreadyExists {
+            let words = topic.error_message.map(|words| words.to_string()).unwrap_or_else(|| error.to_string());
+            refused.push((topic.name.0.to_string(), words));
+        }
+    }
+    Ok(refused)
+}
+
+fn creatable(topic: &NewTopic) -> CreatableTopic {
+    let replicas: Vec<BrokerId> =
+        topic.replicas.iter().map(|node| BrokerId(i32::try_from(*node).unwrap_or(i32::MAX))).collect();
+    let assignments = (0..topic.partitions)
+        .map(|partition| {
+            CreatableReplicaAssignment::default()
+                .with_partition_index(i32::try_from(partition).unwrap_or(i32::MAX))
+                .with_broker_ids(replicas.clone())
+        })
+        .collect();
+    let configs = topic
+        .config
+        .iter()
+        .map(|(name, value)| {
+            CreatableTopicConfig::default()
+                .with_name(StrBytes::from_string(name.clone()))
+                .with_value(Some(StrBytes::from_string(value.clone())))
+        })
+        .collect();
+    CreatableTopic::default()
+        .with_name(TopicName(StrBytes::from_string(topic.name.clone())))
+        .with_num_partitions(-1)
+        .with_replication_factor(-1)
+        .with_assignments(assignments)
+        .with_configs(configs)
+}

@@ -1,0 +1,185 @@
+//! Real three-node Kafka clusters from the command line.
+#![cfg(feature = "kafka")]
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{count, document, guarantee, kafka_can_run, lane, latest, one_cluster, run, told, verify};
+
+/// In the environment of a run and so of all its workers; nodes have it in their paths.
+const MARK: &str = "VERIFY_TEST_MARK";
+
+#[test]
+fn a_netsplit_loses_what_is_not_replicated_and_nothing_else() {
+    if !kafka_can_run() {
+        return;
+    }
+    let _turn = one_cluster();
+    let out = tempfile::tempdir().unwrap();
+    let output = run(&["kafka", "--faults", "netsplit", "--json"], out.path());
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let document = document(&output);
+
+    let fault = &document["faults"][0];
+    assert!(fault["bit"] == true && fault["noticed"] == true && fault["healed"] == true, "{fault:#}");
+    assert!(fault["packets_dropped"].as_u64().unwrap() > 0, "{fault:#}");
+    for name in ["fast", "none"] {
+        let lane = lane(&document, name);
+        assert!(count(lane, "lost") > 1_000, "{lane:#}");
+        assert_eq!(guarantee(lane, "durability").0, "violated");
+    }
+    let safe = lane(&document, "safe");
+    assert_eq!(count(safe, "lost"), 0);
+    assert_eq!(guarantee(safe, "durability").0, "holds", "{safe:#}");
+    assert!(safe["stats"]["acked"].as_u64().unwrap() > 5_000, "{safe:#}");
+
+    let run_dir = latest(out.path());
+    let again = verify().arg("check").arg(&run_dir).arg("--json").output().unwrap();
+    assert_eq!(common::document(&again), document);
+    assert!(!run_dir.join("data").exists(), "the nodes' data is deleted");
+    let required = verify().arg("check").arg(&run_dir).args(["--require", "fast:durability"]).output().unwrap();
+    assert_eq!(required.status.code(), Some(1), "{}", told(&required));
+}
+
+#[test]
+fn a_cut_below_detection_is_inconclusive() {
+    if !kafka_can_run() {
+        return;
+    }
+    let _turn = one_cluster();
+    let out = tempfile::tempdir().unwrap();
+    let arguments = ["kafka", "--preset", "safe,fast", "--duration", "6s", "--faults", "netsplit@2s+1s", "--json"];
+    let output = run(&arguments, out.path());
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output));
+    let document = document(&output);
+    assert_eq!(document["verdict"], "inconclusive");
+    for name in ["safe", "fast"] {
+        let (verdict, reason) = guarantee(lane(&document, name), "durability");
+        assert_eq!(verdict, "inconclusive", "{document:#}");
+        assert!(reason.contains("detection") || reason.contains("notice"), "{reason}");
+    }
+}
+
+#[test]
+fn messages_of_consumers_that_were_killed_are_undelivered_and_not_lost() {
+    if !kafka_can_run() {
+        return;
+    }
+    let _turn = one_cluster();
+    let out = tempfile::tempdir().unwrap();
+    let mut running = start(&["--preset", "safe", "--faults", "none", "--duration", "8s", "--json"], out.path());
+    running.wait_for("baseline");
+    let consumers = running.processes(|cmdline| cmdline.contains("safe-consumer-1"));
+    assert_eq!(consumers.len(), 1, "{consumers:?}");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(consumers[0]), nix::sys::signal::Signal::SIGKILL).unwrap();
+    let (stdout, code) = running.finish();
+    let document: serde_json::Value = serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}"));
+    let safe = lane(&document, "safe");
+    assert!(count(safe, "undelivered") > 1_000, "{safe:#}");
+    assert_eq!(count(safe, "lost"), 0);
+    assert_eq!(guarantee(safe, "at-least-once").0, "inconclusive", "{safe:#}");
+    assert_eq!(guarantee(safe, "durability").0, "holds", "{safe:#}");
+    assert_eq!(code, Some(0), "durability is what a configuration of the user's must hold");
+}
+
+#[test]
+fn a_sigkill_in_any_phase_leaves_nothing_behind_and_a_history_that_can_be_judged() {
+    if !kafka_can_run() {
+        return;
+    }
+    let _turn = one_cluster();
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    for phase in ["start", "baseline", "fault", "heal", "recover", "drain", "audit", "judge"] {
+        let out = tempfile::tempdir().unwrap();
+        let mut running = start(&["--preset", "fast", "--faults", "netsplit@1s+2s", "--duration", "5s"], out.path());
+        running.wait_for(phase);
+        running.child.kill().unwrap();
+        running.child.wait().unwrap();
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            let left = running.processes(|_| true);
+            if left.is_empty() {
+                break;
+            }
+            assert!(Instant::now() < until, "killed in {phase}: processes {left:?} are still there");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(fs::read_to_string("/proc/self/mountinfo").unwrap(), mounts, "killed in {phase}");
+        let check = verify().arg("check").arg(latest(out.path())).arg("--json").output().unwrap();
+        let code = check.status.code().unwrap();
+        let expected: &[i32] = if phase == "judge" { &[0, 1, 3] } else { &[3] };
+        assert!(expected.contains(&code), "killed in {phase}: {}", told(&check));
+        assert!(document(&check)["reasons"].as_array().is_some_and(|reasons| !reasons.is_empty()));
+    }
+}
+
+/// A run in the background.
+struct Running {
+    child: Child,
+    stderr: BufReader<std::process::ChildStderr>,
+    mark: String,
+    heard: Vec<String>,
+}
+
+fn start(arguments: &[&str], out: &Path) -> Running {
+    let mark = out.to_str().unwrap().to_owned();
+    let mut child = verify()
+        .arg("kafka")
+        .args(arguments)
+        .arg("--out")
+        .arg(out)
+        .env(MARK, &mark)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    Running { child, stderr, mark, heard: Vec::new() }
+}
+
+impl Running {
+    /// Reads its progress until `phase` begins.
+    fn wait_for(&mut self, phase: &str) {
+        let begins = |line: &str| line.split("] ").nth(1).is_some_and(|rest| rest.split(' ').next() == Some(phase));
+        let mut line = String::new();
+        loop {
+            line.clear();
+            assert!(self.stderr.read_line(&mut line).unwrap() > 0, "ended before {phase}: {:#?}", self.heard);
+            self.heard.push(line.trim_end().to_owned());
+            if begins(line.trim_end()) {
+                return;
+            }
+        }
+    }
+
+    /// Live processes of this run whose command line `matches`.
+    fn processes(&self, matches: impl Fn(&str) -> bool) -> Vec<i32> {
+        let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        pids.filter(|pid: &i32| {
+            let read = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            let text = |file: &str| String::from_utf8_lossy(&read(file)).replace('\0', " ");
+            let of_this_run =
+                text("environ").contains(&format!("{MARK}={}", self.mark)) || text("cmdline").contains(&self.mark);
+            let zombie = text("stat").rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'));
+            of_this_run && !zombie && matches(&text("cmdline"))
+        })
+        .collect()
+    }
+
+    /// Standard output and exit code at its end.
+    fn finish(mut self) -> (String, Option<i32>) {
+        // Both pipes are read, or the run could wait for us while we wait for it.
+        let mut stderr = self.stderr;
+        let rest = std::thread::spawn(move || std::io::read_to_string(&mut stderr));
+        let stdout = std::io::read_to_string(self.child.stdout.take().unwrap()).unwrap();
+        let status = self.child.wait().unwrap();
+        rest.join().unwrap().unwrap();
+        (stdout, status.code())
+    }
+}

@@ -1,0 +1,125 @@
+//! What the faults really did, who took writes meanwhile, and how much that shows.
+
+use delivery_checks::judgement::{FaultJudgement, SideWrites};
+
+use super::page::{Page, Tone};
+use crate::words::{counted, duration, number, percent};
+use crate::{LaneView, Report};
+
+/// Observations printed for one fault; the rest is in the document.
+const MAX_OBSERVATIONS: usize = 3;
+
+/// One paragraph a fault.
+pub(super) fn write_faults(report: &Report<'_>, page: &mut Page) {
+    for fault in &report.judgement.faults {
+        page.paragraph(&fault_line(fault), 2, Tone::Plain);
+    }
+}
+
+fn fault_line(fault: &FaultJudgement) -> String {
+    let targets = if fault.targets.is_empty() { String::from("nobody") } else { fault.targets.join(", ") };
+    let [first, second, third] = fault.dropped_by_third.map(number);
+    let mut parts = vec![format!(
+        "{} packets dropped ({first} / {second} / {third} by third), {} crossed",
+        number(fault.packets_dropped),
+        number(fault.packets_crossed)
+    )];
+    parts.extend(fault.evidence.iter().take(MAX_OBSERVATIONS).cloned());
+    if fault.evidence.len() > MAX_OBSERVATIONS {
+        parts.push(format!("{} more observations", fault.evidence.len() - MAX_OBSERVATIONS));
+    }
+    for (was, said) in [(fault.bit, "DID NOT BITE"), (fault.noticed, "NOT NOTICED"), (fault.healed, "NOT HEALED")] {
+        if !was {
+            parts.push(said.to_owned());
+        }
+    }
+    parts.extend(fault.reasons.iter().cloned());
+    let lasted =
+        if fault.lasted_ms > 0 { duration(fault.lasted_ms) } else { String::from("no time that was recorded") };
+    format!("{} on {targets} for {lasted}: {}.", fault.fault, parts.join("; "))
+}
+
+/// Writes accepted during the cut, by side.
+pub(super) fn write_sides(report: &Report<'_>, page: &mut Page) {
+    let with_sides: Vec<LaneView<'_>> =
+        report.lanes().filter(|view| view.judged.is_some_and(|judged| !judged.label.sides.is_empty())).collect();
+    if with_sides.is_empty() {
+        return;
+    }
+    page.paragraph("Writes accepted during the cut (from detection to heal in brackets):", 2, Tone::Plain);
+    for view in with_sides {
+        let sides: Vec<String> =
+            view.judged.map_or(Vec::new(), |judged| judged.label.sides.iter().map(side_text).collect());
+        page.paragraph(&format!("  {}: {}", view.lane.name, sides.join("; ")), 4, Tone::Plain);
+    }
+}
+
+fn side_text(side: &SideWrites) -> String {
+    let tried = if side.attempts > 0 { format!(" of {} tried there", number(side.attempts)) } else { String::new() };
+    format!("{} {} ({}{tried})", side.side, number(side.acks_during_fault), number(side.acks))
+}
+
+/// Measured, not judged: the share of the fault's time with sends acked, the longest stall, and how long sends took.
+pub(super) fn write_availability(report: &Report<'_>, page: &mut Page) {
+    let lines: Vec<String> = report.lanes().filter_map(|view| availability_text(&view)).collect();
+    if lines.is_empty() {
+        return;
+    }
+    page.paragraph("Availability (send latency as p50 / p99 / max in ms):", 2, Tone::Plain);
+    for line in lines {
+        page.paragraph(&format!("  {line}"), 4, Tone::Plain);
+    }
+}
+
+fn availability_text(view: &LaneView<'_>) -> Option<String> {
+    let judged = view.judged?;
+    let mut parts = Vec::new();
+    if let Some(share) = judged.available_during_fault {
+        parts.push(format!("acks in {} of the fault's time", percent(share)));
+        parts.push(format!("longest stall {}", duration(judged.longest_stall_ms)));
+    }
+    for part in ["before", "during", "after"] {
+        let measured = judged.stats.latency_ms.get(&format!("send-{part}")).filter(|found| found.count > 0);
+        if let Some(found) = measured {
+            parts.push(format!("{part} {:.1} / {:.1} / {:.1}", found.p50, found.p99, found.max));
+        }
+    }
+    (!parts.is_empty()).then(|| format!("{}: {}", view.lane.name, parts.join("; ")))
+}
+
+/// How strong the evidence is: windows that bit, sends exposed to them, and what no loss in them bounds.
+pub(super) fn write_strength(report: &Report<'_>, page: &mut Page) {
+    if report.manifest.faults.is_empty() {
+        page.titled("Strength of the evidence", "no fault was injected, so nothing is shown about any.");
+        return;
+    }
+    let mut groups: Vec<(u64, Option<f64>, Vec<String>)> = Vec::new();
+    for view in report.lanes() {
+        let Some(judged) = view.judged else { continue };
+        let (windows, bound) = (judged.stats.windows, judged.stats.bound);
+        let exposed = format!("{} {}", view.lane.name, number(judged.stats.exposed));
+        match groups.iter_mut().find(|(known, limit, _)| *known == windows && *limit == bound) {
+            Some((_, _, lanes)) => lanes.push(exposed),
+            None => groups.push((windows, bound, vec![exposed])),
+        }
+    }
+    for (windows, bound, lanes) in groups {
+        page.titled("Strength of the evidence", &strength_text(windows, bound, &lanes));
+    }
+}
+
+fn strength_text(windows: u64, bound: Option<f64>, lanes: &[String]) -> String {
+    let lanes = lanes.join(", ");
+    if windows == 0 {
+        return format!("no fault window that bit; sends exposed: {lanes}.");
+    }
+    let shown = counted(usize::try_from(windows).unwrap_or(usize::MAX), "fault window");
+    let start = format!("{shown} that bit; sends exposed: {lanes}");
+    match bound {
+        Some(bound) => format!(
+            "{start}; none lost, so at most {} of such windows lose messages (95 % confidence).",
+            percent(bound)
+        ),
+        None => format!("{start}."),
+    }
+}

@@ -1,0 +1,48 @@
+//! One line that says what ran: product, client, fault, timings, time taken.
+
+use delivery_history::manifest::RunStatus;
+
+use super::page::{Page, Tone};
+use crate::Report;
+use crate::words::{counted, duration};
+
+pub(super) fn write(report: &Report<'_>, page: &mut Page) {
+    let manifest = report.manifest;
+    let mut parts = Vec::new();
+    if manifest.simulated {
+        parts.push(String::from("SIMULATED"));
+    }
+    parts.push(format!("{} {}", manifest.system, manifest.broker_version));
+    parts.push(manifest.client.clone());
+    parts.push(format!("{} ({})", counted(manifest.nodes.len(), "node"), manifest.backend));
+    parts.push(faults(report));
+    parts.push(timings(report));
+    parts.push(match &manifest.status {
+        RunStatus::Running => String::from("did not finish"),
+        RunStatus::Finished { took_ms } => format!("took {}", duration(*took_ms)),
+        RunStatus::CutShort { took_ms, .. } => format!("CUT SHORT after {}", duration(*took_ms)),
+    });
+    page.paragraph(&parts.join(" \u{b7} "), 2, Tone::Plain);
+}
+
+fn faults(report: &Report<'_>) -> String {
+    if report.manifest.faults.is_empty() {
+        return String::from("no fault");
+    }
+    let planned = report.manifest.faults.iter().enumerate().map(|(index, fault)| {
+        let name =
+            if fault.shape.is_empty() { fault.fault.clone() } else { format!("{}:{}", fault.fault, fault.shape) };
+        let lasted_ms = report.judgement.faults.get(index).map_or(0, |judged| judged.lasted_ms);
+        let length_ms = if lasted_ms > 0 { lasted_ms } else { fault.duration_ms };
+        format!("{name} for {}", duration(length_ms))
+    });
+    planned.collect::<Vec<_>>().join(", ")
+}
+
+fn timings(report: &Report<'_>) -> String {
+    let manifest = report.manifest;
+    if manifest.tuned.is_empty() {
+        return format!("{} timings", manifest.timings);
+    }
+    format!("{} timings ({})", manifest.timings, manifest.tuned.join(", "))
+}

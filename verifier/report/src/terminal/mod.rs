@@ -1,0 +1,62 @@
+//! The terminal table: the sentence a person needs, what ran, the evidence, a row a lane, one witness, where to look.
+
+mod evidence;
+mod header;
+mod headline;
+mod lanes;
+mod notes;
+mod page;
+mod witness;
+
+use std::io::Write;
+
+use crate::{Exporter, Report, ReportError};
+use page::Page;
+
+/// No line is wider.
+pub const MAX_COLUMNS: usize = 100;
+
+/// How the table may look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// Colours, which say nothing that the marks do not say.
+    pub colour: bool,
+    /// Characters beyond ASCII.
+    pub unicode: bool,
+}
+
+/// Prints the table.
+#[derive(Clone, Debug, Default)]
+pub struct Terminal {
+    /// How it may look.
+    pub style: Style,
+    /// Run directory, as the user would type it; `runs/<id>` where none is given.
+    pub run_dir: Option<String>,
+}
+
+impl Exporter for Terminal {
+    fn name(&self) -> &'static str {
+        "terminal"
+    }
+
+    fn export(&self, report: &Report<'_>, out: &mut dyn Write) -> Result<(), ReportError> {
+        let mut page = Page::new(self.style);
+        headline::write(report, &mut page);
+        page.gap();
+        header::write(report, &mut page);
+        evidence::write_faults(report, &mut page);
+        page.gap();
+        lanes::write(report, &mut page);
+        page.gap();
+        evidence::write_sides(report, &mut page);
+        evidence::write_strength(report, &mut page);
+        evidence::write_availability(report, &mut page);
+        notes::write_label(report, &mut page);
+        notes::write_claims(report, &mut page);
+        notes::write_settings(report, &mut page);
+        notes::write_doubts(report, &mut page);
+        witness::write(report, &mut page);
+        notes::write_where_to_look(report, self.run_dir.as_deref(), &mut page);
+        out.write_all(page.finish().as_bytes()).map_err(|cause| ReportError::Write { format: self.name(), cause })
+    }
+}

@@ -1,0 +1,200 @@
+//! The terminal table, as it is printed.
+
+mod common;
+
+use common::{ASCII, COLOUR, Sample, UNICODE, judged, lane, losses, with};
+use delivery_checks::judgement::{Finding, FindingKind, Guarantee, SideWrites, StoryStep, Verdict, Witness};
+use delivery_history::manifest::{RunStatus, Workload};
+use delivery_report::{MAX_COLUMNS, Style, exit_line};
+use unicode_width::UnicodeWidthStr;
+
+fn page(sample: &Sample, style: Style) -> String {
+    let line = sample.with_report(exit_line).1;
+    format!("{}{line}\n", sample.table(style))
+}
+
+#[test]
+fn tour_with_documented_losses() {
+    insta::assert_snapshot!(page(&losses(), UNICODE));
+}
+
+#[test]
+fn tour_in_ascii() {
+    let text = page(&losses(), ASCII);
+    assert!(text.is_ascii());
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn tour_in_colour() {
+    let text = losses().table(COLOUR);
+    insta::assert_snapshot!(text.replace('\u{1b}', "ESC"));
+}
+
+#[test]
+fn colours_say_nothing_that_the_text_does_not() {
+    let plain = losses().table(UNICODE);
+    let mut coloured = losses().table(COLOUR);
+    assert_ne!(plain, coloured);
+    for code in ["\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m", "\u{1b}[36m", "\u{1b}[39m", "\u{1b}[0m"] {
+        coloured = coloured.replace(code, "");
+    }
+    assert_eq!(plain, coloured);
+}
+
+#[test]
+fn required_loss_is_red_and_documented_loss_is_yellow() {
+    let row = |sample: &Sample| {
+        let text = sample.table(COLOUR);
+        text.lines().find(|line| line.contains("acks=1")).unwrap().to_owned()
+    };
+    assert!(row(&losses()).starts_with("\u{1b}[33m"));
+    assert!(row(&losses().require(Some("fast"), "durability")).starts_with("\u{1b}[31m"));
+    assert!(losses().require(Some("fast"), "durability").table(COLOUR).starts_with("\u{1b}[31mLOST"));
+    assert!(losses().table(COLOUR).starts_with("\u{1b}[33mLOST"));
+}
+
+#[test]
+fn preset_fast_with_durability_required() {
+    insta::assert_snapshot!(page(&losses().keep_lanes(&["fast"]).require(None, "durability"), UNICODE));
+}
+
+#[test]
+fn preset_fast_with_nothing_required() {
+    insta::assert_snapshot!(page(&losses().keep_lanes(&["fast"]), UNICODE));
+}
+
+#[test]
+fn everything_held() {
+    insta::assert_snapshot!(page(&common::held(), UNICODE));
+}
+
+#[test]
+fn fault_that_bit_nothing() {
+    insta::assert_snapshot!(page(&common::unnoticed(), UNICODE));
+}
+
+#[test]
+fn broken_promise_and_other_violations() {
+    let mut sample = losses();
+    let mut safe =
+        with(judged("safe", 17_320), Guarantee::AtMostOnce, Verdict::Violated, "4 messages are stored twice");
+    safe = with(safe, Guarantee::Ordering, Verdict::Violated, "31 messages come after later ones");
+    safe.findings = vec![
+        Finding { kind: FindingKind::StoredTwice, count: 4, witnesses: vec![long_witness()] },
+        Finding { kind: FindingKind::ProcessedTwice, count: 9, witnesses: Vec::new() },
+        Finding { kind: FindingKind::Reordered, count: 31, witnesses: Vec::new() },
+    ];
+    sample.judgement.lanes[0] = safe;
+    insta::assert_snapshot!(page(&sample, UNICODE));
+}
+
+fn long_witness() -> Witness {
+    let story =
+        (0..20).map(|step| StoryStep { at_ms: step * 250 - 500, what: format!("delivered to consumer {step}") });
+    Witness { message: String::from("65536/77"), destination: String::from("safe-0"), story: story.collect() }
+}
+
+#[test]
+fn simulated_bus() {
+    let mut sample = losses().keep_lanes(&["safe", "none"]);
+    let manifest = &mut sample.manifest;
+    manifest.system = String::from("pubsub");
+    manifest.broker_version = String::from("0.1.0");
+    manifest.client = String::from("in-process");
+    manifest.backend = String::from("simulated");
+    manifest.simulated = true;
+    manifest.status = RunStatus::Finished { took_ms: 640 };
+    for (lane, delivery) in manifest.lanes.iter_mut().zip(["exactly-once", "at-most-once"]) {
+        lane.name = delivery.to_owned();
+        lane.workload = Workload::Fanout;
+        lane.settings = format!("delivery={delivery}");
+        lane.config = [(String::from("topic.delivery"), delivery.to_owned())].into();
+    }
+    for (lane, delivery) in sample.judgement.lanes.iter_mut().zip(["exactly-once", "at-most-once"]) {
+        lane.lane = delivery.to_owned();
+        lane.guarantees.retain(|found| found.name != Guarantee::Agreement);
+    }
+    insta::assert_snapshot!(page(&sample, UNICODE));
+}
+
+#[test]
+fn run_cut_short() {
+    let mut sample = common::unnoticed().keep_lanes(&["safe"]);
+    let reason = "n3 ended by itself (exit status 137): java.lang.OutOfMemoryError: Java heap space";
+    sample.manifest.status = RunStatus::CutShort { reason: reason.to_owned(), took_ms: 130_000 };
+    sample.judgement.doubts = vec![format!("the run was cut short: {reason}")];
+    insta::assert_snapshot!(page(&sample, UNICODE));
+}
+
+#[test]
+fn tuned_timings_user_settings_and_doubts() {
+    let mut sample = losses().keep_lanes(&["safe", "fast"]).require(None, "durability").require(None, "ordering");
+    sample.manifest.timings = String::from("short");
+    sample.manifest.tuned =
+        vec![String::from("broker.session.timeout.ms=3000"), String::from("replica.lag.time.max.ms=5000")];
+    sample.manifest.lanes[0].name = String::from("mine");
+    sample.judgement.lanes[0].lane = String::from("mine");
+    sample.manifest.lanes[0].not_applied = vec![String::from("key.serializer"), String::from("interceptor.classes")];
+    for lane in &mut sample.judgement.lanes {
+        lane.doubts = vec![String::from("the audit of n2 did not end")];
+        lane.label.sides[0] = SideWrites { attempts: 900, ..lane.label.sides[0].clone() };
+    }
+    insta::assert_snapshot!(page(&sample, UNICODE));
+}
+
+#[test]
+fn wide_names_and_big_numbers() {
+    let name = "default+queue.buffering.max.messages=100000+message.timeout.ms=8000";
+    let mut sample = losses();
+    sample.manifest.lanes.truncate(1);
+    sample.manifest.lanes[0] = lane(name, &"compression.codec=zstd ".repeat(6), "all", false, "1");
+    let mut wide = judged(name, 123_456_789_012);
+    wide.stats.unknown = 98_765_432_109;
+    wide.findings = vec![Finding { kind: FindingKind::Lost, count: 3, witnesses: Vec::new() }];
+    sample.judgement.lanes = vec![with(wide, Guarantee::Durability, Verdict::Violated, "3 messages are nowhere")];
+    insta::assert_snapshot!(page(&sample, UNICODE));
+}
+
+#[test]
+fn run_without_a_fault() {
+    let mut sample = common::held();
+    sample.manifest.faults.clear();
+    sample.judgement.faults.clear();
+    for lane in &mut sample.judgement.lanes {
+        lane.label.sides.clear();
+        (lane.stats.windows, lane.stats.exposed, lane.stats.bound) = (0, 0, None);
+    }
+    insta::assert_snapshot!(page(&sample, UNICODE));
+}
+
+#[test]
+fn lost_is_never_printed_as_0_where_nothing_was_shown() {
+    let text = common::unnoticed().table(UNICODE);
+    let row = text.lines().find(|line| line.contains("min.isr=2")).unwrap();
+    assert!(!row.split_whitespace().any(|cell| cell == "0") && row.contains('?'), "{row}");
+}
+
+#[test]
+fn names_cannot_drive_the_terminal() {
+    let mut sample = losses();
+    sample.manifest.lanes[0].settings = String::from("acks=all\u{1b}]0;owned\u{7}\nexit 0");
+    let text = sample.table(UNICODE);
+    assert!(!text.contains('\u{1b}') && !text.contains('\u{7}') && !text.contains("\nexit 0"));
+}
+
+#[test]
+fn exit_line_says_code_and_reason_on_one_line() {
+    let (code, line) = common::unnoticed().with_report(exit_line);
+    assert_eq!(code, 3);
+    assert!(
+        line.starts_with("exit 3: inconclusive: netsplit:leader was over after 1.0 s") && line.width() <= MAX_COLUMNS,
+        "{line}"
+    );
+    assert!(!line.contains('\n'));
+    let (code, line) = losses().keep_lanes(&["fast"]).with_report(exit_line);
+    assert_eq!((code, line.as_str()), (0, "exit 0: nothing was claimed or required"));
+    let (code, line) = losses().keep_lanes(&["fast"]).require(None, "durability").with_report(exit_line);
+    assert_eq!(code, 1);
+    assert!(line.starts_with("exit 1: violated: fast: durability (required): 14450"), "{line}");
+}
