@@ -23,7 +23,7 @@ pub fn doctor(args: &DoctorArgs) -> Result<i32, CliError> {
     let mut missing = 0;
     if systems.iter().any(|system| system.real().is_some()) {
         for probe in probes() {
-            line(&mut text, probe.ok, &probe.name, &probe.found, probe.remedy.as_deref());
+            line(&mut text, probe.ok, probe.name, &probe.found, probe.remedy.as_deref());
             missing += u32::from(!probe.ok);
         }
     }

@@ -11,24 +11,24 @@ use serde_json::Value;
 static ONE_CLUSTER: Mutex<()> = Mutex::new(());
 
 /// Waits for the machine's turn.
-pub fn one_cluster() -> MutexGuard<'static, ()> {
+pub(crate) fn one_cluster() -> MutexGuard<'static, ()> {
     ONE_CLUSTER.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// The program, with nothing of the caller's terminal.
-pub fn verify() -> Command {
+pub(crate) fn verify() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_verify"));
     command.env("NO_COLOR", "1").env("LC_ALL", "C.UTF-8");
     command
 }
 
 /// Runs it to its end.
-pub fn run(arguments: &[&str], out: &Path) -> Output {
+pub(crate) fn run(arguments: &[&str], out: &Path) -> Output {
     verify().args(arguments).arg("--out").arg(out).output().unwrap()
 }
 
 /// Exit code, standard output and standard error in one text, for messages.
-pub fn told(output: &Output) -> String {
+pub(crate) fn told(output: &Output) -> String {
     format!(
         "exit {:?}\n{}\n{}",
         output.status.code(),
@@ -38,24 +38,24 @@ pub fn told(output: &Output) -> String {
 }
 
 /// The JSON document a run printed.
-pub fn document(output: &Output) -> Value {
+pub(crate) fn document(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", told(output)))
 }
 
 /// A lane of the document.
-pub fn lane<'a>(document: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn lane<'a>(document: &'a Value, name: &str) -> &'a Value {
     let lanes = document["lanes"].as_array().unwrap();
     lanes.iter().find(|lane| lane["lane"] == name).unwrap_or_else(|| panic!("no lane {name} in {document:#}"))
 }
 
 /// How many findings of a kind a lane has.
-pub fn count(lane: &Value, kind: &str) -> u64 {
+pub(crate) fn count(lane: &Value, kind: &str) -> u64 {
     let findings = lane["findings"].as_array().unwrap();
     findings.iter().find(|finding| finding["kind"] == kind).map_or(0, |finding| finding["count"].as_u64().unwrap())
 }
 
 /// A lane's verdict on a guarantee, and its reason.
-pub fn guarantee<'a>(lane: &'a Value, name: &str) -> (&'a str, &'a str) {
+pub(crate) fn guarantee<'a>(lane: &'a Value, name: &str) -> (&'a str, &'a str) {
     let guarantees = lane["guarantees"].as_array().unwrap();
     let judged = guarantees.iter().find(|judged| judged["name"] == name);
     let judged = judged.unwrap_or_else(|| panic!("{name} is not judged in {lane:#}"));
@@ -63,13 +63,13 @@ pub fn guarantee<'a>(lane: &'a Value, name: &str) -> (&'a str, &'a str) {
 }
 
 /// The newest run under `out`.
-pub fn latest(out: &Path) -> PathBuf {
+pub(crate) fn latest(out: &Path) -> PathBuf {
     out.join("latest").canonicalize().unwrap()
 }
 
 /// Whether this machine can run Kafka; says why not. With `VERIFY_REQUIRE=kafka` a machine that
 /// cannot fails the test instead.
-pub fn kafka_can_run() -> bool {
+pub(crate) fn kafka_can_run() -> bool {
     let doctor = verify().args(["doctor", "kafka"]).output().unwrap();
     if doctor.status.success() {
         return true;
