@@ -4,16 +4,17 @@
 //! politely. Never needed: whatever goes wrong, nodes start without it.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use delivery_broker::{ClusterPlan, HostPlan, Installation, NodeCommand, NodeSpec, Timings};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
+use super::leash::{END, leashed};
+use super::leftovers;
 use crate::client_config::CLIENT_PORT;
 use crate::node;
 use crate::peers::CONTROLLER_PORT;
@@ -22,6 +23,8 @@ use crate::peers::CONTROLLER_PORT;
 const OLDEST_JAVA: u32 = 13;
 /// Longest time for the node to end, which is when the archive is written.
 const END_LIMIT: Duration = Duration::from_secs(60);
+/// Longest time for formatting one node's storage.
+const FORMAT_LIMIT: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Where the archive of an installation stands, made or not: another Java has another one.
@@ -52,6 +55,7 @@ pub(super) fn make(installation: &Installation, java_major: u32, progress: &mut 
 }
 
 fn run_one_node(installation: &Installation, archive: &Path) -> Result<(), String> {
+    leftovers::sweep(&installation.home, ".archive-");
     let directory = tempfile::Builder::new().prefix(".archive-").tempdir_in(&installation.home);
     let directory = directory.map_err(|error| error.to_string())?;
     let node = describe(installation, directory.path())?;
@@ -60,8 +64,9 @@ fn run_one_node(installation: &Installation, archive: &Path) -> Result<(), Strin
         fs::write(&file.path, &file.text).map_err(|error| error.to_string())?;
     }
     for step in &node.prepare {
-        let status = command(step, &[]).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        if !status.map_err(|error| error.to_string())?.success() {
+        let child = command(step, &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let mut formatting = Running(child.map_err(|error| error.to_string())?);
+        if !formatting.wait(FORMAT_LIMIT)?.success() {
             return Err(String::from("the storage could not be formatted"));
         }
     }
@@ -105,8 +110,8 @@ fn free_address() -> Option<IpAddr> {
 }
 
 fn command(described: &NodeCommand, first: &[String]) -> Command {
-    let mut command = Command::new(&described.program);
-    command.args(first).args(&described.arguments).env_clear().envs(&described.environment).stdin(Stdio::null());
+    let mut command = leashed(&described.program, first.iter().chain(&described.arguments));
+    command.env_clear().envs(&described.environment);
     command
 }
 
@@ -128,25 +133,33 @@ impl Running {
         Ok(())
     }
 
+    /// Asks the node to end, which writes the archive as it does.
     fn end(&mut self) -> Result<(), String> {
-        let id = i32::try_from(self.0.id()).map_err(|error| error.to_string())?;
-        kill(Pid::from_raw(id), Signal::SIGTERM).map_err(|error| error.to_string())?;
-        let deadline = Instant::now() + END_LIMIT;
-        while self.0.try_wait().map_err(|error| error.to_string())?.is_none() {
+        let leash = self.0.stdin.as_mut().ok_or_else(|| String::from("the node is off its leash"))?;
+        leash.write_all(END).map_err(|error| error.to_string())?;
+        self.wait(END_LIMIT).map(drop)
+    }
+
+    /// `Child::wait` under a limit, and without letting go of the leash.
+    fn wait(&mut self, limit: Duration) -> Result<ExitStatus, String> {
+        let deadline = Instant::now() + limit;
+        loop {
+            if let Some(status) = self.0.try_wait().map_err(|error| error.to_string())? {
+                return Ok(status);
+            }
             if Instant::now() >= deadline {
-                return Err(String::from("the node did not end in time"));
+                return Err(format!("a program did not end within {} s", limit.as_secs()));
             }
             sleep(PAUSE);
         }
-        Ok(())
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail only when the process is gone already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        drop(self.0.stdin.take());
+        // Off the leash it is killed: there is nothing to wait for but its end.
+        let _ = self.wait(END_LIMIT);
     }
 }
 

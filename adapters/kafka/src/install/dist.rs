@@ -9,6 +9,7 @@ use flate2::read::GzDecoder;
 use tar::Archive;
 
 use super::jars;
+use super::leftovers;
 
 /// Limits of what is unpacked: an archive of Apache Kafka is far below them.
 const MAX_ENTRIES: u64 = 50_000;
@@ -33,6 +34,7 @@ pub(super) fn unpack(file: &Path, cache_dir: &Path, progress: &mut dyn FnMut(&st
         remedy: String::from("Make room or set VERIFY_CACHE_DIR to a directory that can be written."),
     };
     std::fs::create_dir_all(&dists).map_err(disk)?;
+    leftovers::sweep(&dists, ".partial-");
     let partial = tempfile::Builder::new().prefix(".partial-").tempdir_in(&dists).map_err(disk)?;
     extract(file, partial.path()).map_err(unreadable)?;
     let unpacked = distribution_in(partial.path())

@@ -1,9 +1,10 @@
 //! Resolving a version through the user's own Maven, with its settings and mirrors.
 
 use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, PipeReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Child;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,8 @@ use delivery_broker::InstallError;
 
 use super::jars;
 use super::java::on_path;
+use super::leash::leashed;
+use super::leftovers;
 use super::version::Version;
 
 /// Longest time for a download on a slow line; Maven's own limits are shorter for one file.
@@ -53,6 +56,7 @@ pub(super) fn resolve(
     let maven = find()?;
     let disk = |error: std::io::Error| cache_failed(&versions, &error);
     std::fs::create_dir_all(&versions).map_err(disk)?;
+    leftovers::sweep(&versions, ".partial-");
     let partial = tempfile::Builder::new().prefix(".partial-").tempdir_in(&versions).map_err(disk)?;
     let pom = partial.path().join("pom.xml");
     std::fs::write(&pom, pom_text(version)).map_err(disk)?;
@@ -131,25 +135,27 @@ fn download(
 ) -> Result<(), InstallError> {
     let io_failed = |error: std::io::Error| failed(error.to_string());
     let (output, input) = std::io::pipe().map_err(io_failed)?;
-    let mut command = Command::new(maven);
-    command
-        .arg("-B")
-        .arg("-f")
-        .arg(pom)
-        .arg("dependency:copy-dependencies")
-        .arg("-DincludeScope=runtime")
-        .arg(format!("-DoutputDirectory={}", libs.display()))
-        .stdin(std::process::Stdio::null())
-        .stdout(input.try_clone().map_err(io_failed)?)
-        .stderr(input);
+    let mut output_directory = OsString::from("-DoutputDirectory=");
+    output_directory.push(libs);
+    let arguments: [&OsStr; 6] = [
+        OsStr::new("-B"),
+        OsStr::new("-f"),
+        pom.as_os_str(),
+        OsStr::new("dependency:copy-dependencies"),
+        OsStr::new("-DincludeScope=runtime"),
+        &output_directory,
+    ];
+    let mut command = leashed(maven, arguments);
+    command.stdout(input.try_clone().map_err(io_failed)?).stderr(input);
     let mut child = command.spawn().map_err(io_failed)?;
     drop(command);
     let tail = follow(&mut child, output, progress);
+    // Its output has ended, so it has, too: `wait` lets go of the leash.
     let status = child.wait().map_err(io_failed)?;
     match tail {
         Ok(_) if status.success() => Ok(()),
         Ok(tail) if is_unreleased(&tail, version) => Err(InstallError::Config(version.unreleased())),
-        Ok(tail) => Err(failed(tail.into_iter().collect::<Vec<_>>().join("\n"))),
+        Ok(tail) => Err(failed(errors_in(&tail))),
         Err(cause) => Err(failed(cause)),
     }
 }
@@ -180,9 +186,9 @@ fn follow(child: &mut Child, output: PipeReader, progress: &mut dyn FnMut(&str))
                 }
                 Err(RecvTimeoutError::Disconnected) => return Ok(tail),
                 Err(RecvTimeoutError::Timeout) => {
-                    // The output then ends, and the reading thread with it.
-                    let stopped = child.kill().map_or_else(|error| error.to_string(), |()| String::from("stopped"));
-                    return Err(format!("no end after {} minutes ({stopped})", LIMIT.as_secs() / 60));
+                    // Off the leash it ends, and with it its output and the reading thread.
+                    drop(child.stdin.take());
+                    return Err(format!("no end after {} minutes", LIMIT.as_secs() / 60));
                 }
             }
         }
@@ -196,6 +202,17 @@ fn send_lines(output: PipeReader, sender: &Sender<String>) {
             break;
         }
     }
+}
+
+/// What Maven says is wrong, without its advice on how to ask it again; all of it where it says nothing.
+fn errors_in(tail: &VecDeque<String>) -> String {
+    let advice = ["re-run Maven", "Re-run Maven", "For more information", "[Help 1] http"];
+    let says = |line: &&String| {
+        let words = line.strip_prefix("[ERROR]").map_or("", str::trim);
+        !words.is_empty() && !advice.iter().any(|part| words.contains(part))
+    };
+    let errors: Vec<&str> = tail.iter().filter(says).map(String::as_str).collect();
+    if errors.is_empty() { tail.iter().map(String::as_str).collect::<Vec<_>>().join("\n") } else { errors.join("\n") }
 }
 
 /// The repositories answered, and none has the broker in this version.
@@ -213,7 +230,7 @@ fn is_unreleased(tail: &VecDeque<String>, version: Version) -> bool {
 mod tests {
     use std::collections::VecDeque;
 
-    use super::{is_unreleased, is_whole, pom_text, resolve};
+    use super::{errors_in, is_unreleased, is_whole, pom_text, resolve};
     use crate::install::version::Version;
 
     fn version(text: &str) -> Version {
@@ -241,6 +258,14 @@ mod tests {
                        Connection refused";
         assert!(!is_unreleased(&line(network), version("4.1.99")));
         assert!(!is_unreleased(&VecDeque::new(), version("4.1.99")));
+    }
+
+    #[test]
+    fn only_what_is_wrong_is_told() {
+        let lines = ["[INFO] Total time: 1 s", "[ERROR] No plugin found", "[ERROR] ", "[ERROR] Re-run Maven using -X"];
+        assert_eq!(errors_in(&lines.iter().map(|line| (*line).to_owned()).collect()), "[ERROR] No plugin found");
+        let silent: VecDeque<String> = VecDeque::from([String::from("sh: no such thing")]);
+        assert_eq!(errors_in(&silent), "sh: no such thing");
     }
 
     #[test]

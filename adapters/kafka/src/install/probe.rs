@@ -27,8 +27,13 @@ fn maven() -> Result<String, InstallProblem> {
         remedy: String::from(maven::REMEDY),
     })?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    match said.lines().find(|line| line.contains("Apache Maven ")) {
-        Some(line) if output.status.success() => Ok(format!("{}, {}", line.trim(), maven.display())),
+    // Some Mavens colour the line even where no terminal is.
+    let version = said.split("Apache Maven ").nth(1).and_then(|rest| rest.split_whitespace().next());
+    match version {
+        Some(version) if output.status.success() => {
+            let plain: String = version.chars().take_while(|character| !character.is_control()).collect();
+            Ok(format!("Apache Maven {plain}, {}", maven.display()))
+        }
         _ => Err(InstallProblem {
             what: format!("`{} -v` does not say its version: {}", maven.display(), said.trim()),
             remedy: String::from(maven::REMEDY),

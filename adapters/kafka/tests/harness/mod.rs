@@ -1,5 +1,7 @@
 //! A real cluster on loopback addresses, without namespaces: the adapter's own node descriptions,
 //! run as plain processes that are killed when the test ends.
+// Test and benchmark need a part of it each.
+#![allow(dead_code)]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
