@@ -12,7 +12,9 @@ const MAX_CELLS: u64 = 1 << 16;
 pub(crate) struct AckTrack {
     origin_ns: u64,
     shift: u32,
-    /// First and last ack; (`u64::MAX`, 0) where none came.
+    /// Cells of the whole load.
+    limit: usize,
+    /// As far as acks came. First and last ack; (`u64::MAX`, 0) where none came.
     cells: Vec<(u64, u64)>,
 }
 
@@ -24,18 +26,23 @@ impl AckTrack {
         while (length_ns >> shift) >= MAX_CELLS {
             shift += 1;
         }
-        let cells = usize::try_from((length_ns >> shift) + 1).unwrap_or(1);
-        Self { origin_ns: start_ns, shift, cells: vec![(u64::MAX, 0); cells] }
+        let limit = usize::try_from((length_ns >> shift) + 1).unwrap_or(1);
+        Self { origin_ns: start_ns, shift, limit, cells: Vec::new() }
     }
 
     /// Takes an ack; those outside of the load are left out.
     #[inline]
     pub(crate) fn take(&mut self, at_ns: u64) {
-        let cell = at_ns.wrapping_sub(self.origin_ns) >> self.shift;
-        if let Some((first, last)) = usize::try_from(cell).ok().and_then(|cell| self.cells.get_mut(cell)) {
-            *first = (*first).min(at_ns);
-            *last = (*last).max(at_ns);
+        let Ok(cell) = usize::try_from(at_ns.wrapping_sub(self.origin_ns) >> self.shift) else { return };
+        if cell >= self.cells.len() {
+            if cell >= self.limit {
+                return;
+            }
+            self.cells.resize(cell + 1, (u64::MAX, 0));
         }
+        let (first, last) = &mut self.cells[cell];
+        *first = (*first).min(at_ns);
+        *last = (*last).max(at_ns);
     }
 
     fn acks(&self) -> impl Iterator<Item = (u64, u64)> + '_ {

@@ -3,11 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use delivery_history::Event;
 use delivery_history::manifest::Role;
-use delivery_history::{Event, EventKind};
 
 use crate::context::Context;
-use crate::health::{Health, Watch};
+use crate::directory::Directory;
+use crate::health::{Health, Watch, kind};
 
 /// One reading of one destination on one replica.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct AuditRun<'a> {
     pub(crate) reads: &'a [Event],
     /// When it ended, or broke off.
     pub(crate) ended_ns: u64,
+    /// It holds a sentinel: it was not read before the drain, nor short of the end.
+    pub(crate) sentinel: bool,
     /// Why it is not complete; nothing when it is.
     pub(crate) flaw: Option<String>,
 }
@@ -31,9 +34,9 @@ impl AuditRun<'_> {
         self.flaw.is_none()
     }
 
-    /// Complete, and the log still has its very start: what is not in it is not stored there.
+    /// Complete, with the very start of the log and the sentinel at its end: what is not in it is not stored there.
     pub(crate) fn proves_absence(&self) -> bool {
-        self.is_complete() && self.start_offset == 0
+        self.is_complete() && self.start_offset == 0 && self.sentinel
     }
 
     /// First offset that was not read.
@@ -57,7 +60,7 @@ pub(crate) struct Audits<'a> {
 impl<'a> Audits<'a> {
     /// Picks the audits of a lane's destinations. Of several readings of one replica the last
     /// complete one counts.
-    pub(crate) fn read(context: &Context<'_>, all: &[AuditRun<'a>], lane: u16) -> Self {
+    pub(crate) fn read(context: &Context<'_>, directory: &Directory, all: &[AuditRun<'a>], lane: u16) -> Self {
         let mut last: BTreeMap<(u16, u32), &AuditRun<'a>> = BTreeMap::new();
         let mine = |run: &&AuditRun<'_>| context.destination(run.destination).is_some_and(|known| known.lane == lane);
         for run in all.iter().filter(mine) {
@@ -67,6 +70,10 @@ impl<'a> Audits<'a> {
             }
         }
         let mut runs: Vec<AuditRun<'a>> = last.into_values().cloned().collect();
+        for run in &mut runs {
+            // Sentinels are written last, so the search ends at once unless there is none.
+            run.sentinel = run.reads.iter().rev().any(|read| directory.is_sentinel(read));
+        }
         runs.sort_by_key(|run| (run.destination, !run.proves_absence(), !run.is_complete(), Reverse(run.end_offset())));
         Self { runs }
     }
@@ -132,9 +139,9 @@ struct RunReader<'a, 'b> {
 impl RunReader<'_, '_> {
     #[inline]
     fn take(&mut self, at: usize, event: &Event, watch: &mut Watch) {
-        match event.kind() {
-            Some(EventKind::AuditRead | EventKind::AuditControl) => self.read(at, event),
-            Some(EventKind::AuditStart) => {
+        match event.kind {
+            kind::AUDIT_READ | kind::AUDIT_CONTROL => self.read(at, event),
+            kind::AUDIT_START => {
                 self.close(Some(String::from("broke off before the end of the log")));
                 self.broken = None;
                 self.open = Some(Open {
@@ -147,11 +154,10 @@ impl RunReader<'_, '_> {
                     last_ns: event.time_ns,
                 });
             }
-            Some(EventKind::AuditEnd) => self.end(event),
-            Some(_) => self.interrupt("was interrupted by another event of its worker"),
-            None => {
-                watch.unknown_kinds += 1;
-                self.interrupt("holds an event of an unknown kind");
+            kind::AUDIT_END => self.end(event),
+            _ => {
+                watch.pass_over(event);
+                self.interrupt("was interrupted by another event of its worker");
             }
         }
     }
@@ -212,6 +218,7 @@ impl RunReader<'_, '_> {
                 start_offset: open.start_offset,
                 reads: &self.events[open.from..open.to],
                 ended_ns: open.last_ns,
+                sentinel: false,
                 flaw,
             });
         }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use delivery_history::manifest::{Role, Workload};
-use delivery_history::{Event, EventKind, NO_OFFSET};
+use delivery_history::{Event, NO_OFFSET};
 
 use crate::audits::{AuditRun, Audits};
 use crate::directory::state;
 use crate::evidence::segments::{Cursor, Segments};
-use crate::health::{Health, Watch};
+use crate::health::{Health, Watch, kind};
 use crate::latency::Latencies;
 use crate::stored::same_content;
 use crate::tally::Subject;
@@ -135,26 +135,26 @@ impl Pass<'_, '_, '_, '_> {
         let mut watch = Watch::default();
         for event in events {
             watch.see(event);
-            match event.kind() {
-                Some(EventKind::Delivered) => self.deliver(event),
-                Some(EventKind::Processing) => {
+            match event.kind {
+                kind::DELIVERED => self.deliver(event),
+                kind::PROCESSING => {
                     self.mark(event, mark::PROCESSING, mark::PROCESSING_AGAIN);
                 }
-                Some(EventKind::Processed) => {
+                kind::PROCESSED => {
                     self.seen.processed += u64::from(self.mark(event, mark::PROCESSED, 0));
                 }
-                Some(EventKind::Drained) => {
+                kind::DRAINED => {
                     self.seen.drained.insert(event.destination);
                 }
-                Some(EventKind::Subscribed) => self.seen.subscribe(event.destination, event.time_ns),
-                Some(EventKind::Unsubscribed) => self.seen.unsubscribe(event.destination, event.time_ns),
-                Some(_) => {}
-                None => watch.unknown_kinds += 1,
+                kind::SUBSCRIBED => self.seen.subscribe(event.destination, event.time_ns),
+                kind::UNSUBSCRIBED => self.seen.unsubscribe(event.destination, event.time_ns),
+                _ => watch.pass_over(event),
             }
         }
         watch
     }
 
+    #[inline]
     fn mark(&mut self, event: &Event, once: u8, again: u8) -> bool {
         let Found::Judged { index, .. } = self.work.resolve(event) else { return false };
         let marks = &mut self.seen.marks[index];
@@ -192,7 +192,7 @@ impl Pass<'_, '_, '_, '_> {
         let invoked_ns = self.work.invoked(&entry, index).time_ns;
         let part = self.invoked.part(invoked_ns);
         self.latency.take(part, invoked_ns, event.time_ns);
-        if self.work.workload == Workload::Fanout && !flagged {
+        if self.work.workload == Workload::Fanout {
             self.check_order(event, slot, index);
         }
     }
@@ -225,7 +225,7 @@ impl Pass<'_, '_, '_, '_> {
         };
         let Some(run) = reference else { return };
         let differs = match run.at(event.offset) {
-            Some(read) => !same_content(&Event { kind: EventKind::AuditRead as u8, ..*event }, read),
+            Some(read) => !same_content(&Event { kind: kind::AUDIT_READ, ..*event }, read),
             // Before its start the log was cut by retention; past its end it holds nothing any more.
             None => run.is_complete() && event.offset >= run.end_offset(),
         };

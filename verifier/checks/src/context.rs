@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use delivery_broker::Reason;
 use delivery_history::manifest::{Destination, Host, RunManifest, Worker, worker_of_session};
-use delivery_history::{Event, HistoryView, NO_DESTINATION, NO_NODE, NO_OFFSET, NO_SESSION};
+use delivery_history::{Event, HistoryView, NO_DESTINATION, NO_NODE, NO_SESSION};
 
 use crate::evidence::observations::Observations;
 use crate::evidence::timeline::Timeline;
@@ -128,11 +128,6 @@ impl<'a> Context<'a> {
         let (time_ms, start_ms) = (time_ns / 1_000_000, self.timeline.load_start_ns / 1_000_000);
         i64::try_from(time_ms).unwrap_or(i64::MAX).saturating_sub(i64::try_from(start_ms).unwrap_or(i64::MAX))
     }
-}
-
-/// Offset in words.
-pub(crate) fn offset_words(offset: u64) -> String {
-    if offset == NO_OFFSET { String::from("an offset the client does not say") } else { format!("offset {offset}") }
 }
 
 /// A reason's words.

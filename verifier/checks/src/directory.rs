@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use delivery_history::Event;
+use delivery_history::event::{FLAG_CORRUPT, FLAG_FOREIGN};
 use delivery_history::manifest::worker_of_session;
 
 /// Bits of a message's state.
@@ -141,6 +143,12 @@ impl Directory {
         let slot = first as usize + inside as usize;
         let entry = self.sessions.get(slot)?;
         (sequence < entry.len).then_some((slot, entry))
+    }
+
+    /// Whether the event names a sentinel that was sent.
+    pub(crate) fn is_sentinel(&self, event: &Event) -> bool {
+        event.flags & (FLAG_CORRUPT | FLAG_FOREIGN) == 0
+            && self.find(event.session, event.sequence).is_some_and(|(_, entry)| !entry.judged)
     }
 
     /// The sessions in these slots.

@@ -76,7 +76,7 @@ pub(crate) fn judge_lane(
         unattributed: 0,
         misplaced: false,
     };
-    let audits = Audits::read(context, run.audits, number);
+    let audits = Audits::read(context, run.directory, run.audits, number);
     let comeback = Comeback::of(&context.manifest.status, context.timeline.went_past_recovery());
     stored::mark_stored(&mut work, &audits, health);
     stored::settle_misplaced(&mut work, &audits);
@@ -168,7 +168,12 @@ fn storage_doubts(work: &LaneWork<'_, '_>, audits: &Audits<'_>, lost: &Lost) -> 
             None => String::from("it was not audited"),
             Some(run) => match &run.flaw {
                 Some(flaw) => format!("its audit on {} {flaw}", work.context.host_name(run.replica)),
-                None => format!("its log starts at offset {}: what was before is gone", run.start_offset),
+                None if run.start_offset > 0 => {
+                    format!("its log starts at offset {}: what was before is gone", run.start_offset)
+                }
+                None => {
+                    String::from("its audit does not hold the sentinel, so it was not read to the end of the drain")
+                }
             },
         };
         doubts.push(format!("what {place} holds is not known whole: {why}"));

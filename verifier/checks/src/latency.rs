@@ -12,34 +12,33 @@ const MAX_US: u64 = 3_600_000_000;
 /// Significant digits.
 const DIGITS: u8 = 3;
 
-/// Latencies of one kind by part of the run.
+/// Latencies of one kind by part of the run. Memory is taken with the first measurement of a part.
 #[derive(Clone, Debug)]
 pub(crate) struct Latencies {
     name: &'static str,
-    parts: Option<[Histogram<u64>; 3]>,
+    parts: [Option<Histogram<u64>>; 3],
 }
 
 impl Latencies {
     /// Nothing measured yet. `name`: `send`, `end-to-end`.
     pub(crate) fn new(name: &'static str) -> Self {
-        let histogram = || Histogram::new_with_bounds(1, MAX_US, DIGITS).ok();
-        let parts =
-            histogram().zip(histogram()).zip(histogram()).map(|((before, during), after)| [before, during, after]);
-        Self { name, parts }
+        Self { name, parts: [None, None, None] }
     }
 
     /// Takes one measurement into the part its message was invoked in.
     #[inline]
     pub(crate) fn take(&mut self, part: Part, invoked_ns: u64, done_ns: u64) {
-        if let Some(parts) = &mut self.parts {
-            parts[part as usize].saturating_record(done_ns.saturating_sub(invoked_ns) / 1_000);
+        let took_us = done_ns.saturating_sub(invoked_ns) / 1_000;
+        match &mut self.parts[part as usize] {
+            Some(histogram) => histogram.saturating_record(took_us),
+            empty => *empty = first(took_us),
         }
     }
 
     /// Percentiles by name (`send-during`); parts without a measurement are left out.
     pub(crate) fn percentiles(&self, into: &mut BTreeMap<String, Percentiles>) {
-        let Some(parts) = &self.parts else { return };
-        for (histogram, label) in parts.iter().zip(Part::LABELS).filter(|(histogram, _)| !histogram.is_empty()) {
+        for (histogram, label) in self.parts.iter().zip(Part::LABELS) {
+            let Some(histogram) = histogram else { continue };
             let ms = |us: u64| us as f64 / 1e3;
             let percentiles = Percentiles {
                 count: histogram.len(),
@@ -50,6 +49,13 @@ impl Latencies {
             into.insert(format!("{}-{label}", self.name), percentiles);
         }
     }
+}
+
+#[cold]
+fn first(took_us: u64) -> Option<Histogram<u64>> {
+    let mut histogram = Histogram::new_with_bounds(1, MAX_US, DIGITS).ok()?;
+    histogram.saturating_record(took_us);
+    Some(histogram)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::acks::AckTrack;
 use crate::context::{Context, node_bit};
 use crate::directory::{Directory, Messages, Session, state};
 use crate::evidence::segments::{Cursor, Part, Segment, Segments, Sides};
-use crate::health::{Health, Watch};
+use crate::health::{Health, Watch, kind};
 use crate::latency::Latencies;
 
 /// Sends and outcomes in one segment of the run.
@@ -130,18 +130,17 @@ impl Pass<'_, '_> {
         sends.messages.reserve(self.events.len() / 2 + 1);
         for (at, event) in self.events.iter().enumerate() {
             self.watch.see(event);
-            match event.kind() {
-                Some(EventKind::SendInvoked) => {
+            match event.kind {
+                kind::SEND_INVOKED => {
                     let (segment_at, segment) = cursor.at(event.time_ns);
                     sends.counts[segment_at].invoked += 1;
                     self.invoke(sends, at, event, segment);
                 }
-                Some(EventKind::SendAcked) => self.outcome(sends, event, state::ACKED, &mut cursor),
-                Some(EventKind::SendSent) => self.outcome(sends, event, state::SENT, &mut cursor),
-                Some(EventKind::SendFailed) => self.outcome(sends, event, state::FAILED, &mut cursor),
-                Some(EventKind::SendUnknown) => self.outcome(sends, event, state::UNKNOWN, &mut cursor),
-                Some(_) => {}
-                None => self.watch.unknown_kinds += 1,
+                kind::SEND_ACKED => self.outcome(sends, event, state::ACKED, &mut cursor),
+                kind::SEND_SENT => self.outcome(sends, event, state::SENT, &mut cursor),
+                kind::SEND_FAILED => self.outcome(sends, event, state::FAILED, &mut cursor),
+                kind::SEND_UNKNOWN => self.outcome(sends, event, state::UNKNOWN, &mut cursor),
+                _ => self.watch.pass_over(event),
             }
         }
     }
@@ -292,7 +291,10 @@ pub(crate) fn read_sentinels(context: &Context<'_>, directory: &mut Directory, h
         for event in context.stream(worker) {
             watch.see(event);
             match event.kind() {
-                Some(EventKind::SendInvoked) => enter_sentinel(&mut sessions, worker, event),
+                Some(EventKind::SendInvoked) => {
+                    sentinels.tried.insert(event.destination);
+                    enter_sentinel(&mut sessions, worker, event);
+                }
                 Some(EventKind::SendAcked | EventKind::SendSent) => {
                     sentinels.last_ack_ns = sentinels.last_ack_ns.max(event.time_ns);
                     sentinels.written.insert(event.destination);
@@ -310,12 +312,18 @@ pub(crate) fn read_sentinels(context: &Context<'_>, directory: &mut Directory, h
 /// Which destinations got a sentinel.
 #[derive(Debug, Default)]
 pub(crate) struct Sentinels {
+    tried: HashSet<u16>,
     written: HashSet<u16>,
     /// Last time one was taken.
     pub(crate) last_ack_ns: u64,
 }
 
 impl Sentinels {
+    /// Whether a sentinel was sent to `destination`, whatever became of it.
+    pub(crate) fn tried(&self, destination: u16) -> bool {
+        self.tried.contains(&destination)
+    }
+
     /// Whether `destination` took its sentinel.
     pub(crate) fn wrote(&self, destination: u16) -> bool {
         self.written.contains(&destination)

@@ -1,12 +1,12 @@
 //! What the audits say of each message: stored, stored twice, in which order; and whether the
 //! replicas show one log.
 
+use delivery_history::Event;
 use delivery_history::event::{FLAG_CORRUPT, FLAG_FOREIGN};
-use delivery_history::{Event, EventKind};
 
 use crate::audits::{AuditRun, Audits};
 use crate::directory::state;
-use crate::health::Health;
+use crate::health::{Health, kind};
 use crate::tally::Subject;
 use crate::work::{Found, LaneWork};
 
@@ -74,7 +74,7 @@ fn mark_run(
     let seen = if first { state::STORED } else { state::SEEN_IN_RUN };
     let base_slot = work.sends.slots.start;
     for event in run.reads {
-        if event.kind == EventKind::AuditControl as u8 || work.take_unreadable(u16::MAX, event) {
+        if event.kind == kind::AUDIT_CONTROL || work.take_unreadable(u16::MAX, event) {
             continue;
         }
         match work.resolve(event) {
@@ -122,7 +122,7 @@ pub(crate) fn settle_misplaced(work: &mut LaneWork<'_, '_>, audits: &Audits<'_>)
     let runs = if work.misplaced { audits.runs() } else { &[] };
     for run in runs {
         for event in run.reads {
-            if event.kind == EventKind::AuditControl as u8 || event.flags & (FLAG_CORRUPT | FLAG_FOREIGN) != 0 {
+            if event.kind == kind::AUDIT_CONTROL || event.flags & (FLAG_CORRUPT | FLAG_FOREIGN) != 0 {
                 continue;
             }
             let Found::Misplaced { index } = work.resolve(event) else { continue };

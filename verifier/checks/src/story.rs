@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use delivery_history::event::{FLAG_CORRUPT, FLAG_FOREIGN, FLAG_REDELIVERED};
 use delivery_history::manifest::{Role, Workload};
-use delivery_history::{Event, EventKind, NO_NODE};
+use delivery_history::{Event, EventKind, NO_NODE, NO_OFFSET};
 
 use crate::audits::Audits;
-use crate::context::{Context, offset_words, reason_words};
+use crate::context::{Context, reason_words};
 use crate::evidence::timeline::Timeline;
 use crate::judgement::{Finding, FindingKind, StoryStep, Witness};
 use crate::properties::undelivered::Leftover;
@@ -37,6 +37,15 @@ impl Trace {
         if self.steps.len() < MAX_STEPS {
             self.steps.push((at_ns, what));
         }
+    }
+
+    /// Tells that a handler finished; its start is only worth a line of its own where it did not.
+    fn tell_processed(&mut self, at_ns: u64, who: &str) {
+        let began = began_words(who);
+        if self.steps.last().is_some_and(|(_, what)| *what == began) {
+            self.steps.pop();
+        }
+        self.tell(at_ns, format!("processed by {who}"));
     }
 }
 
@@ -131,7 +140,9 @@ fn trace_clients(work: &LaneWork<'_, '_>, traces: &mut BTreeMap<Subject, Trace>)
 fn trace_message(context: &Context<'_>, worker: u16, host: u32, group: Option<u16>, event: &Event, trace: &mut Trace) {
     let Some(kind) = event.kind() else { return };
     let name = context.worker_name(worker);
-    let of_group = || group.map_or_else(String::new, |group| format!(" (group {})", context.group_name(group)));
+    // A subscriber's group is often its own name over again.
+    let group_name = group.map(|group| context.group_name(group)).filter(|group| *group != name);
+    let who = group_name.map_or_else(|| name.clone(), |group| format!("{name} (group {group})"));
     let what = match kind {
         EventKind::SendInvoked => {
             let place = context.destination_name(event.destination);
@@ -141,26 +152,34 @@ fn trace_message(context: &Context<'_>, worker: u16, host: u32, group: Option<u1
             }
             return;
         }
-        EventKind::SendAcked if event.detail == NO_NODE => format!("acked at {}", offset_words(event.offset)),
-        EventKind::SendAcked => {
-            format!("acked by {} at {}", context.host_name(event.detail), offset_words(event.offset))
-        }
+        EventKind::SendAcked if event.detail == NO_NODE => format!("acked{}", at_offset(event.offset)),
+        EventKind::SendAcked => format!("acked by {}{}", context.host_name(event.detail), at_offset(event.offset)),
         EventKind::SendSent => String::from("taken by the client; no acknowledgement is asked for"),
         EventKind::SendFailed => format!("failed for certain: {}", reason_words(event.detail)),
         EventKind::SendUnknown => format!("not acked, may be stored: {}", reason_words(event.detail)),
         EventKind::Delivered => {
             trace.delivered.extend(group);
             let again = if event.has(FLAG_REDELIVERED) { ", flagged as redelivered" } else { "" };
-            format!("delivered to {name}{} at {}{again}", of_group(), offset_words(event.offset))
+            format!("delivered to {who}{}{again}", at_offset(event.offset))
         }
-        EventKind::Processing => format!("processing began in {name}{}", of_group()),
+        EventKind::Processing => began_words(&who),
         EventKind::Processed => {
             trace.processed.extend(group);
-            format!("processed by {name}{}", of_group())
+            trace.tell_processed(event.time_ns, &who);
+            return;
         }
         _ => return,
     };
     trace.tell(event.time_ns, what);
+}
+
+fn began_words(who: &str) -> String {
+    format!("processing began in {who}")
+}
+
+/// ` at offset 4711`, or nothing where no offset is known.
+fn at_offset(offset: u64) -> String {
+    if offset == NO_OFFSET { String::new() } else { format!(" at offset {offset}") }
 }
 
 fn leader_words(context: &Context<'_>, event: &Event) -> Option<String> {

@@ -208,8 +208,9 @@ fn a_drain_without_a_sentinel_proves_nothing() {
 fn not_recovered_is_a_liveness_violation_and_no_loss() {
     let mut scene = Scene::log();
     scene.lose(p0(5));
-    let reason = String::from("not recovered: n2 is missing from the ISR of orders-0 after 60 s");
+    let reason = String::from("not recovered within 60 s: still waiting for n2 in the ISR of orders-0");
     scene.manifest.status = RunStatus::CutShort { reason, took_ms: 90_000 };
+    scene.phases.retain(|(phase, _)| *phase <= Phase::Recover);
     let lane = scene.lane();
     assert_eq!(found(&lane), [(FindingKind::NotRecovered, 1)]);
     assert_eq!(with(&lane, Verdict::Violated), ["liveness"]);
@@ -220,15 +221,30 @@ fn not_recovered_is_a_liveness_violation_and_no_loss() {
 }
 
 #[test]
-fn not_drained_is_a_liveness_violation_of_the_lanes_concerned() {
+fn a_sentinel_nobody_takes_is_a_liveness_violation() {
     let mut scene = Scene::log();
-    let reason = String::from("not drained: group readers after 60 s");
+    let reason = String::from("not recovered: not every destination took its sentinel within 60 s");
+    scene.manifest.status = RunStatus::CutShort { reason, took_ms: 90_000 };
+    // Another lane's destination was meant: this one took its own and drained.
+    assert_eq!(verdict(&scene.lane(), Guarantee::Liveness), Verdict::Inconclusive);
+    scene.sentinel_taken = false;
+    let lane = scene.lane();
+    assert_eq!(found(&lane), [(FindingKind::NotRecovered, 1)]);
+    assert_eq!(with(&lane, Verdict::Violated), ["liveness"]);
+}
+
+#[test]
+fn a_drain_that_ran_out_is_a_liveness_violation_of_the_lanes_concerned() {
+    let mut scene = Scene::log();
+    let reason = String::from("not drained: not every group read past the sentinels within 60 s");
     scene.manifest.status = RunStatus::CutShort { reason, took_ms: 90_000 };
     assert_eq!(verdict(&scene.lane(), Guarantee::Liveness), Verdict::Inconclusive);
     scene.drained.clear();
     let lane = scene.lane();
     assert_eq!(found(&lane), [(FindingKind::NotRecovered, 1)]);
     assert_eq!(with(&lane, Verdict::Violated), ["liveness"]);
+    scene.crashes = vec![(C0, 10_000), (C1, 10_000)];
+    assert_eq!(verdict(&scene.lane(), Guarantee::Liveness), Verdict::Inconclusive);
 }
 
 #[test]
@@ -298,21 +314,34 @@ fn a_log_without_its_start_proves_no_loss() {
 #[test]
 fn a_replica_that_ends_earlier_is_a_doubt_and_no_disagreement() {
     let mut scene = Scene::log();
-    scene.without.push(|event| {
-        let of_n3 = event.detail == 3 && event.destination == 0;
-        of_n3 && event.kind == EventKind::AuditRead as u8 && event.offset == 1_900
-    });
-    scene.without.push(|event| event.detail == 3 && event.kind == EventKind::AuditEnd as u8);
-    let end = Event::new(EventKind::AuditEnd).destination(0).detail(3).offset(1_900);
-    // Recorded anew under another time, with the end the replica now has.
-    scene.without.pop();
-    scene.without.push(|event| event.detail == 3 && event.kind == EventKind::AuditEnd as u8 && event.offset == 1_901);
+    // n3 lacks the last message; its sentinel stands one offset earlier for that.
+    scene.logs.get_mut(&3).unwrap().pop();
+    scene.without.push(|event| event.kind == EventKind::AuditRead as u8 && event.detail == 3 && event.offset == 1_899);
+    scene.without.push(|event| event.kind == EventKind::AuditEnd as u8 && event.detail == 3 && event.offset == 1_900);
+    let end = Event::new(EventKind::AuditEnd).destination(0).detail(3).offset(1_899);
     scene.extra.push((AUDIT, at(end, LOAD_MS + 2_003)));
     let lane = scene.lane();
     assert_eq!(found(&lane), []);
     assert_eq!(verdict(&lane, Guarantee::Agreement), Verdict::Inconclusive);
-    assert!(reason(&lane, Guarantee::Agreement).contains("orders-0 ends at 1901 on n1 and at 1900 on n3"));
+    assert!(reason(&lane, Guarantee::Agreement).contains("orders-0 ends at 1901 on n1 and at 1899 on n3"));
     assert_eq!(verdict(&lane, Guarantee::Durability), Verdict::Holds);
+}
+
+#[test]
+fn audits_without_the_sentinel_prove_no_loss() {
+    let mut scene = Scene::log();
+    scene.lose(p0(5));
+    // Every replica is read to an end that lies before the sentinel.
+    scene.without.push(|event| event.kind == EventKind::AuditRead as u8 && event.offset == 1_899);
+    scene.without.push(|event| event.kind == EventKind::AuditEnd as u8 && event.offset == 1_900);
+    for replica in [1, 2, 3] {
+        let end = Event::new(EventKind::AuditEnd).destination(0).detail(replica).offset(1_899);
+        scene.extra.push((AUDIT, at(end, LOAD_MS + 2_000 + u64::from(replica))));
+    }
+    let lane = scene.lane();
+    assert_eq!(found(&lane), []);
+    assert_eq!(verdict(&lane, Guarantee::Durability), Verdict::Inconclusive);
+    assert!(reason(&lane, Guarantee::Durability).contains("does not hold the sentinel"), "{:?}", lane.doubts);
 }
 
 #[test]

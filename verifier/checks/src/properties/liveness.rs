@@ -19,7 +19,7 @@ pub(crate) enum Comeback {
     Recovered,
     /// The limit ran out before the cluster was whole: the runner's words.
     NotRecovered(String),
-    /// The cluster was whole, but the limit of the drain ran out: the runner's words.
+    /// The cluster was whole, but a limit of the drain ran out for some destination: the runner's words.
     NotDrained(String),
     /// The run ended before that could be seen.
     Unseen,
@@ -32,14 +32,12 @@ impl Comeback {
             RunStatus::CutShort { reason, .. } => reason.as_str(),
             RunStatus::Running | RunStatus::Finished { .. } => "",
         };
-        if reason.starts_with(NOT_RECOVERED) {
-            Self::NotRecovered(reason.to_owned())
-        } else if !went_past_recovery {
-            Self::Unseen
-        } else if reason.starts_with(NOT_DRAINED) {
-            Self::NotDrained(reason.to_owned())
-        } else {
-            Self::Recovered
+        let limit_ran_out = reason.starts_with(NOT_RECOVERED) || reason.starts_with(NOT_DRAINED);
+        match (went_past_recovery, limit_ran_out) {
+            (true, true) => Self::NotDrained(reason.to_owned()),
+            (true, false) => Self::Recovered,
+            (false, _) if reason.starts_with(NOT_RECOVERED) => Self::NotRecovered(reason.to_owned()),
+            (false, _) => Self::Unseen,
         }
     }
 
@@ -70,10 +68,12 @@ pub(crate) fn judge(
     let mut liveness = Liveness::default();
     let context = work.context;
     let unwritten: Vec<u16> = work.destinations.iter().copied().filter(|place| !sentinels.wrote(*place)).collect();
-    // A group that the test itself left without a live member cannot progress.
+    // A group that the test itself left without a live member cannot progress, a sentinel that was never
+    // sent cannot be taken, and one that was not taken cannot be read.
     let alive = groups.iter().filter(|left| !left.dead);
-    let unread: Vec<u16> = alive.flat_map(|left| left.not_drained.iter().copied()).collect();
-    let mut late: Vec<u16> = unwritten.iter().chain(&unread).copied().collect();
+    let unread = alive.flat_map(|left| left.not_drained.iter().copied()).filter(|place| sentinels.wrote(*place));
+    let refused = unwritten.iter().copied().filter(|place| sentinels.tried(*place));
+    let mut late: Vec<u16> = refused.chain(unread).collect();
     late.sort_unstable();
     late.dedup();
     let (late, words) = match comeback {

@@ -3,7 +3,7 @@
 //! Times are milliseconds after the load began. Three nodes, n2 leads and is cut off from 4 s to
 //! 19 s, n1 takes over at 9 s. Two producers, one group of two consumers, all replicas audited.
 
-#![allow(dead_code, unreachable_pub, reason = "every test file uses its own part")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "every test file uses its own part")]
 
 use std::collections::BTreeMap;
 
