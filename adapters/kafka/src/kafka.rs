@@ -16,7 +16,7 @@ use crate::producer::KafkaProducer;
 use crate::{install, lane, node, presets, settings, timings};
 
 /// Load before the first fault, milliseconds.
-const BASELINE_MS: u64 = 5_000;
+const BASELINE_MS: u64 = 8_000;
 /// Load after the last heal, milliseconds.
 const AFTER_HEAL_MS: u64 = 5_000;
 /// Three nodes up on two cores, as expected, milliseconds.

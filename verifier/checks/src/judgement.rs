@@ -236,7 +236,7 @@ pub struct SideWrites {
 /// CP, AP and the like.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Label {
-    /// `CP`, `AP`, `AP, lossy`, `neither`, `unavailable`, `not shown`.
+    /// `CP`, `AP`, `AP, lossy`, `neither`, `unavailable`, `unavailable-safe`, `not shown`.
     pub observed: String,
     /// The numbers it rests on.
     pub reason: String,

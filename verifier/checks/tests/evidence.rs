@@ -458,7 +458,7 @@ fn clients_that_reach_every_node_cannot_show_ap() {
 }
 
 #[test]
-fn nobody_accepting_is_unavailable() {
+fn nobody_accepting_and_nothing_gone_is_unavailable_but_safe() {
     let mut scene = Scene::log();
     for message in &mut scene.messages {
         if (FAULT_MS..HEAL_MS).contains(&message.sent_ms) {
@@ -467,7 +467,7 @@ fn nobody_accepting_is_unavailable() {
     }
     scene.store_what_was_taken();
     let lane = scene.lane();
-    assert_eq!(lane.label.observed, "unavailable", "{}", lane.label.reason);
+    assert_eq!(lane.label.observed, "unavailable-safe", "{}", lane.label.reason);
     assert_eq!(lane.available_during_fault, Some(0.0));
     assert_eq!(lane.longest_stall_ms, 15_019);
 }

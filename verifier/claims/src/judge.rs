@@ -153,7 +153,9 @@ fn label(judged: &LaneJudgement, claimed: &str) -> (Verdict, String, bool) {
     }
     let verdict = match (claimed, observed) {
         ("CP", "CP") | ("AP", "AP" | "AP, lossy") => Verdict::Holds,
-        ("CP", "AP" | "AP, lossy" | "neither") | ("AP", "CP" | "neither" | "unavailable") => Verdict::Violated,
+        ("CP", "AP" | "AP, lossy" | "neither") | ("AP", "CP" | "neither" | "unavailable" | "unavailable-safe") => {
+            Verdict::Violated
+        }
         ("CP" | "AP", _) => Verdict::Inconclusive,
         _ => return (Verdict::Inconclusive, format!("{claimed} says nothing about a partition"), false),
     };

@@ -151,9 +151,9 @@ pub struct RunArgs {
     /// Bytes a message.
     #[arg(long, value_name = "BYTES", default_value_t = 128)]
     pub size: u32,
-    /// Producers a lane.
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    pub producers: u16,
+    /// Producers a lane; without it one, or one for each side that a fault confines clients to.
+    #[arg(long, value_name = "N")]
+    pub producers: Option<u16>,
     /// Consumers a lane (the PubSub: one a node, always).
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub consumers: u16,

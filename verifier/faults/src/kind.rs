@@ -53,6 +53,11 @@ pub trait FaultKind: Sync {
     /// Its shapes, the default first.
     fn shapes(&self) -> &'static [Shape];
 
+    /// Whether this shape confines clients to a side, so that every side needs clients of its own.
+    fn confines_clients(&self, _shape: &str) -> bool {
+        false
+    }
+
     /// Decides whom it hits, from what the cluster looks like now.
     ///
     /// # Errors

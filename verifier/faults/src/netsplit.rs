@@ -36,6 +36,10 @@ impl FaultKind for Netsplit {
         &[LEADER, LEADER_CLIENTS]
     }
 
+    fn confines_clients(&self, shape: &str) -> bool {
+        shape == LEADER_CLIENTS.name
+    }
+
     fn resolve(&self, shape: &str, view: &ClusterView) -> Result<Resolved, FaultError> {
         let leader = view.lane_leader().ok_or_else(|| FaultError::NoTarget {
             fault: format!("netsplit:{shape}"),

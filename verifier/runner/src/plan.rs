@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use delivery_broker::{ConfigError, LanePlan, LaneRequest, System, SystemInfo, Timings};
 use delivery_checks::judgement::Guarantee;
 use delivery_faults::schedule::Defaults;
-use delivery_faults::{LoadPlan, plan_load};
+use delivery_faults::{FaultRequest, LoadPlan, find_fault, plan_load};
 use delivery_history::manifest::{
     Destination, Group, Host, MANIFEST_FORMAT, Requirement, Role, RunManifest, RunStatus, Worker, Workload,
 };
@@ -114,7 +114,7 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
 const AROUND_LOAD_MS: u64 = 14_000;
 
 fn check_ranges(request: &RunRequest) -> Result<(), PlanError> {
-    let clients = [("--producers", request.producers), ("--consumers", request.consumers)];
+    let clients = [("--producers", request.producers.unwrap_or(1)), ("--consumers", request.consumers)];
     for (option, value) in clients {
         if value == 0 || value > MAX_CLIENTS {
             return Err(PlanError::OutOfRange { option, value: value.into(), range: "1 to 32" });
@@ -335,7 +335,7 @@ impl Topology {
         } else {
             (FIRST_CLIENT_HOST..FIRST_CLIENT_HOST + CLIENT_HOSTS).collect()
         };
-        for number in 0..request.producers {
+        for number in 0..request.producers.unwrap_or_else(|| needed_producers(request, simulated)) {
             let host = hosts[usize::from(number) % hosts.len()];
             self.add_worker(&format!("{name}-producer-{}", number + 1), Role::Producer, Some(index), None, host);
         }
@@ -368,6 +368,13 @@ impl Topology {
         }
         format!("{plain}-{}", self.destinations.len())
     }
+}
+
+/// One, unless a side of a cut would have none: clients of a simulated node share its side, and some
+/// shapes confine a client host.
+fn needed_producers(request: &RunRequest, simulated: bool) -> u16 {
+    let confines = |fault: &FaultRequest| find_fault(fault.fault).is_ok_and(|kind| kind.confines_clients(fault.shape));
+    if simulated || request.faults.iter().any(confines) { 2 } else { 1 }
 }
 
 fn run_id(system: &str, now: jiff::Timestamp) -> String {

@@ -30,8 +30,8 @@ pub struct RunRequest {
     pub rate_per_s: u32,
     /// Payload bytes a message.
     pub size_bytes: u32,
-    /// Producers a lane.
-    pub producers: u16,
+    /// Producers a lane; where the user did not say, as many as the faults need.
+    pub producers: Option<u16>,
     /// Consumers a lane.
     pub consumers: u16,
     /// Seed of everything drawn.

@@ -20,7 +20,7 @@ fn request(faults: &str, out: &Path) -> RunRequest {
         duration_ms: None,
         rate_per_s: 200,
         size_bytes: 64,
-        producers: 2,
+        producers: None,
         consumers: 1,
         seed: 11,
         timings: Timings::Vendor,

@@ -18,6 +18,7 @@ const MIN_ATTEMPTS: u64 = 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Shown {
     Cp,
+    UnavailableSafe,
     Unavailable,
     Ap,
     ApLossy,
@@ -28,6 +29,7 @@ impl Shown {
     const fn label(self) -> &'static str {
         match self {
             Self::Cp => "CP",
+            Self::UnavailableSafe => "unavailable-safe",
             Self::Unavailable => "unavailable",
             Self::Ap => "AP",
             Self::ApLossy => "AP, lossy",
@@ -116,7 +118,9 @@ fn one(
         return Ok((Shown::Neither, numbers));
     }
     if all_refuse {
-        return Ok((Shown::Unavailable, numbers));
+        // Refusing is safe where it is shown that nothing acked before went missing meanwhile.
+        let safe = lost == 0 && outcome.doubts.is_empty();
+        return Ok((if safe { Shown::UnavailableSafe } else { Shown::Unavailable }, numbers));
     }
     if sides.contains(&Side::Unclear) {
         return Err(format!("too few attempts or acks on a side to say whether it accepts: {numbers}"));

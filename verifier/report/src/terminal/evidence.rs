@@ -48,6 +48,11 @@ pub(super) fn write_sides(report: &Report<'_>, page: &mut Page) {
     }
     page.paragraph("Writes accepted during the cut (from detection to heal in brackets):", 2, Tone::Plain);
     for view in with_sides {
+        if !view.lane.acknowledged {
+            let text = format!("  {}: no acknowledgement is asked for, so nobody says who accepted", view.lane.name);
+            page.paragraph(&text, 4, Tone::Plain);
+            continue;
+        }
         let sides: Vec<String> =
             view.judged.map_or(Vec::new(), |judged| judged.label.sides.iter().map(side_text).collect());
         page.paragraph(&format!("  {}: {}", view.lane.name, sides.join("; ")), 4, Tone::Plain);
@@ -93,33 +98,39 @@ pub(super) fn write_strength(report: &Report<'_>, page: &mut Page) {
         page.titled("Strength of the evidence", "no fault was injected, so nothing is shown about any.");
         return;
     }
-    let mut groups: Vec<(u64, Option<f64>, Vec<String>)> = Vec::new();
+    let mut groups: Vec<(u64, Vec<LaneView<'_>>)> = Vec::new();
     for view in report.lanes() {
         let Some(judged) = view.judged else { continue };
-        let (windows, bound) = (judged.stats.windows, judged.stats.bound);
-        let exposed = format!("{} {}", view.lane.name, number(judged.stats.exposed));
-        match groups.iter_mut().find(|(known, limit, _)| *known == windows && *limit == bound) {
-            Some((_, _, lanes)) => lanes.push(exposed),
-            None => groups.push((windows, bound, vec![exposed])),
+        match groups.iter_mut().find(|(windows, _)| *windows == judged.stats.windows) {
+            Some((_, lanes)) => lanes.push(view),
+            None => groups.push((judged.stats.windows, vec![view])),
         }
     }
-    for (windows, bound, lanes) in groups {
-        page.titled("Strength of the evidence", &strength_text(windows, bound, &lanes));
+    for (windows, lanes) in groups {
+        page.titled("Strength of the evidence", &strength_text(windows, &lanes));
     }
 }
 
-fn strength_text(windows: u64, bound: Option<f64>, lanes: &[String]) -> String {
-    let lanes = lanes.join(", ");
+fn strength_text(windows: u64, lanes: &[LaneView<'_>]) -> String {
+    let exposed = |view: &LaneView<'_>| {
+        let count = view.judged.map_or(0, |judged| judged.stats.exposed);
+        format!("{} {}", view.lane.name, number(count))
+    };
+    let exposed = lanes.iter().map(exposed).collect::<Vec<_>>().join(", ");
     if windows == 0 {
-        return format!("no fault window that bit; sends exposed: {lanes}.");
+        return format!("no fault window that bit; sends exposed: {exposed}.");
     }
     let shown = counted(usize::try_from(windows).unwrap_or(usize::MAX), "fault window");
-    let start = format!("{shown} that bit; sends exposed: {lanes}");
-    match bound {
+    let start = format!("{shown} that bit; sends exposed: {exposed}.");
+    let bounds = lanes.iter().filter_map(|view| Some((view, view.judged?.stats.bound?)));
+    let (without_loss, bounds): (Vec<&str>, Vec<f64>) =
+        bounds.map(|(view, bound)| (view.lane.name.as_str(), bound)).unzip();
+    match bounds.first() {
         Some(bound) => format!(
-            "{start}; none lost, so at most {} of such windows lose messages (95 % confidence).",
-            percent(bound)
+            "{start} No loss in {}: at most {} of such windows lose messages (95 % confidence).",
+            without_loss.join(", "),
+            percent(*bound)
         ),
-        None => format!("{start}."),
+        None => start,
     }
 }
