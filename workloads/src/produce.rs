@@ -54,6 +54,11 @@ impl ProducerLoop {
         self.next_due_ns = Some(now_ns);
     }
 
+    /// Messages sent in this session.
+    pub fn sent(&self) -> u32 {
+        self.next_sequence
+    }
+
     /// Nothing more is due; outcomes still come in.
     pub fn stop(&mut self) {
         self.next_due_ns = None;

@@ -1,4 +1,4 @@
-//! Messages a second through the adapter, beside a bare rdkafka loop with the same settings, on the
+//! Messages a second through `verify` (paced loop, adapter, recorder), beside a bare rdkafka loop with the same settings, on the
 //! same three real brokers. Run with `cargo bench -p delivery-kafka`.
 #![allow(clippy::unwrap_used)]
 
@@ -8,16 +8,18 @@ mod harness;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use delivery_broker::{
-    ClientSpec, DestinationRef, LaneRequest, LaneTopic, MessageId, RealSystem, Reason, SendOutcome, System, encode,
-};
+use delivery_broker::{ClientSpec, DestinationRef, LaneRequest, LaneTopic, MessageId, RealSystem, System, encode};
+use delivery_history::{Clock, Recorder};
 use delivery_kafka::Kafka;
+use delivery_workloads::{ProducePlan, ProducerLoop};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext};
 
 const MESSAGES: u32 = 1_000_000;
 const SIZE_BYTES: usize = 100;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 7;
+/// Below librdkafka's own limit of 100,000: a full queue is a failure, not a speed.
+const MAX_IN_FLIGHT: usize = 50_000;
 
 struct Count;
 
@@ -41,13 +43,13 @@ fn main() {
     admin.prepare(&[topic("bench")]).unwrap();
     let destination = DestinationRef { index: 0, name: String::from("bench"), partition: Some(0) };
     let spec = cluster.client("bench", config, &[destination], None);
-    let (mut bare_best, mut adapter_best) = (0.0f64, 0.0f64);
-    for _ in 0..ROUNDS {
-        bare_best = bare_best.max(bare(&spec));
-        adapter_best = adapter_best.max(adapter(&spec));
+    let mut rounds: Vec<(f64, f64)> = (0..ROUNDS).map(|_| (bare(&spec), through_verify(&spec))).collect();
+    rounds.sort_by(|left, right| (left.1 / left.0).total_cmp(&(right.1 / right.0)));
+    for (bare, ours) in &rounds {
+        println!("bare rdkafka {bare:.0} messages/s, through verify {ours:.0}: {:.1} %", 100.0 * ours / bare);
     }
-    println!("bare rdkafka: {bare_best:.0} messages/s; adapter: {adapter_best:.0} messages/s");
-    println!("share of the bare loop: {:.1} % (best of {ROUNDS} each)", 100.0 * adapter_best / bare_best);
+    let (bare, ours) = rounds[ROUNDS / 2];
+    println!("share of the bare loop: median {:.1} % of {ROUNDS} rounds", 100.0 * ours / bare);
 }
 
 fn bare(spec: &ClientSpec) -> f64 {
@@ -76,29 +78,36 @@ fn bare(spec: &ClientSpec) -> f64 {
     f64::from(MESSAGES) / started.elapsed().as_secs_f64()
 }
 
-fn adapter(spec: &ClientSpec) -> f64 {
+/// What a worker of a run does: paced loop, encoded identity, two recorded events a message.
+fn through_verify(spec: &ClientSpec) -> f64 {
+    let directory = tempfile::tempdir().unwrap();
+    let mut recorder = Recorder::create(&directory.path().join("bench.events"), 0, Clock::Monotonic).unwrap();
     let mut producer = Kafka.producer(spec).unwrap();
-    let (mut payload, mut reports, mut acked) = (Vec::new(), Vec::new(), 0u32);
-    let mut take = |producer: &mut dyn delivery_broker::Producer, wait| {
-        producer.poll(wait, &mut reports);
-        for report in reports.drain(..) {
-            assert!(matches!(report.outcome, SendOutcome::Acked { .. }));
-            acked += 1;
-        }
-        acked
+    let plan = ProducePlan {
+        worker: 0,
+        destinations: vec![0],
+        // Always behind: what is due is never what limits it.
+        rate_per_s: 1e8,
+        size_bytes: SIZE_BYTES,
+        keys: 1,
+        run_tag: 1,
     };
+    let mut sending = ProducerLoop::new(plan);
     let started = Instant::now();
-    for sequence in 0..MESSAGES {
-        let id = MessageId { session: 0, sequence };
-        encode(&mut payload, 1, id, 0, SIZE_BYTES);
-        while let Err(reason) = producer.send(0, id, 0, &payload) {
-            assert_eq!(reason, Reason::QueueFull);
-            take(producer.as_mut(), Duration::from_millis(1));
+    while sending.sent() < MESSAGES {
+        if producer.in_flight() < MAX_IN_FLIGHT {
+            sending.start(recorder.now_ns());
+        } else {
+            sending.stop();
         }
-        if sequence % 256 == 0 {
-            take(producer.as_mut(), Duration::ZERO);
-        }
+        sending.step(producer.as_mut(), &mut recorder).unwrap();
     }
-    while take(producer.as_mut(), Duration::from_millis(10)) < MESSAGES {}
-    f64::from(MESSAGES) / started.elapsed().as_secs_f64()
+    let sent = sending.sent();
+    sending.stop();
+    while producer.in_flight() > 0 {
+        sending.step(producer.as_mut(), &mut recorder).unwrap();
+    }
+    let rate = f64::from(sent) / started.elapsed().as_secs_f64();
+    recorder.close().unwrap();
+    rate
 }

@@ -47,6 +47,59 @@ fn a_directory_without_a_run_is_refused() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("is no run directory"));
 }
 
+#[cfg(feature = "kafka")]
+#[test]
+fn a_missing_java_or_maven_is_named_with_what_to_install() {
+    let empty = tempfile::tempdir().unwrap();
+    let without = |path: &std::path::Path| {
+        let mut command = verify();
+        command.args(["kafka", "--faults", "none"]).arg("--out").arg(empty.path().join("runs"));
+        command.env("PATH", path).env_remove("JAVA_HOME").env_remove("KAFKA_HOME");
+        command.env("VERIFY_CACHE_DIR", empty.path().join("cache"));
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(4), "{}", told(&output));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let told_of_java = without(&empty.path().join("nowhere"));
+    assert!(told_of_java.contains("openjdk-17-jre-headless"), "{told_of_java}");
+    let Some(java) = find("java") else {
+        println!("skipped: there is no Java here that could be found while Maven is not");
+        return;
+    };
+    let bin = empty.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    std::os::unix::fs::symlink(java, bin.join("java")).unwrap();
+    let told_of_maven = without(&bin);
+    assert!(told_of_maven.contains("apt-get install maven"), "{told_of_maven}");
+}
+
+#[cfg(feature = "kafka")]
+fn find(program: &str) -> Option<std::path::PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())
+}
+
+#[test]
+fn a_full_disk_ends_a_run_with_the_reason() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = "mount -t tmpfs -o size=24m tmpfs \"$1\" && exec \"$2\" pubsub --duration 60s --out \"$1/runs\"";
+    let output = std::process::Command::new("unshare")
+        .args(["-Urm", "sh", "-c", script, "sh"])
+        .arg(directory.path())
+        .arg(env!("CARGO_BIN_EXE_verify"))
+        .output()
+        .unwrap();
+    if output.status.code() == Some(1) {
+        let required = std::env::var("VERIFY_REQUIRE").is_ok_and(|required| !required.is_empty());
+        assert!(!required, "VERIFY_REQUIRE is set, but there is no small file system to fill: {}", told(&output));
+        println!("skipped: user namespaces are not permitted here, so there is no small file system to fill");
+        return;
+    }
+    assert_eq!(output.status.code(), Some(4), "{}", told(&output));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("the disk is full") && !stderr.contains("crashed"), "{stderr}");
+}
+
 #[test]
 fn what_there_is_is_listed() {
     for topic in ["presets", "faults", "settings", "guarantees"] {

@@ -63,6 +63,8 @@ pub struct Recorder {
     last_ns: u64,
     ahead: Option<Receiver<io::Result<Segment>>>,
     helper: Option<JoinHandle<()>>,
+    /// Why the file could not grow: it never will again.
+    stuck: Option<i32>,
 }
 
 impl Recorder {
@@ -102,6 +104,7 @@ impl Recorder {
             last_ns: 1,
             ahead: Some(ahead),
             helper: Some(helper),
+            stuck: None,
         })
     }
 
@@ -136,9 +139,14 @@ impl Recorder {
 
     #[cold]
     fn next_segment(&mut self) -> Result<(), RecordError> {
+        if let Some(errno) = self.stuck {
+            return Err(RecordError::new(&self.path, io::Error::from_raw_os_error(errno)));
+        }
         let next = self.ahead.as_ref().and_then(|ahead| ahead.recv().ok());
-        let gone = || io::Error::other("its helper thread has ended");
-        let segment = next.unwrap_or_else(|| Err(gone())).map_err(|cause| RecordError::new(&self.path, cause))?;
+        let segment = next.unwrap_or_else(|| Err(Errno::EIO.into())).map_err(|cause| {
+            self.stuck = cause.raw_os_error();
+            RecordError::new(&self.path, cause)
+        })?;
         self.finished_slots += self.segment.slots() as u64;
         self.segment = segment;
         self.next_slot = 0;

@@ -221,9 +221,19 @@ fn overwrite(path: &Path, at: u64, bytes: &[u8]) {
     file.write_all(bytes).unwrap();
 }
 
-/// The example program, which cargo builds beside this test.
+/// The example program. Cargo builds it with all tests, but not with this one alone.
 fn example() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().unwrap().parent().unwrap();
-    profile.join("examples").join("record_until_killed")
+    let program = profile.join("examples").join("record_until_killed");
+    if !program.exists() {
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--package", "delivery-history", "--example", "record_until_killed"])
+            .arg("--target-dir")
+            .arg(profile.parent().unwrap())
+            .status()
+            .unwrap();
+        assert!(built.success());
+    }
+    program
 }
