@@ -11,6 +11,7 @@ pub mod plan;
 pub mod progress;
 pub mod real;
 pub mod request;
+pub mod roster;
 pub mod simulated;
 
 pub use finish::{Completed, RunError};

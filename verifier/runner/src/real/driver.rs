@@ -7,9 +7,7 @@ use std::rc::Rc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use delivery_broker::{
-    ClientSpec, ClusterPlan, DestinationRef, HostPlan, Installation, LaneTopic, NodeAddress, System,
-};
+use delivery_broker::{ClientSpec, ClusterPlan, HostPlan, Installation, LaneTopic, NodeAddress, System};
 use delivery_cluster::local::{ClusterError, LocalCluster, LocalHost, NodeEvent};
 use delivery_faults::SharedNetwork;
 use delivery_history::clock::monotonic_ns;
@@ -155,7 +153,7 @@ impl<'a> RealDriver<'a> {
 
     fn start_worker(&mut self, worker: u16) -> Result<(), SpawnError> {
         let Some(cluster) = self.cluster.as_ref() else { return Ok(()) };
-        let entry = &self.plan.manifest.workers[usize::from(worker)];
+        let entry = self.plan.worker(worker);
         let spec = WorkerSpec {
             system: self.plan.manifest.system.clone(),
             worker,
@@ -170,42 +168,23 @@ impl<'a> RealDriver<'a> {
     }
 
     fn client_spec(&self, worker: u16) -> ClientSpec {
-        let manifest = &self.plan.manifest;
-        let entry = &manifest.workers[usize::from(worker)];
-        let destinations = (0u16..)
-            .zip(&manifest.destinations)
-            .filter(|(_, destination)| entry.lane.is_none_or(|lane| destination.lane == lane))
-            .map(|(index, destination)| DestinationRef {
-                index,
-                name: destination.name.clone(),
-                partition: destination.partition,
-            })
-            .collect();
-        let mut config = entry.lane.map(|lane| manifest.lanes[usize::from(lane)].config.clone()).unwrap_or_default();
-        config.insert(String::from("cluster.version"), self.installation.version.clone());
         let node = |host: &Host| NodeAddress { id: host.id, address: host.address.clone() };
-        ClientSpec {
-            client_name: entry.name.clone(),
-            run_tag: self.plan.run_tag,
-            nodes: manifest.nodes.iter().map(node).collect(),
-            destinations,
-            config,
-            group: entry.group.map(|group| manifest.groups[usize::from(group)].name.clone()),
-        }
+        let mut spec = self.plan.client_spec(worker, self.plan.manifest.nodes.iter().map(node).collect());
+        spec.config.insert(String::from("cluster.version"), self.installation.version.clone());
+        spec
     }
 
     fn job(&self, worker: u16) -> Job {
-        let manifest = &self.plan.manifest;
-        let entry = &manifest.workers[usize::from(worker)];
+        let (manifest, entry) = (&self.plan.manifest, self.plan.worker(worker));
         match entry.role {
-            Role::Producer => Job::Produce {
-                rate_per_s: f64::from(manifest.rate_per_s) / self.producers_of(entry.lane) as f64,
-                size_bytes: manifest.size_bytes,
-                keys: KEYS,
-            },
+            Role::Producer => {
+                Job::Produce { rate_per_s: self.plan.rate_for(worker), size_bytes: manifest.size_bytes, keys: KEYS }
+            }
             Role::Consumer => Job::Consume {
-                subscriber: self.workload(entry.lane) == Some(Workload::Fanout),
-                sentinels: self.sentinels(entry.lane),
+                subscriber: entry
+                    .lane
+                    .is_some_and(|lane| manifest.lanes[usize::from(lane)].workload == Workload::Fanout),
+                sentinels: self.plan.sentinels_for(worker),
             },
             Role::Sentinel => Job::Sentinel { size_bytes: manifest.size_bytes },
             Role::Observer | Role::Runner => Job::Observe {
@@ -216,26 +195,10 @@ impl<'a> RealDriver<'a> {
     }
 
     fn audited_replicas(&self) -> Vec<u32> {
-        let every = || self.plan.manifest.nodes.iter().map(|node| node.id).collect();
         match (self.plan.audit, self.leader) {
             (AuditMode::Quick, Some(leader)) => vec![leader],
-            _ => every(),
+            _ => self.plan.manifest.nodes.iter().map(|node| node.id).collect(),
         }
-    }
-
-    fn producers_of(&self, lane: Option<u16>) -> usize {
-        let workers = self.plan.manifest.workers.iter();
-        workers.filter(|worker| worker.role == Role::Producer && worker.lane == lane).count().max(1)
-    }
-
-    fn workload(&self, lane: Option<u16>) -> Option<Workload> {
-        lane.map(|lane| self.plan.manifest.lanes[usize::from(lane)].workload)
-    }
-
-    fn sentinels(&self, lane: Option<u16>) -> BTreeMap<u16, BTreeSet<u16>> {
-        let writers: BTreeSet<u16> = self.plan.worker_numbers(Role::Sentinel).into_iter().collect();
-        let destinations = lane.map(|lane| self.plan.destinations_of(lane)).unwrap_or_default();
-        destinations.into_iter().map(|destination| (destination, writers.clone())).collect()
     }
 
     fn start_role(&mut self, role: Role, arrivals: &mut Arrivals) {
@@ -291,7 +254,7 @@ impl<'a> RealDriver<'a> {
             Report::Flushed { purged } => {
                 self.flushed.insert(worker);
                 if purged > 0 {
-                    let name = &self.plan.manifest.workers[usize::from(worker)].name;
+                    let name = &self.plan.worker(worker).name;
                     arrivals.notes.push(format!("{name} purged {purged} sends without an outcome"));
                 }
             }
@@ -322,7 +285,7 @@ impl<'a> RealDriver<'a> {
         }
         let status = process.end(LAST_WORD_LIMIT);
         let (how, number) = status.map_or((String::from("is gone"), 0), describe);
-        let entry = &self.plan.manifest.workers[usize::from(worker)];
+        let entry = self.plan.worker(worker);
         let why = process.failure.take().map(|reason| format!(": {reason}")).unwrap_or_default();
         let what = format!("worker {} {how}{why}", entry.name);
         arrivals.notes.push(what.clone());
@@ -380,17 +343,8 @@ impl<'a> RealDriver<'a> {
         self.every_live_group(&self.drained)
     }
 
-    /// Whether the members of each group that still has one have, together, reached all of its destinations.
     fn every_live_group(&self, reached: &BTreeMap<u16, BTreeSet<u16>>) -> bool {
-        let consumers = self.plan.worker_numbers(Role::Consumer);
-        let manifest = &self.plan.manifest;
-        (0u16..).zip(&manifest.groups).all(|(index, group)| {
-            let members =
-                || consumers.iter().filter(|worker| manifest.workers[usize::from(**worker)].group == Some(index));
-            let alive = members().any(|worker| self.workers.contains_key(worker));
-            let got: BTreeSet<u16> = members().filter_map(|worker| reached.get(worker)).flatten().copied().collect();
-            !alive || self.plan.destinations_of(group.lane).iter().all(|destination| got.contains(destination))
-        })
+        self.plan.every_live_group(reached, |worker| self.workers.contains_key(&worker))
     }
 }
 

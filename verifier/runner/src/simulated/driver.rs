@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use delivery_broker::{
-    ClientSpec, DestinationRef, NodeAddress, Observation, SimulatedLane, SimulatedPlan, SimulatedSystem,
-};
+use delivery_broker::{NodeAddress, Observation, SimulatedLane, SimulatedPlan, SimulatedSystem};
 use delivery_cluster::simulated::{SimulatedCluster, SimulationError, host_now_ns};
 use delivery_faults::SharedNetwork;
 use delivery_history::manifest::{Role, RunManifest};
@@ -113,12 +111,7 @@ impl<'a> SimulatedDriver<'a> {
     }
 
     fn every_subscriber(&self, reached: &BTreeMap<u16, BTreeSet<u16>>) -> bool {
-        self.plan.worker_numbers(Role::Consumer).iter().all(|worker| {
-            let lane = self.plan.manifest.workers[usize::from(*worker)].lane.unwrap_or(0);
-            let reached = reached.get(worker);
-            let mut owed = self.plan.destinations_of(lane).into_iter();
-            owed.all(|destination| reached.is_some_and(|reached| reached.contains(&destination)))
-        })
+        self.plan.every_live_group(reached, |_| true)
     }
 
     /// Who does not see whom, by what each node said last.
@@ -227,55 +220,34 @@ fn workers_on(plan: &RunPlan, host: u32, simulated: &SimulatedPlan) -> Vec<Simul
     let workers = (0u16..).zip(&plan.manifest.workers).filter(|(_, worker)| worker.host == host);
     workers
         .filter_map(|(worker, _)| {
-            Some(SimulatedWorker { worker, client: client_spec(plan, worker, simulated), job: job(plan, worker)? })
+            Some(SimulatedWorker {
+                worker,
+                client: plan.client_spec(worker, simulated.nodes.clone()),
+                job: job(plan, worker)?,
+            })
         })
         .collect()
-}
-
-fn client_spec(plan: &RunPlan, worker: u16, simulated: &SimulatedPlan) -> ClientSpec {
-    let manifest = &plan.manifest;
-    let entry = &manifest.workers[usize::from(worker)];
-    let destinations = (0u16..)
-        .zip(&manifest.destinations)
-        .filter(|(_, destination)| entry.lane.is_none_or(|lane| destination.lane == lane))
-        .map(|(index, destination)| DestinationRef { index, name: destination.name.clone(), partition: None })
-        .collect();
-    ClientSpec {
-        client_name: entry.name.clone(),
-        run_tag: plan.run_tag,
-        nodes: simulated.nodes.clone(),
-        destinations,
-        config: entry.lane.map(|lane| manifest.lanes[usize::from(lane)].config.clone()).unwrap_or_default(),
-        group: entry.group.map(|group| manifest.groups[usize::from(group)].name.clone()),
-    }
 }
 
 /// What a worker does; nothing for those that are no clients.
 fn job(plan: &RunPlan, worker: u16) -> Option<SimulatedJob> {
     let manifest = &plan.manifest;
-    let entry = &manifest.workers[usize::from(worker)];
-    let destinations = entry.lane.map(|lane| plan.destinations_of(lane)).unwrap_or_default();
-    match entry.role {
-        Role::Producer => {
-            let peers =
-                manifest.workers.iter().filter(|other| other.role == Role::Producer && other.lane == entry.lane);
-            Some(SimulatedJob::Produce(ProducePlan {
-                worker,
-                destinations,
-                rate_per_s: f64::from(manifest.rate_per_s) / peers.count().max(1) as f64,
-                size_bytes: manifest.size_bytes as usize,
-                keys: KEYS,
-                run_tag: plan.run_tag,
-            }))
-        }
+    match plan.worker(worker).role {
+        Role::Producer => Some(SimulatedJob::Produce(ProducePlan {
+            worker,
+            destinations: plan.destinations_for(worker),
+            rate_per_s: plan.rate_for(worker),
+            size_bytes: manifest.size_bytes as usize,
+            keys: KEYS,
+            run_tag: plan.run_tag,
+        })),
         Role::Consumer => {
-            let writers: BTreeSet<u16> = plan.worker_numbers(Role::Sentinel).into_iter().collect();
-            let sentinels = destinations.into_iter().map(|destination| (destination, writers.clone())).collect();
+            let sentinels = plan.sentinels_for(worker);
             Some(SimulatedJob::Consume(ConsumePlan { commit: CommitMode::None, subscriber: true, sentinels }))
         }
         Role::Sentinel => Some(SimulatedJob::Sentinel {
             size_bytes: manifest.size_bytes,
-            destinations: (0..manifest.destinations.len() as u16).collect(),
+            destinations: plan.destinations_for(worker),
         }),
         Role::Observer | Role::Audit | Role::Runner => None,
     }
