@@ -1,10 +1,11 @@
 //! A row a lane.
 
 use comfy_table::{
-    CellAlignment, ColumnConstraint, ContentArrangement, ContentLineStyle, LineStyle, Row, Table, TableStyle,
+    CellAlignment, ColumnConstraint, ContentArrangement, ContentLineStyle, LineStyle, Row, Table, TableStyle, Width,
 };
 use delivery_checks::judgement::{FindingKind, Guarantee, LaneJudgement, Verdict};
 use delivery_claims::Standing;
+use unicode_width::UnicodeWidthStr;
 
 use super::MAX_COLUMNS;
 use super::headline::{loss_base, lost_count};
@@ -15,8 +16,10 @@ use crate::{LaneView, Report};
 const TITLES: [&str; 9] = ["", "lane", "settings", "acked", "lost", "unknown", "twice", "order", "label"];
 /// Columns of numbers.
 const NUMBERS: [usize; 4] = [3, 4, 5, 6];
-/// Numbers wider than this together may be broken over lines.
-const MAX_NUMBER_COLUMNS: u32 = 50;
+/// Where not even the words have room: numbers wider than this together may be broken over lines.
+const MAX_NUMBER_COLUMNS: usize = 50;
+/// Blanks around a cell.
+const PADDING: usize = 2;
 /// Where nothing was judged, or nothing applies.
 const NOT_APPLICABLE: &str = "-";
 /// Not shown.
@@ -29,10 +32,11 @@ pub(super) fn write(report: &Report<'_>, page: &mut Page) {
     table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(MAX_COLUMNS as u16);
     table.set_header(Row::from(TITLES));
-    for view in &views {
-        table.add_row(Row::from(cells(view, page)));
+    let rows: Vec<Vec<String>> = views.iter().map(|view| cells(view, page)).collect();
+    for row in &rows {
+        table.add_row(Row::from(row.clone()));
     }
-    set_number_columns(&mut table);
+    set_column_widths(&mut table, &rows);
     let mut tones = views.iter().map(|view| tone(standing(view)));
     let mut tone = Tone::Plain;
     for line in table.lines() {
@@ -45,17 +49,43 @@ pub(super) fn write(report: &Report<'_>, page: &mut Page) {
     write_legend(&views, page);
 }
 
-/// Numbers stand to the right, and whole while they are of a size that leaves room for the rest.
-fn set_number_columns(table: &mut Table) {
-    let widths = table.column_max_content_widths();
-    let sum: u32 = NUMBERS.iter().filter_map(|index| widths.get(*index)).map(|width| u32::from(*width)).sum();
-    for index in NUMBERS {
+/// Numbers stand to the right. No word is broken where all words have room side by side, and no
+/// number is parted from its share where that leaves room for the words of the rest.
+fn set_column_widths(table: &mut Table, rows: &[Vec<String>]) {
+    let is_number = |index: usize| NUMBERS.contains(&index);
+    let whole = |index: usize| rows.iter().map(|row| row[index].width()).max().unwrap_or(0);
+    let parted = |index: usize| {
+        let parts = rows
+            .iter()
+            .flat_map(|row| if is_number(index) { row[index].split(" (").collect() } else { words(&row[index]) });
+        // The parenthesis that parting a number from its share took away.
+        parts.map(|part| part.width() + usize::from(is_number(index) && part.ends_with(')'))).max().unwrap_or(0)
+    };
+    let title = |index: usize| TITLES[index].width();
+    let widths = |narrow: bool| -> Vec<usize> {
+        let width = |index: usize| if is_number(index) && !narrow { whole(index) } else { parted(index) };
+        (0..TITLES.len()).map(|index| width(index).max(title(index)) + PADDING).collect()
+    };
+    let fits = |widths: &Vec<usize>| widths.iter().sum::<usize>() <= MAX_COLUMNS;
+    let chosen = [widths(false), widths(true)].into_iter().find(fits);
+    let numbers: usize = NUMBERS.iter().map(|index| whole(*index).max(title(*index))).sum();
+    for index in 0..TITLES.len() {
         let Some(column) = table.column_mut(index) else { continue };
-        column.set_cell_alignment(CellAlignment::Right);
-        if sum <= MAX_NUMBER_COLUMNS {
-            column.set_constraint(ColumnConstraint::ContentWidth);
+        if is_number(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        match chosen.as_ref().map(|widths| u16::try_from(widths[index])) {
+            Some(Ok(width)) => drop(column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)))),
+            _ if is_number(index) && numbers <= MAX_NUMBER_COLUMNS => {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
+            _ => {}
         }
     }
+}
+
+fn words(text: &str) -> Vec<&str> {
+    text.split(' ').collect()
 }
 
 fn style(unicode: bool) -> TableStyle {
