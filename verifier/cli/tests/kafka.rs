@@ -188,6 +188,33 @@ fn a_plain_user_needs_no_privileges() {
     assert_eq!(count(lane(&document(&output), "safe"), "lost"), 0);
 }
 
+#[test]
+fn a_program_of_the_users_own_runs_a_cluster_as_a_library() {
+    if !kafka_can_run() {
+        return;
+    }
+    let _turn = one_cluster();
+    let out = tempfile::tempdir().unwrap();
+    let output = std::process::Command::new(library_example()).arg(out.path()).output().unwrap();
+    assert!(output.status.success(), "{}", told(&output));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "safe: lost 0, durability Some(Holds)\n");
+}
+
+/// The example program. Cargo builds it with all tests, but not with one alone.
+fn library_example() -> std::path::PathBuf {
+    let profile = Path::new(env!("CARGO_BIN_EXE_verify")).parent().unwrap();
+    let program = profile.join("examples").join("library");
+    if !program.exists() {
+        let built = std::process::Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--package", "delivery-verifier", "--example", "library", "--target-dir"])
+            .arg(profile.parent().unwrap())
+            .status()
+            .unwrap();
+        assert!(built.success());
+    }
+    program
+}
+
 /// Where the program keeps what it has fetched.
 fn cache_dir() -> std::path::PathBuf {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(std::path::PathBuf::from);
