@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use nix::time::{ClockId, clock_gettime};
 
 /// Nanoseconds of CLOCK_MONOTONIC: the same for every process of the machine.
+#[inline]
 pub fn monotonic_ns() -> u64 {
     // CLOCK_MONOTONIC cannot fail on Linux; 0 is never a finished event's time, so it would show.
     clock_gettime(ClockId::CLOCK_MONOTONIC)

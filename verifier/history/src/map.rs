@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use memmap2::{Mmap, MmapOptions, MmapRaw};
+use memmap2::{Advice, Mmap, MmapOptions, MmapRaw};
 
 use crate::event::Event;
 
@@ -22,13 +22,16 @@ pub(crate) struct Segment {
 
 impl Segment {
     /// Maps `length` bytes from `offset`, which the caller has allocated on disk (a sparse file
-    /// would die of SIGBUS on a full disk). Pages are faulted in here, not when events are written.
+    /// would die of SIGBUS on a full disk). Pages are faulted in here and not when events are written.
     pub(crate) fn map(file: &File, offset: u64, length: usize) -> io::Result<Self> {
-        let map = MmapOptions::new().offset(offset).len(length).populate().map_raw(file)?;
+        let map = MmapOptions::new().offset(offset).len(length).map_raw(file)?;
+        // Faults the pages in for writing (Linux 5.14); where the kernel knows it not, events fault them in.
+        let _ = map.advise(Advice::PopulateWrite);
         Ok(Self { map, slots: length / EVENT_BYTES })
     }
 
     /// Events that fit.
+    #[inline]
     pub(crate) fn slots(&self) -> usize {
         self.slots
     }
