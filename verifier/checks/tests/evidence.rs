@@ -65,6 +65,23 @@ fn no_observer_is_no_proof_that_anybody_noticed() {
 }
 
 #[test]
+fn what_only_the_cut_off_node_says_is_no_notice_of_the_cluster() {
+    let told_by = |node: u32| {
+        let mut scene = Scene::log();
+        scene.noticed = false;
+        let said = |controller: u32, epoch: u64| {
+            Event { session: node, ..Event::new(EventKind::ObservedController) }.detail(controller).offset(epoch)
+        };
+        let nobody = delivery_history::NO_NODE;
+        scene.extra = vec![(OBSERVER, at(said(1, 7), 3_000)), (OBSERVER, at(said(nobody, 8), 7_000))];
+        scene
+    };
+    // n2 is the one that is cut off.
+    all_open(&told_by(2), "was not noticed");
+    assert!(told_by(3).judge().faults[0].noticed);
+}
+
+#[test]
 fn silence_during_the_cut_is_no_notice() {
     let mut scene = Scene::log();
     scene.noticed = false;

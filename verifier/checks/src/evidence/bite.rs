@@ -36,14 +36,15 @@ impl FaultFacts {
     pub(crate) fn collect(context: &Context<'_>, index: usize, fault: &Fault) -> Self {
         let window = context.timeline.faults.get(index).cloned().unwrap_or_default();
         let before = window.started_ns.map(|at_ns| context.observations.before(at_ns)).unwrap_or_default();
+        let target_bits = node_bits(fault.targets.iter().copied());
+        let witnesses = witnesses(context, target_bits);
         let changes = window.span_ns().map_or_else(Vec::new, |(from_ns, to_ns)| {
-            context.observations.changes(&before, from_ns, to_ns.saturating_add(NOTICE_GRACE_NS))
+            context.observations.changes(&before, witnesses, from_ns, to_ns.saturating_add(NOTICE_GRACE_NS))
         });
         let label = fault_label(fault);
         let dropped_by_third = dropped_by_third(&window);
         let not_bit = why_not_bit(&label, fault, &window, dropped_by_third);
         let unnoticed = why_unnoticed(context, &label, fault, &window, &before);
-        let target_bits = node_bits(fault.targets.iter().copied());
         let span_ns = window.span_ns();
         Self { label, span_ns, before, changes, target_bits, not_bit, unnoticed, dropped_by_third }
     }
@@ -134,6 +135,13 @@ impl FaultFacts {
         changes.truncate(MAX_EVIDENCE);
         changes.iter().map(|change| change_words(context, change, start_ns)).collect()
     }
+}
+
+/// Nodes whose word shows that the cluster noticed. That a cut-off node misses its peers within a
+/// heartbeat says nothing of the rest, which may never have missed it.
+fn witnesses(context: &Context<'_>, target_bits: u64) -> u64 {
+    let all = node_bits(context.manifest.nodes.iter().map(|node| node.id));
+    if all & !target_bits == 0 { all } else { all & !target_bits }
 }
 
 fn change_words(context: &Context<'_>, change: &Change, start_ns: u64) -> String {

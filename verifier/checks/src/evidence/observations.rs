@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use delivery_history::manifest::{Role, RunManifest};
 use delivery_history::{Event, EventKind, NO_NODE};
 
+use crate::context::node_bits;
 use crate::health::{Health, Watch};
 
 /// What the nodes said, in the order of time.
@@ -143,10 +144,12 @@ impl<'a> Observations<'a> {
         before
     }
 
-    /// Changes against `before` that a node told of from `from_ns` to `to_ns`: the first of each subject.
-    pub(crate) fn changes(&self, before: &Before, from_ns: u64, to_ns: u64) -> Vec<Change> {
+    /// Changes against `before` that one of the nodes `witnesses` told of from `from_ns` to `to_ns`: the
+    /// first of each subject.
+    pub(crate) fn changes(&self, before: &Before, witnesses: u64, from_ns: u64, to_ns: u64) -> Vec<Change> {
         let mut first: BTreeMap<Subject, Change> = BTreeMap::new();
-        for event in self.between(from_ns, to_ns) {
+        let told = self.between(from_ns, to_ns).filter(|event| witnesses & node_bits([event.session]) != 0);
+        for event in told {
             let Some(subject) = Subject::of(event) else { continue };
             let Some(believed) = before.changed_by(subject, event) else { continue };
             let change =

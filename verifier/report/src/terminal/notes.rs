@@ -71,7 +71,10 @@ pub(super) fn write_label(report: &Report<'_>, page: &mut Page) {
 pub(super) fn write_settings(report: &Report<'_>, page: &mut Page) {
     for lane in report.manifest.lanes.iter().filter(|lane| !lane.not_applied.is_empty()) {
         let title = format!("Not applied ({})", lane.name);
-        page.titled(&title, &format!("{}: the client does not know them.", lane.not_applied.join(", ")));
+        page.titled(
+            &title,
+            &format!("{}: set by the run itself, or unknown to the client.", lane.not_applied.join(", ")),
+        );
     }
 }
 
