@@ -189,6 +189,27 @@ fn a_plain_user_needs_no_privileges() {
 }
 
 #[test]
+fn a_full_disk_is_no_nodes_death() {
+    if !kafka_can_run() {
+        return;
+    }
+    let _turn = one_cluster();
+    let out = tempfile::tempdir().unwrap();
+    // Room for three formatted nodes, and for little of what they are sent.
+    let script =
+        "mount -t tmpfs -o size=14m tmpfs \"$1\" && exec \"$2\" kafka --preset safe --duration 20s --out \"$1/runs\"";
+    let output = std::process::Command::new("unshare")
+        .arg(if nix::unistd::geteuid().is_root() { "-m" } else { "-Urm" })
+        .args(["sh", "-c", script, "sh"])
+        .arg(out.path())
+        .arg(env!("CARGO_BIN_EXE_verify"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", told(&output));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the disk is full"), "{}", told(&output));
+}
+
+#[test]
 fn a_program_of_the_users_own_runs_a_cluster_as_a_library() {
     if !kafka_can_run() {
         return;

@@ -69,6 +69,9 @@ fn read_end(path: &Path) -> io::Result<(Vec<u8>, bool)> {
 fn split_last_lines(text: &[u8], torn: bool) -> Vec<String> {
     let text = String::from_utf8_lossy(text);
     let lines: Vec<&str> = text.lines().skip(usize::from(torn && text.contains('\n'))).collect();
+    // Indented lines go on with the one before (a stack trace): the reason stands in that one.
+    let begun: Vec<&str> = lines.iter().copied().filter(|line| !line.starts_with(char::is_whitespace)).collect();
+    let lines = if begun.is_empty() { lines } else { begun };
     lines[lines.len().saturating_sub(LAST_LINES)..].iter().map(|line| (*line).to_owned()).collect()
 }
 
@@ -111,5 +114,8 @@ mod tests {
         assert_eq!(lines.len(), LAST_LINES);
         assert_eq!(lines[LAST_LINES - 1], "line 4999");
         assert!(last_lines(&directory.path().join("none.log")).is_empty());
+        let trace: String = (0..100).map(|frame| format!("\tat frame {frame}\n")).collect();
+        std::fs::write(&path, format!("no space left\n{trace}halted\n")).unwrap();
+        assert_eq!(last_lines(&path), ["no space left", "halted"]);
     }
 }

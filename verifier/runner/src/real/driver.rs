@@ -13,6 +13,7 @@ use delivery_faults::SharedNetwork;
 use delivery_history::clock::monotonic_ns;
 use delivery_history::manifest::{Host, Role, RunManifest, Workload};
 use delivery_history::{Event, EventKind, RunDir};
+use nix::sys::statvfs::statvfs;
 
 use crate::drive::{Arrivals, Driver};
 use crate::interrupt::Interrupts;
@@ -28,6 +29,9 @@ const NEWS_WAIT: Duration = Duration::from_millis(10);
 const LAST_WORD_LIMIT: Duration = Duration::from_secs(2);
 /// How long a worker may take to end politely.
 const FINISH_LIMIT: Duration = Duration::from_secs(5);
+
+/// A disk with less space than this is full: nodes and histories grow by larger steps.
+const FULL_BYTES: u64 = 1 << 20;
 
 /// A wait whose end is told by the workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -298,6 +302,12 @@ impl<'a> RealDriver<'a> {
         for event in cluster.poll_nodes() {
             match event {
                 NodeEvent::Ready { id } => drop(self.ready_nodes.insert(id)),
+                NodeEvent::Died { id, status, .. } if self.disk_is_full() => {
+                    let directory = self.run_dir.path().display();
+                    arrivals.inputs.push(Input::HistoryLost(format!(
+                        "the disk is full: node n{id} ended ({status}) when {directory} had no space left. Free some there, or write elsewhere with --out."
+                    )));
+                }
                 NodeEvent::Died { id, status, last_lines } => {
                     arrivals.inputs.push(Input::Trouble(node_trouble(
                         id,
@@ -311,6 +321,11 @@ impl<'a> RealDriver<'a> {
                 }
             }
         }
+    }
+
+    /// A full disk is the machine's doing, and no node's.
+    fn disk_is_full(&self) -> bool {
+        statvfs(self.run_dir.path()).is_ok_and(|disk| disk.blocks_available() * disk.fragment_size() < FULL_BYTES)
     }
 
     fn check_waiting(&mut self, arrivals: &mut Arrivals) {
