@@ -1,0 +1,101 @@
+//! The presets as they are really configured, held against the claims as they are really written: a
+//! setting that is renamed on one side would make a promise silently stop to count.
+#![allow(clippy::unwrap_used)]
+
+use std::path::PathBuf;
+
+use delivery_broker::{LaneRequest, System, Timings};
+use delivery_checks::judgement::{
+    Finding, FindingKind, Guarantee, GuaranteeJudgement, Judgement, Label, LaneJudgement, Stats, Verdict,
+};
+use delivery_claims::{Overall, RunVerdict, Standing, judge_claims};
+use delivery_faults::FaultRequest;
+use delivery_history::manifest::RunStatus;
+use delivery_runner::{AuditMode, RunPlan, RunRequest, plan};
+use delivery_verifier::systems;
+
+fn planned(system: &dyn System, preset: &str) -> RunPlan {
+    let request = RunRequest {
+        lanes: vec![LaneRequest { preset: Some(preset.to_owned()), ..LaneRequest::default() }],
+        faults: FaultRequest::parse_list("netsplit").unwrap(),
+        duration_ms: None,
+        rate_per_s: 100,
+        size_bytes: 64,
+        producers: None,
+        consumers: 1,
+        seed: 1,
+        timings: Timings::Vendor,
+        required: Some(Vec::new()),
+        audit: AuditMode::Full,
+        out: PathBuf::from("unused"),
+        keep_data: false,
+    };
+    plan(system, &request).unwrap()
+}
+
+/// What the claims say where every guarantee was judged so.
+fn verdict(system: &dyn System, preset: &str, verdict: Verdict) -> RunVerdict {
+    let mut manifest = planned(system, preset).manifest;
+    manifest.status = RunStatus::Finished { took_ms: 1 };
+    let judged = |name: &Guarantee| GuaranteeJudgement { name: *name, verdict, reason: String::from("made up") };
+    let findings =
+        [FindingKind::Lost, FindingKind::StoredTwice].map(|kind| Finding { kind, count: 9, witnesses: vec![] });
+    let lane = LaneJudgement {
+        lane: preset.to_owned(),
+        stats: Stats::default(),
+        findings: if verdict == Verdict::Violated { findings.to_vec() } else { Vec::new() },
+        guarantees: Guarantee::ALL.iter().map(judged).collect(),
+        label: Label { observed: String::from("not shown"), ..Label::default() },
+        available_during_fault: None,
+        longest_stall_ms: 0,
+        doubts: Vec::new(),
+    };
+    judge_claims(&manifest, &Judgement { faults: Vec::new(), lanes: vec![lane], doubts: Vec::new() })
+}
+
+/// Guarantees that a preset is promised to keep under a netsplit.
+fn promised(system: &dyn System, preset: &str) -> Vec<Guarantee> {
+    let lanes = verdict(system, preset, Verdict::Holds).lanes;
+    let mut promised: Vec<Guarantee> =
+        lanes[0].claims.iter().filter(|claim| claim.counts).filter_map(|claim| claim.guarantee).collect();
+    promised.sort_unstable();
+    promised.dedup();
+    promised
+}
+
+#[cfg(feature = "kafka")]
+#[test]
+fn kafka_promises_durability_to_every_preset_that_waits_for_all_replicas() {
+    let kafka = systems::find("kafka").unwrap();
+    for preset in ["safe", "java"] {
+        let expected = [Guarantee::Durability, Guarantee::AtLeastOnce, Guarantee::AtMostOnce, Guarantee::Ordering];
+        assert_eq!(promised(kafka, preset), expected, "{preset}");
+    }
+    assert_eq!(promised(kafka, "default"), [Guarantee::Durability, Guarantee::AtLeastOnce]);
+    for preset in ["fast", "none"] {
+        assert_eq!(promised(kafka, preset), [], "{preset}");
+        let lost = verdict(kafka, preset, Verdict::Violated);
+        assert!(lost.lanes[0].violation(Guarantee::Durability).is_some());
+        assert_eq!(lost.overall, Overall::NotJudged, "{preset}: {:?}", lost.reasons);
+    }
+    for preset in ["safe", "default", "java"] {
+        let lost = verdict(kafka, preset, Verdict::Violated);
+        assert_eq!((lost.overall, lost.lanes[0].standing), (Overall::Violated, Standing::Broken), "{preset}");
+        assert_eq!(verdict(kafka, preset, Verdict::Inconclusive).overall, Overall::Inconclusive, "{preset}");
+    }
+}
+
+#[test]
+fn the_pubsub_promises_what_its_presets_are_named_for() {
+    let pubsub = systems::find("pubsub").unwrap();
+    let named = [
+        ("at-most-once", Guarantee::AtMostOnce),
+        ("at-least-once", Guarantee::AtLeastOnce),
+        ("exactly-once", Guarantee::ExactlyOnce),
+    ];
+    for (preset, guarantee) in named {
+        assert!(promised(pubsub, preset).contains(&guarantee), "{preset}: {:?}", promised(pubsub, preset));
+        assert_eq!(verdict(pubsub, preset, Verdict::Violated).overall, Overall::Violated, "{preset}");
+        assert_eq!(verdict(pubsub, preset, Verdict::Holds).overall, Overall::Holds, "{preset}");
+    }
+}
