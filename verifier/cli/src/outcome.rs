@@ -2,13 +2,12 @@
 
 use std::io::Write;
 
-use delivery_broker::ConfigError;
 use delivery_checks::judge;
-use delivery_checks::judgement::Guarantee;
 use delivery_claims::judge_claims;
 use delivery_history::manifest::Requirement;
-use delivery_history::{History, RunDir, RunManifest};
+use delivery_history::{History, RunDir};
 use delivery_report::{Exporter, Json, Report, Style, Terminal, append_csv, exit_line};
+use delivery_runner::check_requirements;
 
 use crate::args::OutputArgs;
 use crate::exit::CliError;
@@ -28,7 +27,7 @@ pub fn judge_and_show(
     let judgement = judge(&history.view());
     let mut manifest = history.manifest().clone();
     if let Some(required) = required {
-        check_names(&required, &manifest)?;
+        check_requirements(&required, manifest.lanes.iter().map(|lane| lane.name.as_str()))?;
         manifest.required = required;
     }
     let verdict = judge_claims(&manifest, &judgement);
@@ -64,18 +63,4 @@ fn as_typed(run_dir: &RunDir) -> String {
     let here = std::env::current_dir().ok().and_then(|here| here.canonicalize().ok());
     let short = here.and_then(|here| run_dir.path().strip_prefix(here).ok().map(std::path::Path::to_owned));
     short.unwrap_or_else(|| run_dir.path().to_owned()).display().to_string()
-}
-
-fn check_names(required: &[Requirement], manifest: &RunManifest) -> Result<(), ConfigError> {
-    for requirement in required {
-        if Guarantee::from_label(&requirement.guarantee).is_none() {
-            let names = Guarantee::ALL.iter().map(|guarantee| guarantee.label());
-            return Err(ConfigError::unknown("guarantee", &requirement.guarantee, names));
-        }
-        let lanes = || manifest.lanes.iter().map(|lane| lane.name.as_str());
-        if let Some(lane) = requirement.lane.as_deref().filter(|lane| !lanes().any(|known| known == *lane)) {
-            return Err(ConfigError::unknown("lane", lane, lanes()));
-        }
-    }
-    Ok(())
 }

@@ -170,7 +170,7 @@ fn a_plain_user_needs_no_privileges() {
         assert!(status.success(), "{}", from.display());
     };
     copied(Path::new(env!("CARGO_BIN_EXE_verify")), &home.path().join("verify"));
-    copied(&cache_dir(), &home.path().join("cache"));
+    copied(&delivery_verifier::run::cache_dir(), &home.path().join("cache"));
     let chown = std::process::Command::new("chown").args(["-R", "65534:65534"]).arg(home.path()).status().unwrap();
     assert!(chown.success());
     let output = std::process::Command::new("setpriv")
@@ -234,15 +234,6 @@ fn library_example() -> std::path::PathBuf {
         assert!(built.success());
     }
     program
-}
-
-/// Where the program keeps what it has fetched.
-fn cache_dir() -> std::path::PathBuf {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(std::path::PathBuf::from);
-    set("VERIFY_CACHE_DIR").unwrap_or_else(|| {
-        let base = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
-        base.unwrap().join("delivery-verifier")
-    })
 }
 
 /// A run in the background.

@@ -17,7 +17,7 @@ pub mod simulated;
 pub use finish::{Completed, RunError};
 pub use interrupt::Interrupts;
 pub use machine::RunEnd;
-pub use plan::{RunPlan, plan};
+pub use plan::{RunPlan, check_requirements, plan};
 pub use progress::{Progress, Quiet};
 pub use real::run::run_real;
 pub use real::worker::init;

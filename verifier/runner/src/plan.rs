@@ -258,17 +258,28 @@ fn required(
         let durability = Requirement { lane: None, guarantee: Guarantee::Durability.label().to_owned() };
         return Ok(if user_configuration { vec![durability] } else { Vec::new() });
     };
+    check_requirements(required, lanes.iter().map(|lane| lane.lane.name.as_str()))?;
+    Ok(required.clone())
+}
+
+/// Whether every requirement names a guarantee there is, and one of these lanes.
+///
+/// # Errors
+/// An unknown name, with the nearest valid ones.
+pub fn check_requirements<'a>(
+    required: &[Requirement],
+    lanes: impl Iterator<Item = &'a str> + Clone,
+) -> Result<(), ConfigError> {
     for requirement in required {
         if Guarantee::from_label(&requirement.guarantee).is_none() {
             let names = Guarantee::ALL.iter().map(|guarantee| guarantee.label());
             return Err(ConfigError::unknown("guarantee", &requirement.guarantee, names));
         }
-        let names = || lanes.iter().map(|lane| lane.lane.name.as_str());
-        if let Some(lane) = requirement.lane.as_deref().filter(|lane| !names().any(|name| name == *lane)) {
-            return Err(ConfigError::unknown("lane", lane, names()));
+        if let Some(lane) = requirement.lane.as_deref().filter(|lane| !lanes.clone().any(|name| name == *lane)) {
+            return Err(ConfigError::unknown("lane", lane, lanes));
         }
     }
-    Ok(required.clone())
+    Ok(())
 }
 
 /// Who takes part.
