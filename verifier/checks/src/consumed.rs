@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use delivery_history::manifest::{Role, Workload};
-use delivery_history::{Event, NO_OFFSET};
+use delivery_history::{Event, NO_DESTINATION, NO_OFFSET, NO_SEQUENCE, NO_SESSION};
 
 use crate::audits::{AuditRun, Audits};
 use crate::directory::state;
@@ -107,6 +107,7 @@ pub(crate) fn read_group(
             latency,
             invoked: segments.cursor(),
             highest: None,
+            last: (NO_SESSION, NO_SEQUENCE, NO_DESTINATION, Found::Phantom),
             health,
         };
         let watch = pass.run(context.stream(worker));
@@ -127,6 +128,8 @@ struct Pass<'a, 'b, 'c, 'd> {
     invoked: Cursor<'c>,
     /// Highest sequence first delivered so far, for subscribers.
     highest: Option<Highest>,
+    /// What the last event's identity stood for: a message's three events mostly follow each other.
+    last: (u32, u32, u16, Found),
     health: &'c Health,
 }
 
@@ -154,9 +157,21 @@ impl Pass<'_, '_, '_, '_> {
         watch
     }
 
+    /// What the event's identity stands for.
+    #[inline]
+    fn resolve(&mut self, event: &Event) -> Found {
+        let (session, sequence, destination, found) = self.last;
+        if (session, sequence, destination) == (event.session, event.sequence, event.destination) {
+            return found;
+        }
+        let found = self.work.resolve(event);
+        self.last = (event.session, event.sequence, event.destination, found);
+        found
+    }
+
     #[inline]
     fn mark(&mut self, event: &Event, once: u8, again: u8) -> bool {
-        let Found::Judged { index, .. } = self.work.resolve(event) else { return false };
+        let Found::Judged { index, .. } = self.resolve(event) else { return false };
         let marks = &mut self.seen.marks[index];
         *marks |= if *marks & once != 0 { once | again } else { once };
         true
@@ -167,7 +182,7 @@ impl Pass<'_, '_, '_, '_> {
         if self.work.take_unreadable(self.worker, event) {
             return;
         }
-        let found = self.work.resolve(event);
+        let found = self.resolve(event);
         match found {
             Found::Judged { slot, index } => self.deliver_message(event, slot, index),
             Found::Sentinel => {}

@@ -133,7 +133,7 @@ impl Directory {
     }
 
     /// The session a message belongs to, with its slot; nothing for a message that was never sent.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, session: u32, sequence: u32) -> Option<(usize, &Session)> {
         let (first, count) = *self.of_worker.get(usize::from(worker_of_session(session)))?;
         let inside = session & 0xffff;

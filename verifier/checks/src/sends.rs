@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use delivery_history::manifest::{Lane, Role, first_session, worker_of_session};
-use delivery_history::{Event, EventKind, NO_NODE};
+use delivery_history::{Event, EventKind, NO_DESTINATION, NO_NODE};
 
 use crate::acks::AckTrack;
 use crate::context::{Context, node_bit};
@@ -65,6 +65,8 @@ struct Pass<'a, 'b> {
     /// Follows the times of invocation of the messages whose outcomes come in.
     invoked: Cursor<'b>,
     sessions: Vec<Session>,
+    /// Destination of the lane that was sent to last.
+    own: u16,
     watch: Watch,
     /// Events that cannot be: outcomes without a send, numbers out of order, foreign destinations.
     irregular: u64,
@@ -110,6 +112,7 @@ pub(crate) fn read_sends(
             sides,
             invoked: segments.cursor(),
             sessions: Vec::new(),
+            own: NO_DESTINATION,
             watch: Watch::default(),
             irregular: 0,
             again: 0,
@@ -197,10 +200,19 @@ impl Pass<'_, '_> {
                 return;
             }
         }
-        let known = self.context.destination(event.destination);
-        self.irregular += u64::from(known.is_none_or(|destination| destination.lane != self.lane));
+        if event.destination != self.own || event.destination == NO_DESTINATION {
+            self.look_up(event.destination);
+        }
         sends.messages.state.push(0);
         sends.messages.invoked_at.push(at);
+    }
+
+    /// Remembers that a destination is one of the lane's, or counts that it is not.
+    fn look_up(&mut self, destination: u16) {
+        match self.context.destination(destination) {
+            Some(known) if known.lane == self.lane => self.own = destination,
+            _ => self.irregular += 1,
+        }
     }
 
     /// Dense number of the message an event names, if this worker sent it.

@@ -44,7 +44,7 @@ pub(crate) enum Found {
 
 impl LaneWork<'_, '_> {
     /// What the event's identity stands for.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn resolve(&self, event: &Event) -> Found {
         let Some((slot, entry)) = self.directory.find(event.session, event.sequence) else { return Found::Phantom };
         if !entry.judged {

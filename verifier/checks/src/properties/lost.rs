@@ -50,7 +50,9 @@ pub(crate) fn mark_lost_from_log(work: &mut LaneWork<'_, '_>, audits: &Audits<'_
 
 /// Counts what was marked lost, by audits or by drained subscribers.
 pub(crate) fn lost(work: &LaneWork<'_, '_>, unproved: u64) -> Lost {
-    let tally = tally(work, |message| message & state::LOST != 0);
+    let any = work.sends.messages.state.iter().fold(0, |all, message| all | message);
+    let tally =
+        if any & state::LOST == 0 { Tally::default() } else { tally(work, |message| message & state::LOST != 0) };
     let mut by_destination = BTreeMap::new();
     if tally.count() > 0 {
         for entry in work.directory.sessions(work.sends.slots.clone()) {
