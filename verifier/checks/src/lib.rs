@@ -17,6 +17,7 @@ mod judge;
 pub mod judgement;
 mod lane;
 mod latency;
+mod node_set;
 mod properties;
 mod sends;
 mod stored;

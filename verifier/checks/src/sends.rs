@@ -7,11 +7,12 @@ use delivery_history::manifest::{Lane, Role, first_session, worker_of_session};
 use delivery_history::{Event, EventKind, NO_DESTINATION, NO_NODE};
 
 use crate::acks::AckTrack;
-use crate::context::{Context, node_bit};
+use crate::context::Context;
 use crate::directory::{Directory, Messages, Session, state};
 use crate::evidence::segments::{Cursor, Part, Segment, Segments, Sides};
 use crate::health::{Health, Watch, kind};
 use crate::latency::Latencies;
+use crate::node_set::node_bit;
 
 /// Sends and outcomes in one segment of the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,10 +3,11 @@
 use delivery_history::NO_NODE;
 use delivery_history::manifest::{Fault, Workload};
 
-use crate::context::{Context, node_bits, nodes_in};
+use crate::context::Context;
 use crate::evidence::observations::{Before, Change, Subject};
 use crate::evidence::timeline::FaultWindow;
 use crate::judgement::FaultJudgement;
+use crate::node_set::{node_bits, nodes_in};
 
 /// A change the fault caused may be told of this long after the heal: observers ask every half second.
 const NOTICE_GRACE_NS: u64 = 1_000_000_000;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use delivery_history::manifest::Fault;
 
-use crate::context::{Context, node_bits};
+use crate::context::Context;
 use crate::evidence::bite::FaultFacts;
 use crate::evidence::segments::Sides;
 use crate::judgement::{Label, SideWrites};
+use crate::node_set::node_bits;
 use crate::sends::FaultWrites;
 use crate::work::LaneWork;
 

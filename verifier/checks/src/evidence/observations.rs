@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use delivery_history::manifest::{Role, RunManifest};
 use delivery_history::{Event, EventKind, NO_NODE};
 
-use crate::context::node_bits;
 use crate::health::{Health, Watch};
+use crate::node_set::node_bits;
 
 /// What the nodes said, in the order of time.
 pub(crate) struct Observations<'a> {

@@ -1,9 +1,9 @@
 //! The run cut into stretches of time in which nothing changes that a count depends on, so that
 //! every event costs one comparison.
 
-use crate::context::node_bits;
 use crate::evidence::bite::FaultFacts;
 use crate::evidence::timeline::Timeline;
+use crate::node_set::node_bits;
 
 /// One replication lag: what was acked this long before a fault may not have been replicated yet.
 pub(crate) const REPLICATION_LAG_NS: u64 = 1_000_000_000;
