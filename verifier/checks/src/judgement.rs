@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::jepsen::Anomaly;
+
 /// Never two-valued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -113,6 +115,9 @@ pub enum FindingKind {
     FailedButStored,
     /// The cluster or a group did not come back within the limit.
     NotRecovered,
+    /// An anomaly of a history of operations, by its own name.
+    #[serde(untagged)]
+    Jepsen(Anomaly),
 }
 
 impl FindingKind {
@@ -130,6 +135,7 @@ impl FindingKind {
             Self::Corrupt => "corrupt",
             Self::FailedButStored => "failed-but-stored",
             Self::NotRecovered => "not-recovered",
+            Self::Jepsen(anomaly) => anomaly.label(),
         }
     }
 }

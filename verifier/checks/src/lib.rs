@@ -13,6 +13,7 @@ mod directory;
 mod evidence;
 mod guarantees;
 mod health;
+pub mod jepsen;
 mod judge;
 pub mod judgement;
 mod lane;

@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod event;
 pub mod format;
+pub mod import;
 pub mod manifest;
 mod map;
 pub mod reader;

@@ -41,7 +41,7 @@ const fn gravity(kind: FindingKind) -> Option<u8> {
         FindingKind::ProcessedTwice => Some(5),
         FindingKind::Reordered => Some(6),
         FindingKind::NotRecovered => Some(7),
-        FindingKind::Redelivered => None,
+        FindingKind::Redelivered | FindingKind::Jepsen(_) => None,
     }
 }
 
