@@ -154,6 +154,10 @@ pub enum Settle {
     Reject = 3,
     /// The group goes on after it.
     Commit = 4,
+    /// Not processed: give it to somebody again. RabbitMQ 4.3 counts it towards the delivery limit, unlike a nack.
+    RejectRequeue = 5,
+    /// Not processed: do not give it again, as a nack.
+    NackDrop = 6,
 }
 
 /// Reads messages.

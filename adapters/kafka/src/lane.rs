@@ -191,6 +191,7 @@ impl Draft {
             defaults_of: format!("{} on Apache Kafka's broker defaults", client_name()),
             acknowledged: self.get("producer.acks") != "0",
             resends: false,
+            automatic_ack: false,
             not_applied: self.not_applied,
             config: self.config,
         };

@@ -179,6 +179,7 @@ pub(crate) fn lane(request: &LaneRequest) -> Result<LanePlan, ConfigError> {
         defaults_of: String::from("the embedded PubSub"),
         acknowledged: delivery != DeliveryMode::AtMostOnce,
         resends: false,
+        automatic_ack: false,
         not_applied: Vec::new(),
     };
     Ok(LanePlan { lane, partitions: 1, session_timeout_ms: 0 })

@@ -41,9 +41,11 @@ impl Doubts {
         let fanout = workload == Workload::Fanout;
         let (storage, replicas, readers) = match guarantee {
             Guarantee::Durability | Guarantee::Ordering => (true, false, fanout),
-            Guarantee::AtLeastOnce | Guarantee::AtMostOnce | Guarantee::ExactlyOnce | Guarantee::Integrity => {
-                (true, false, true)
-            }
+            Guarantee::AtLeastOnce
+            | Guarantee::AtMostOnce
+            | Guarantee::ExactlyOnce
+            | Guarantee::Integrity
+            | Guarantee::Atomicity => (true, false, true),
             Guarantee::Agreement => (true, true, true),
             Guarantee::Liveness => (false, false, true),
         };
@@ -84,7 +86,11 @@ pub(crate) struct LaneKind {
 
 /// Judges every guarantee that applies, in the order of the output.
 pub(crate) fn judge(kind: LaneKind, proved: &Proved, doubts: &Doubts) -> Vec<GuaranteeJudgement> {
-    let applies = |guarantee: &&Guarantee| **guarantee != Guarantee::Agreement || kind.workload != Workload::Fanout;
+    let applies = |guarantee: &&Guarantee| match guarantee {
+        Guarantee::Agreement => matches!(kind.workload, Workload::Log | Workload::Transactions),
+        Guarantee::Atomicity => kind.workload == Workload::Transactions,
+        _ => true,
+    };
     Guarantee::ALL.iter().filter(applies).map(|guarantee| judge_one(*guarantee, kind, proved, doubts)).collect()
 }
 
@@ -139,6 +145,7 @@ fn proved_against(name: Guarantee, kind: LaneKind, proved: &Proved) -> Vec<Strin
                 format!("{} failed for certain and there all the same", counted(proved.failed_but_stored)),
             ),
         ],
+        Guarantee::Atomicity => vec![],
         Guarantee::Liveness => {
             let words = proved.not_live.clone();
             vec![(u64::from(words.is_some()), words.unwrap_or_default())]

@@ -9,15 +9,28 @@ use crate::directory::Directory;
 use crate::evidence::bite::FaultFacts;
 use crate::evidence::timeline::MAX_FAULTS;
 use crate::health::Health;
-use crate::judgement::{FaultJudgement, Judgement};
+use crate::judgement::{FaultJudgement, FindingKind, Judgement};
 use crate::lane::{Prepared, Run, judge_lane, prepare};
 use crate::sends::read_sentinels;
+
+/// How a history is judged.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Checks that are left out: what they would find is neither reported nor held against a guarantee.
+    /// For trying out what depends on a check; no verdict is published without any.
+    pub without: Vec<FindingKind>,
+}
+
+/// Judges a history with every check.
+pub fn judge(history: &HistoryView<'_>) -> Judgement {
+    judge_with(history, &Options::default())
+}
 
 /// Judges a history: pure, in one thread, without a clock.
 ///
 /// Nothing a history claims makes this panic or take more memory than the history itself is
 /// large: damaged, cut off and contradictory recordings are judged as far as they go, and say so.
-pub fn judge(history: &HistoryView<'_>) -> Judgement {
+pub fn judge_with(history: &HistoryView<'_>, options: &Options) -> Judgement {
     let mut health = Health::new(history);
     let context = Context::read(history, &mut health);
     let manifest = history.manifest;
@@ -32,7 +45,14 @@ pub fn judge(history: &HistoryView<'_>) -> Judgement {
     let audits = read_runs(&context, &mut health);
     let last_ack_ns = prepared.iter().map(|lane| lane.sends.last_ack_ns).fold(sentinels.last_ack_ns, u64::max);
     let faults = judge_faults(&context, &facts, last_ack_ns);
-    let run = Run { context: &context, directory: &directory, facts: &facts, sentinels: &sentinels, audits: &audits };
+    let run = Run {
+        context: &context,
+        directory: &directory,
+        facts: &facts,
+        sentinels: &sentinels,
+        audits: &audits,
+        options,
+    };
     let lanes = lanes()
         .zip(prepared)
         .map(|((number, lane), prepared)| judge_lane(&run, number, lane, prepared, &mut health))

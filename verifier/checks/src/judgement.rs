@@ -36,6 +36,8 @@ pub enum Guarantee {
     Agreement,
     /// Nothing delivered that was never sent, had certainly failed, or arrives altered.
     Integrity,
+    /// A transaction's messages are all visible or none, aborted ones never.
+    Atomicity,
     /// The cluster took writes, and groups progressed, within the limit after heal.
     Liveness,
 }
@@ -50,6 +52,7 @@ impl Guarantee {
         Self::Ordering,
         Self::Agreement,
         Self::Integrity,
+        Self::Atomicity,
         Self::Liveness,
     ];
 
@@ -63,6 +66,7 @@ impl Guarantee {
             Self::Ordering => "ordering",
             Self::Agreement => "agreement",
             Self::Integrity => "integrity",
+            Self::Atomicity => "atomicity",
             Self::Liveness => "liveness",
         }
     }
@@ -79,6 +83,9 @@ impl Guarantee {
             }
             Self::Agreement => "all readers and all replicas show one log: same offset, same message",
             Self::Integrity => "nothing is delivered that was never sent, had certainly failed, or arrives altered",
+            Self::Atomicity => {
+                "a transaction's messages are all visible or none, aborted ones never, those of an unknown commit all or none"
+            }
             Self::Liveness => "the cluster took writes, and groups progressed, within the limit after heal",
         }
     }
@@ -101,10 +108,28 @@ pub enum FindingKind {
     StoredTwice,
     /// Entered processing more than once in a group.
     ProcessedTwice,
+    /// In processing at two members of a group at the same time.
+    ProcessedAtOnce,
     /// Delivered again without being processed again.
     Redelivered,
-    /// Stored, or first delivered, out of the order it was sent in.
+    /// Delivered again by a queue without its redelivered flag.
+    RedeliveredUnflagged,
+    /// Delivered again after its settle had been confirmed.
+    RedeliveredSettled,
+    /// Stored, or first delivered, out of the order it was sent in by its session.
     Reordered,
+    /// Stored, or first delivered, after a later message of its session and key.
+    ReorderedKey,
+    /// Stored behind a message that was sent only after this one had been acked.
+    ReorderedTotal,
+    /// Delivered again behind a later message of its session that was first delivered after the requeue.
+    ReorderedRequeued,
+    /// A reader was given an offset it had passed, and nothing recorded explains it.
+    OffsetBack,
+    /// A reader passed over stored messages, and nothing recorded explains it.
+    OffsetSkipped,
+    /// A group's committed offset moved back, and no recorded reset explains it.
+    CommitBack,
     /// Readers or replicas show different messages at one offset.
     Disagreement,
     /// Delivered or stored but never sent.
@@ -113,6 +138,16 @@ pub enum FindingKind {
     Corrupt,
     /// Certainly failed, and stored or delivered all the same.
     FailedButStored,
+    /// Of a transaction that did not abort, a part is visible and a part is not.
+    TornTransaction,
+    /// Of an aborted transaction, and stored for good or delivered to a reader of committed messages.
+    AbortedRead,
+    /// Delivered to a reader of committed messages before its transaction was asked to commit.
+    UncommittedRead,
+    /// Moved by the broker to where its queue's dead letters go.
+    DeadLettered,
+    /// Still in its queue when the drain had ended.
+    LeftInQueue,
     /// The cluster or a group did not come back within the limit.
     NotRecovered,
     /// An anomaly of a history of operations, by its own name.
@@ -121,6 +156,35 @@ pub enum FindingKind {
 }
 
 impl FindingKind {
+    /// Every kind that histories of events are searched for, in the order of the output.
+    pub const ALL: &[FindingKind] = &[
+        Self::Lost,
+        Self::Undelivered,
+        Self::StoredTwice,
+        Self::ProcessedTwice,
+        Self::ProcessedAtOnce,
+        Self::Redelivered,
+        Self::RedeliveredUnflagged,
+        Self::RedeliveredSettled,
+        Self::Reordered,
+        Self::ReorderedKey,
+        Self::ReorderedTotal,
+        Self::ReorderedRequeued,
+        Self::OffsetBack,
+        Self::OffsetSkipped,
+        Self::CommitBack,
+        Self::Disagreement,
+        Self::Phantom,
+        Self::Corrupt,
+        Self::FailedButStored,
+        Self::TornTransaction,
+        Self::AbortedRead,
+        Self::UncommittedRead,
+        Self::DeadLettered,
+        Self::LeftInQueue,
+        Self::NotRecovered,
+    ];
+
     /// Name in JSON and tables.
     pub const fn label(self) -> &'static str {
         match self {
@@ -128,12 +192,26 @@ impl FindingKind {
             Self::Undelivered => "undelivered",
             Self::StoredTwice => "stored-twice",
             Self::ProcessedTwice => "processed-twice",
+            Self::ProcessedAtOnce => "processed-at-once",
             Self::Redelivered => "redelivered",
+            Self::RedeliveredUnflagged => "redelivered-unflagged",
+            Self::RedeliveredSettled => "redelivered-settled",
             Self::Reordered => "reordered",
+            Self::ReorderedKey => "reordered-key",
+            Self::ReorderedTotal => "reordered-total",
+            Self::ReorderedRequeued => "reordered-requeued",
+            Self::OffsetBack => "offset-back",
+            Self::OffsetSkipped => "offset-skipped",
+            Self::CommitBack => "commit-back",
             Self::Disagreement => "disagreement",
             Self::Phantom => "phantom",
             Self::Corrupt => "corrupt",
             Self::FailedButStored => "failed-but-stored",
+            Self::TornTransaction => "torn-transaction",
+            Self::AbortedRead => "aborted-read",
+            Self::UncommittedRead => "uncommitted-read",
+            Self::DeadLettered => "dead-lettered",
+            Self::LeftInQueue => "left-in-queue",
             Self::NotRecovered => "not-recovered",
             Self::Jepsen(anomaly) => anomaly.label(),
         }

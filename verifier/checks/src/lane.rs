@@ -11,6 +11,7 @@ use crate::evidence::segments::{Segments, Sides};
 use crate::evidence::{label, load};
 use crate::guarantees::{self, Doubts, LaneKind, Proved};
 use crate::health::Health;
+use crate::judge::Options;
 use crate::judgement::{FindingKind, LaneJudgement, Stats};
 use crate::latency::Latencies;
 use crate::properties::liveness::{Comeback, Liveness};
@@ -33,6 +34,7 @@ pub(crate) struct Run<'a, 'b> {
     pub(crate) facts: &'b [FaultFacts],
     pub(crate) sentinels: &'b Sentinels,
     pub(crate) audits: &'b [AuditRun<'a>],
+    pub(crate) options: &'b Options,
 }
 
 /// A lane between the pass over its producers and the rest.
@@ -216,21 +218,12 @@ fn conclude(
 ) -> LaneJudgement {
     let windows = vacuous.iter().filter(|why| why.is_none()).count() as u64;
     let mut counted = tallies(&mut work, &read);
-    let count = |kind: FindingKind, counted: &[(FindingKind, Tally)]| {
-        counted.iter().find(|(known, _)| *known == kind).map_or(0, |(_, tally)| tally.count())
-    };
-    let proved = Proved {
-        lost: lost.tally.count(),
-        undelivered: read.leftovers.iter().map(|left| left.proved).sum(),
-        stored_twice: count(FindingKind::StoredTwice, &counted),
-        processed_twice: count(FindingKind::ProcessedTwice, &counted),
-        reordered: count(FindingKind::Reordered, &counted),
-        disagreement: count(FindingKind::Disagreement, &counted),
-        phantom: count(FindingKind::Phantom, &counted),
-        corrupt: count(FindingKind::Corrupt, &counted),
-        failed_but_stored: count(FindingKind::FailedButStored, &counted),
-        not_live: live.violated.clone(),
-    };
+    counted.push((FindingKind::Lost, lost.tally));
+    counted.push((FindingKind::NotRecovered, live.not_recovered));
+    let off = |kind: FindingKind| run.options.without.contains(&kind);
+    counted.retain(|(kind, _)| !off(*kind));
+    counted.sort_by_key(|(kind, _)| *kind);
+    let proved = proved(&counted, &read, live.violated.filter(|_| !off(FindingKind::NotRecovered)));
     let kind = LaneKind { workload: lane.workload, acknowledged: lane.acknowledged, calm: run.facts.is_empty() };
     let guarantees = guarantees::judge(kind, &proved, &doubts);
     let shown_whole = doubts.storage.is_empty() && doubts.comeback.is_empty();
@@ -247,9 +240,6 @@ fn conclude(
     stats.windows = windows;
     stats.bound = strength::bound(windows, proved.lost, shown_whole);
     let (available_during_fault, longest_stall_ms) = availability(&work, run.facts);
-    counted.insert(0, (FindingKind::Lost, lost.tally));
-    counted.push((FindingKind::NotRecovered, live.not_recovered));
-    counted.sort_by_key(|(kind, _)| *kind);
     let findings = story::findings(&work, audits, &read.leftovers, counted);
     LaneJudgement {
         lane: lane.name.clone(),
@@ -260,6 +250,25 @@ fn conclude(
         available_during_fault,
         longest_stall_ms,
         doubts: doubts.all(),
+    }
+}
+
+/// What the counts prove against guarantees.
+fn proved(counted: &[(FindingKind, Tally)], read: &Read, not_live: Option<String>) -> Proved {
+    let tally = |kind: FindingKind| counted.iter().find(|(known, _)| *known == kind).map(|(_, tally)| tally);
+    let count = |kind: FindingKind| tally(kind).map_or(0, Tally::count);
+    let undelivered: u64 = read.leftovers.iter().map(|left| left.proved).sum();
+    Proved {
+        lost: count(FindingKind::Lost),
+        undelivered: tally(FindingKind::Undelivered).map_or(0, |_| undelivered),
+        stored_twice: count(FindingKind::StoredTwice),
+        processed_twice: count(FindingKind::ProcessedTwice),
+        reordered: count(FindingKind::Reordered),
+        disagreement: count(FindingKind::Disagreement),
+        phantom: count(FindingKind::Phantom),
+        corrupt: count(FindingKind::Corrupt),
+        failed_but_stored: count(FindingKind::FailedButStored),
+        not_live,
     }
 }
 

@@ -159,7 +159,7 @@ fn without_any_fault_it_holds_in_calm_weather() {
     let mut scene = Scene::log();
     scene.manifest.faults.clear();
     let lane = scene.lane();
-    assert_eq!(with(&lane, Verdict::Holds).len(), Guarantee::ALL.len());
+    assert_eq!(with(&lane, Verdict::Holds).len(), ALL_OF_A_LOG);
     assert_eq!(reason(&lane, Guarantee::Durability), "no fault was injected: holds in calm weather only");
     assert_eq!(lane.label.observed, "not shown");
     assert_eq!((lane.stats.windows, lane.stats.exposed), (0, 0));

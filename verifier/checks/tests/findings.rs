@@ -14,7 +14,7 @@ fn a_healthy_log_under_a_cut_that_bit_holds_everything() {
     assert_eq!(judged.doubts, Vec::<String>::new());
     assert_eq!(lane.doubts, Vec::<String>::new());
     assert_eq!(found(lane), []);
-    assert_eq!(with(lane, Verdict::Holds).len(), Guarantee::ALL.len());
+    assert_eq!(with(lane, Verdict::Holds).len(), ALL_OF_A_LOG);
     let fault = &judged.faults[0];
     assert!(fault.bit && fault.noticed && fault.healed, "{fault:?}");
     assert_eq!((fault.packets_dropped, fault.packets_crossed, fault.lasted_ms), (1_500, 0, 15_000));
@@ -136,7 +136,7 @@ fn delivered_again_is_no_duplicate_until_it_is_processed_again() {
     scene.extra.push((C0, at(flagged, 9_000)));
     let lane = scene.lane();
     assert_eq!(found(&lane), [(FindingKind::Redelivered, 2)]);
-    assert_eq!(with(&lane, Verdict::Holds).len(), Guarantee::ALL.len());
+    assert_eq!(with(&lane, Verdict::Holds).len(), ALL_OF_A_LOG);
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn a_healthy_fanout_holds_everything_but_agreement_which_does_not_apply() {
     let lane = Scene::fanout().lane();
     assert_eq!(lane.doubts, Vec::<String>::new());
     assert_eq!(found(&lane), []);
-    assert_eq!(with(&lane, Verdict::Holds).len(), Guarantee::ALL.len() - 1);
+    assert_eq!(with(&lane, Verdict::Holds).len(), ALL_OF_A_LOG - 1);
     assert!(lane.verdict(Guarantee::Agreement).is_none());
 }
 

@@ -48,6 +48,7 @@ fn lane(name: &str, config: &[(&str, &str)]) -> Lane {
         defaults_of: String::new(),
         acknowledged: name != "none",
         resends: false,
+        automatic_ack: false,
         not_applied: Vec::new(),
     }
 }
@@ -313,9 +314,9 @@ fn requirements_that_cannot_be_judged_are_inconclusive() {
         judge(&run, vec![fast])
     };
     assert!(run(None, "agreement").reasons[0].contains("does not apply"));
-    assert!(run(None, "atomicity").reasons[0].contains("no guarantee of this name"));
+    assert!(run(None, "promptness").reasons[0].contains("no guarantee of this name"));
     assert!(run(Some("safe"), "durability").reasons[0].contains("the lane is not in this run [safe: durability]"));
-    for verdict in [run(None, "agreement"), run(None, "atomicity"), run(Some("safe"), "durability")] {
+    for verdict in [run(None, "agreement"), run(None, "promptness"), run(Some("safe"), "durability")] {
         assert_eq!(verdict.overall, Overall::Inconclusive);
     }
     assert_eq!(run(Some("fast"), "durability").overall, Overall::Holds);

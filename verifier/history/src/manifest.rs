@@ -110,6 +110,10 @@ pub struct Lane {
     pub acknowledged: bool,
     /// The message a producer sends again under the same identity is the application's doing.
     pub resends: bool,
+    /// The broker counts a message as settled when it hands it out: what a dead connection was given is gone,
+    /// and nothing proves that the broker lost it.
+    #[serde(default)]
+    pub automatic_ack: bool,
     /// Settings of the user's file that the client does not know: listed, not applied.
     pub not_applied: Vec<String>,
 }
@@ -167,6 +171,9 @@ pub struct Destination {
     pub name: String,
     /// Partition, where the product has them.
     pub partition: Option<u32>,
+    /// Index of the queue whose dead letters end here; nothing for a destination that is sent to.
+    #[serde(default)]
+    pub dead_letters_of: Option<u16>,
 }
 
 /// A consumer group, or one subscriber of a fan-out.
@@ -178,6 +185,9 @@ pub struct Group {
     pub name: String,
     /// How long the broker waits for a dead member, milliseconds.
     pub session_timeout_ms: u64,
+    /// It asks for messages of transactions that have not committed, too.
+    #[serde(default)]
+    pub read_uncommitted: bool,
 }
 
 /// One fault of the schedule.

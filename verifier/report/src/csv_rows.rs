@@ -11,19 +11,7 @@ use crate::document::took_ms;
 use crate::{Exporter, LaneView, Report, ReportError};
 
 /// Kinds of findings that have a column, in the order of the columns.
-const FINDINGS: &[FindingKind] = &[
-    FindingKind::Lost,
-    FindingKind::Undelivered,
-    FindingKind::StoredTwice,
-    FindingKind::ProcessedTwice,
-    FindingKind::Redelivered,
-    FindingKind::Reordered,
-    FindingKind::Disagreement,
-    FindingKind::Phantom,
-    FindingKind::Corrupt,
-    FindingKind::FailedButStored,
-    FindingKind::NotRecovered,
-];
+const FINDINGS: &[FindingKind] = FindingKind::ALL;
 
 /// Measured latencies, by name in the statistics.
 const LATENCIES: &[&str] =

@@ -331,7 +331,7 @@ impl Topology {
     }
 
     fn add_group(&mut self, lane: u16, name: String, session_timeout_ms: u64) -> u16 {
-        self.groups.push(Group { lane, name, session_timeout_ms });
+        self.groups.push(Group { lane, name, session_timeout_ms, read_uncommitted: false });
         (self.groups.len() - 1) as u16
     }
 
@@ -339,7 +339,7 @@ impl Topology {
         let name = self.unused_name(&plan.lane.name);
         for partition in 0..plan.partitions {
             let partition = (plan.lane.workload != Workload::Fanout).then_some(partition);
-            self.destinations.push(Destination { lane: index, name: name.clone(), partition });
+            self.destinations.push(Destination { lane: index, name: name.clone(), partition, dead_letters_of: None });
         }
         let hosts: Vec<u32> = if simulated {
             self.nodes.iter().map(|node| node.id).collect()

@@ -80,9 +80,14 @@ impl Setup {
 
     fn manifest(&self, lanes: Vec<LanePlan>) -> RunManifest {
         let destinations = (0..lanes.len() as u16)
-            .map(|lane| Destination { lane, name: format!("lane-{lane}"), partition: None })
+            .map(|lane| Destination { lane, name: format!("lane-{lane}"), partition: None, dead_letters_of: None })
             .collect();
-        let group = |(lane, node)| Group { lane, name: format!("subscriber-{lane}-{node}"), session_timeout_ms: 0 };
+        let group = |(lane, node)| Group {
+            lane,
+            name: format!("subscriber-{lane}-{node}"),
+            session_timeout_ms: 0,
+            read_uncommitted: false,
+        };
         let every = (0..lanes.len() as u16).flat_map(|lane| (1..=self.nodes).map(move |node| (lane, node)));
         RunManifest {
             format: MANIFEST_FORMAT,

@@ -113,7 +113,7 @@ pub fn cut() -> Fault {
 
 pub fn manifest(workload: Workload) -> RunManifest {
     let consumers = if workload == Workload::Fanout { [Some(0), Some(1)] } else { [Some(0), Some(0)] };
-    let group = |name: &str| Group { lane: 0, name: name.into(), session_timeout_ms: 6_000 };
+    let group = |name: &str| Group { lane: 0, name: name.into(), session_timeout_ms: 6_000, read_uncommitted: false };
     let mut groups = vec![group("readers")];
     if workload == Workload::Fanout {
         groups = vec![group("s0"), group("s1")];
@@ -145,6 +145,7 @@ pub fn manifest(workload: Workload) -> RunManifest {
             defaults_of: String::new(),
             acknowledged: true,
             resends: false,
+            automatic_ack: false,
             not_applied: vec![],
         }],
         nodes: vec![host(1, "n1"), host(2, "n2"), host(3, "n3")],
@@ -159,13 +160,16 @@ pub fn manifest(workload: Workload) -> RunManifest {
             worker("sentinel", Role::Sentinel, None, None, 103),
             worker("audit", Role::Audit, None, None, 103),
         ],
-        destinations: vec![Destination { lane: 0, name: "orders".into(), partition: Some(0) }],
+        destinations: vec![Destination { lane: 0, name: "orders".into(), partition: Some(0), dead_letters_of: None }],
         groups,
         faults: vec![cut()],
         limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 30_000 },
     }
 }
+
+/// Guarantees that apply to a log: all but those about transactions.
+pub const ALL_OF_A_LOG: usize = Guarantee::ALL.len() - 1;
 
 pub fn at(event: Event, at_ms: u64) -> Event {
     event.at((START_MS + at_ms) * 1_000_000)

@@ -35,13 +35,22 @@ const fn gravity(kind: FindingKind) -> Option<u8> {
     match kind {
         FindingKind::Lost => Some(0),
         FindingKind::Phantom | FindingKind::Corrupt | FindingKind::FailedButStored => Some(1),
-        FindingKind::Disagreement => Some(2),
-        FindingKind::Undelivered => Some(3),
-        FindingKind::StoredTwice => Some(4),
-        FindingKind::ProcessedTwice => Some(5),
-        FindingKind::Reordered => Some(6),
-        FindingKind::NotRecovered => Some(7),
-        FindingKind::Redelivered | FindingKind::Jepsen(_) => None,
+        FindingKind::TornTransaction | FindingKind::AbortedRead | FindingKind::UncommittedRead => Some(2),
+        FindingKind::Disagreement | FindingKind::OffsetBack | FindingKind::OffsetSkipped => Some(3),
+        FindingKind::Undelivered => Some(4),
+        FindingKind::StoredTwice => Some(5),
+        FindingKind::ProcessedTwice | FindingKind::ProcessedAtOnce => Some(6),
+        FindingKind::Reordered | FindingKind::ReorderedKey => Some(7),
+        FindingKind::NotRecovered => Some(8),
+        FindingKind::Redelivered
+        | FindingKind::RedeliveredUnflagged
+        | FindingKind::RedeliveredSettled
+        | FindingKind::ReorderedTotal
+        | FindingKind::ReorderedRequeued
+        | FindingKind::CommitBack
+        | FindingKind::DeadLettered
+        | FindingKind::LeftInQueue
+        | FindingKind::Jepsen(_) => None,
     }
 }
 

@@ -72,6 +72,7 @@ pub(crate) fn lane(name: &str, settings: &str, acks: &str, idempotent: bool, min
         defaults_of: String::from("librdkafka 2.12.1 on Apache Kafka's broker defaults"),
         acknowledged: acks != "0",
         resends: false,
+        automatic_ack: false,
         not_applied: Vec::new(),
     }
 }
