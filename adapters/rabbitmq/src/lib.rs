@@ -1,0 +1,1 @@
+//! RabbitMQ: how to start, configure, talk to and observe it. AMQP 0-9-1 through lapin, with lapin's own recovery off.
