@@ -23,6 +23,8 @@ pub(crate) struct Health {
     torn: bool,
     /// In words, by worker.
     of_worker: Vec<(u16, String)>,
+    /// Events no check could do anything with.
+    not_judged: u64,
 }
 
 impl Health {
@@ -64,12 +66,23 @@ impl Health {
 
     /// Notes what a pass over the stream of `worker` met.
     pub(crate) fn note_watch(&mut self, worker: u16, name: &str, watch: &Watch) {
+        self.not_judged += watch.unknown_kinds;
         if watch.unknown_kinds > 0 {
             self.worker_damage(worker, format!("{} events of {name} are of an unknown kind", watch.unknown_kinds));
         }
         if watch.backwards > 0 {
             self.worker_damage(worker, format!("time goes back {} times in the stream of {name}", watch.backwards));
         }
+    }
+
+    /// Counts events that are not judged.
+    pub(crate) fn pass_over(&mut self, events: u64) {
+        self.not_judged += events;
+    }
+
+    /// Events that were not judged.
+    pub(crate) fn not_judged(&self) -> u64 {
+        self.not_judged
     }
 
     /// Whether the absence of an event in the stream of `worker` means that it did not happen.

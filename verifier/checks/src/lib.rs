@@ -27,5 +27,5 @@ mod strength;
 mod tally;
 mod work;
 
-pub use judge::{Options, judge, judge_with};
+pub use judge::{Options, judge, judge_named, judge_with};
 pub use judgement::{FindingKind, Guarantee, Judgement, LaneJudgement, Verdict};
