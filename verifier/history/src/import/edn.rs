@@ -117,7 +117,7 @@ impl<'a> Reader<'a> {
         match function {
             function if function.is_transactional() => self.micro_operations(),
             Function::Assign | Function::Subscribe => self.key_list(),
-            _ => self.scanner.skip_form(),
+            _ => Ok(self.scanner.skip_form()?),
         }
     }
 
@@ -394,6 +394,10 @@ fn is_number(atom: &[u8]) -> bool {
 
 /// A whole number; `N` marks a big one that may still be small.
 fn integer(atom: &[u8]) -> Option<i64> {
+    // Nearly all are short and plain.
+    if atom.len() <= 18 && atom.iter().all(u8::is_ascii_digit) {
+        return Some(atom.iter().fold(0, |number, digit| number * 10 + i64::from(digit - b'0')));
+    }
     let digits = atom.strip_suffix(b"N").unwrap_or(atom);
     std::str::from_utf8(digits).ok()?.parse().ok()
 }

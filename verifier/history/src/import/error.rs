@@ -112,3 +112,9 @@ pub enum Problem {
         known: u32,
     },
 }
+
+impl From<Box<Problem>> for Problem {
+    fn from(problem: Box<Problem>) -> Self {
+        *problem
+    }
+}

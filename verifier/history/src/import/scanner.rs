@@ -6,6 +6,9 @@ use super::error::Problem;
 /// No history nests deeper; what does is refused before it costs memory.
 pub(crate) const MAX_DEPTH: usize = 256;
 
+/// What scanning gives. A problem is kept apart: with one inside it, each token would be moved about in odd pieces.
+type Scanned<T> = Result<T, Box<Problem>>;
+
 /// One token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Token<'a> {
@@ -38,7 +41,8 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next token that is neither a comment nor discarded (`#_`) nor metadata.
-    pub(crate) fn token(&mut self) -> Result<Token<'a>, Problem> {
+    #[inline]
+    pub(crate) fn token(&mut self) -> Scanned<Token<'a>> {
         loop {
             match self.raw()? {
                 Raw::Token(token) => return Ok(token),
@@ -48,14 +52,18 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next token that is no tag.
-    pub(crate) fn untagged(&mut self) -> Result<Token<'a>, Problem> {
+    #[inline]
+    pub(crate) fn untagged(&mut self) -> Scanned<Token<'a>> {
         let mut tagged = false;
         loop {
             match self.token()? {
                 Token::Tag(_) => tagged = true,
-                Token::End if tagged => return Err(Problem::CutOff),
+                Token::End if tagged => return Err(Box::new(Problem::CutOff)),
                 Token::Close(close) if tagged => {
-                    return Err(Problem::Syntax(format!("a tag with nothing behind it but `{}`", close as char)));
+                    return Err(Box::new(Problem::Syntax(format!(
+                        "a tag with nothing behind it but `{}`",
+                        close as char
+                    ))));
                 }
                 token => return Ok(token),
             }
@@ -63,7 +71,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Goes past one whole form, and past what is discarded (`#_`) or metadata before it.
-    pub(crate) fn skip_form(&mut self) -> Result<(), Problem> {
+    pub(crate) fn skip_form(&mut self) -> Scanned<()> {
         let mut forms = 1_u64;
         while forms > 0 {
             match self.raw()? {
@@ -79,30 +87,30 @@ impl<'a> Scanner<'a> {
     }
 
     /// Goes past the rest of the form that begins with `first`.
-    pub(crate) fn skip_rest(&mut self, first: Token<'a>) -> Result<(), Problem> {
+    pub(crate) fn skip_rest(&mut self, first: Token<'a>) -> Scanned<()> {
         match first {
             Token::Text(_) | Token::Atom(_) => Ok(()),
             _ => self.skip_nested(first),
         }
     }
 
-    fn skip_nested(&mut self, first: Token<'a>) -> Result<(), Problem> {
+    fn skip_nested(&mut self, first: Token<'a>) -> Scanned<()> {
         let mut open = [0_u8; MAX_DEPTH];
         let mut depth = 0;
         let mut token = first;
         loop {
             match token {
                 Token::Open(close, _) => {
-                    *open.get_mut(depth).ok_or(Problem::TooDeep(MAX_DEPTH))? = close;
+                    *open.get_mut(depth).ok_or_else(|| Box::new(Problem::TooDeep(MAX_DEPTH)))? = close;
                     depth += 1;
                 }
                 Token::Close(close) => {
                     if depth == 0 || open[depth - 1] != close {
-                        return Err(Problem::Syntax(format!("`{}` closes nothing", close as char)));
+                        return Err(Box::new(Problem::Syntax(format!("`{}` closes nothing", close as char))));
                     }
                     depth -= 1;
                 }
-                Token::End => return Err(Problem::CutOff),
+                Token::End => return Err(Box::new(Problem::CutOff)),
                 Token::Text(_) | Token::Atom(_) | Token::Tag(_) => {}
             }
             if depth == 0 {
@@ -113,7 +121,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Inside a form that is skipped, what is tagged or discarded is skipped like all else.
-    fn inner(&mut self) -> Result<Token<'a>, Problem> {
+    fn inner(&mut self) -> Scanned<Token<'a>> {
         loop {
             match self.raw()? {
                 Raw::Token(Token::Tag(_)) | Raw::Skip => {}
@@ -122,7 +130,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn raw(&mut self) -> Result<Raw<'a>, Problem> {
+    #[inline]
+    fn raw(&mut self) -> Scanned<Raw<'a>> {
         loop {
             let Some(&byte) = self.text.get(self.at) else {
                 return Ok(Raw::Token(Token::End));
@@ -141,6 +150,7 @@ impl<'a> Scanner<'a> {
         self.at += rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
     }
 
+    #[inline]
     fn atom(&mut self) -> &'a [u8] {
         let begin = self.at;
         self.at += 1;
@@ -150,7 +160,7 @@ impl<'a> Scanner<'a> {
         &self.text[begin..self.at]
     }
 
-    fn special(&mut self, byte: u8) -> Result<Raw<'a>, Problem> {
+    fn special(&mut self, byte: u8) -> Scanned<Raw<'a>> {
         self.at += 1;
         let token = match byte {
             b'[' => Token::Open(b']', false),
@@ -169,12 +179,12 @@ impl<'a> Scanner<'a> {
                 Token::Atom(&self.text[begin..self.at])
             }
             b'#' => return self.dispatch(),
-            _ => return Err(Problem::Syntax(format!("byte {byte:#04x} begins nothing in EDN"))),
+            _ => return Err(Box::new(Problem::Syntax(format!("byte {byte:#04x} begins nothing in EDN")))),
         };
         Ok(Raw::Token(token))
     }
 
-    fn dispatch(&mut self) -> Result<Raw<'a>, Problem> {
+    fn dispatch(&mut self) -> Scanned<Raw<'a>> {
         match self.text.get(self.at) {
             Some(b'_') => {
                 self.at += 1;
@@ -193,19 +203,19 @@ impl<'a> Scanner<'a> {
                 let tag = self.atom();
                 Ok(Raw::Token(Token::Tag(tag)))
             }
-            Some(_) => Err(Problem::Syntax(String::from("`#` stands before nothing EDN knows"))),
-            None => Err(Problem::CutOff),
+            Some(_) => Err(Box::new(Problem::Syntax(String::from("`#` stands before nothing EDN knows")))),
+            None => Err(Box::new(Problem::CutOff)),
         }
     }
 
-    fn string(&mut self) -> Result<&'a [u8], Problem> {
+    fn string(&mut self) -> Scanned<&'a [u8]> {
         let begin = self.at;
         loop {
             match self.text.get(self.at) {
                 Some(b'"') => break,
                 Some(b'\\') => self.at += 2,
                 Some(_) => self.at += 1,
-                None => return Err(Problem::CutOff),
+                None => return Err(Box::new(Problem::CutOff)),
             }
         }
         self.at += 1;
