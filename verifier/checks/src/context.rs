@@ -51,10 +51,10 @@ impl<'a> Context<'a> {
         manifest.workers.iter().enumerate().map_while(|(number, worker)| Some((u16::try_from(number).ok()?, worker)))
     }
 
-    /// Indexes of the destinations of `lane`.
+    /// Indexes of the destinations of `lane` that are sent to: all but those its dead letters end in.
     pub(crate) fn destinations_of(&self, lane: u16) -> Vec<u16> {
         let all = self.manifest.destinations.iter().enumerate();
-        all.filter(|(_, destination)| destination.lane == lane)
+        all.filter(|(_, destination)| destination.lane == lane && destination.dead_letters_of.is_none())
             .filter_map(|(index, _)| u16::try_from(index).ok())
             .filter(|index| *index != NO_DESTINATION)
             .collect()

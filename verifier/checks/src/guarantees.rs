@@ -40,6 +40,8 @@ impl Doubts {
     fn touching(&self, guarantee: Guarantee, workload: Workload) -> Vec<&String> {
         let fanout = workload == Workload::Fanout;
         let (storage, replicas, readers) = match guarantee {
+            // What a queue's consumers were given has an order, what lies in it shows none.
+            Guarantee::Ordering if workload == Workload::Queue => (false, false, true),
             Guarantee::Durability | Guarantee::Ordering => (true, false, fanout),
             Guarantee::AtLeastOnce
             | Guarantee::AtMostOnce
@@ -128,7 +130,8 @@ fn proved_against(name: Guarantee, kind: LaneKind, proved: &Proved) -> Vec<Strin
         Guarantee::AtMostOnce => vec![processed_twice, stored_twice],
         Guarantee::ExactlyOnce => vec![lost, undelivered, processed_twice],
         Guarantee::Ordering => {
-            let what = if kind.workload == Workload::Fanout { "first delivered" } else { "stored" };
+            let what =
+                if matches!(kind.workload, Workload::Fanout | Workload::Queue) { "first delivered" } else { "stored" };
             vec![(
                 proved.reordered,
                 format!("{} {what} after a later one of the same session", counted(proved.reordered)),

@@ -135,6 +135,12 @@ pub(crate) mod kind {
     pub(crate) const DELIVERED: u8 = EventKind::Delivered as u8;
     pub(crate) const PROCESSING: u8 = EventKind::Processing as u8;
     pub(crate) const PROCESSED: u8 = EventKind::Processed as u8;
+    pub(crate) const SETTLE_INVOKED: u8 = EventKind::SettleInvoked as u8;
+    pub(crate) const SETTLE_OK: u8 = EventKind::SettleOk as u8;
+    pub(crate) const SETTLE_FAILED: u8 = EventKind::SettleFailed as u8;
+    pub(crate) const ASSIGNED: u8 = EventKind::Assigned as u8;
+    pub(crate) const SESSION_ENDED: u8 = EventKind::SessionEnded as u8;
+    pub(crate) const OBSERVED_DEPTH: u8 = EventKind::ObservedDepth as u8;
     pub(crate) const SUBSCRIBED: u8 = EventKind::Subscribed as u8;
     pub(crate) const UNSUBSCRIBED: u8 = EventKind::Unsubscribed as u8;
     pub(crate) const DRAINED: u8 = EventKind::Drained as u8;

@@ -20,6 +20,7 @@ use crate::properties::undelivered::Leftover;
 use crate::properties::{
     agreement, failed_but_stored, liveness, lost, processed_twice, reordered, stored_twice, undelivered,
 };
+use crate::queue::{self, Queues};
 use crate::sends::{Sends, Sentinels};
 use crate::stored;
 use crate::story;
@@ -52,6 +53,8 @@ struct Read {
     end_to_end: Latencies,
     delivered: u64,
     processed: u64,
+    /// What only queues have: findings and doubts.
+    queues: Option<Queues>,
 }
 
 /// Judges one lane.
@@ -80,17 +83,36 @@ pub(crate) fn judge_lane(
     };
     let audits = Audits::read(context, run.directory, run.audits, number);
     let comeback = Comeback::of(&context.manifest.status, context.timeline.went_past_recovery());
-    stored::mark_stored(&mut work, &audits, health);
-    stored::settle_misplaced(&mut work, &audits);
-    let unproved = match lane.workload {
-        Workload::Log => lost::mark_lost_from_log(&mut work, &audits, comeback.recovered()),
-        _ => 0,
+    let recovered = comeback.recovered();
+    let (unproved, read) = if lane.workload == Workload::Queue {
+        let queues = queue::read(&mut work, &audits, &segments, recovered, lane.automatic_ack, health);
+        (queues.unproved, Read::of_queues(queues))
+    } else {
+        stored::mark_stored(&mut work, &audits, health);
+        stored::settle_misplaced(&mut work, &audits);
+        let unproved = match lane.workload {
+            Workload::Log => lost::mark_lost_from_log(&mut work, &audits, recovered),
+            _ => 0,
+        };
+        (unproved, read_groups(&mut work, &audits, &segments, recovered, health))
     };
-    let read = read_groups(&mut work, &audits, &segments, comeback.recovered(), health);
     let lost = lost::lost(&work, unproved);
     let live = liveness::judge(&work, &comeback, run.sentinels, &read.leftovers);
     let doubts = doubts(run, &work, lane, &segments, &vacuous, &audits, &comeback, &lost, &read, &live, health);
     conclude(run, work, lane, vacuous, &audits, lost, read, live, doubts)
+}
+
+impl Read {
+    fn of_queues(mut queues: Queues) -> Self {
+        Self {
+            leftovers: vec![std::mem::take(&mut queues.leftover)],
+            undelivered: std::mem::take(&mut queues.undelivered),
+            end_to_end: std::mem::replace(&mut queues.end_to_end, Latencies::new("end-to-end")),
+            delivered: queues.delivered,
+            processed: queues.processed,
+            queues: Some(queues),
+        }
+    }
 }
 
 fn read_groups(
@@ -106,6 +128,7 @@ fn read_groups(
         end_to_end: Latencies::new("end-to-end"),
         delivered: 0,
         processed: 0,
+        queues: None,
     };
     for group in work.context.groups_of(work.lane) {
         let seen = read_group(work, group, audits, segments, &mut read.end_to_end, health);
@@ -139,7 +162,7 @@ fn doubts(
         RunStatus::CutShort { reason, .. } => doubts.general.push(format!("the run was cut short: {reason}")),
         RunStatus::Finished { .. } => {}
     }
-    if matches!(lane.workload, Workload::Queue | Workload::Transactions) {
+    if lane.workload == Workload::Transactions {
         doubts.general.push(String::from("this version judges no lanes of this workload"));
     }
     doubts.general.extend(health.of_run(manifest));
@@ -157,7 +180,11 @@ fn doubts(
         doubts.storage.extend(storage_doubts(work, audits, lost));
         doubts.replicas = agreement::doubts(work, audits);
     }
-    doubts.readers = reader_doubts(work, read);
+    doubts.readers = match &read.queues {
+        Some(queues) => queues.readers.clone(),
+        None => reader_doubts(work, read),
+    };
+    doubts.storage.extend(read.queues.iter().flat_map(|queues| queues.storage.iter().cloned()));
     doubts.comeback = live.doubts.clone();
     doubts
 }
@@ -220,6 +247,7 @@ fn conclude(
     let mut counted = tallies(&mut work, &read);
     counted.push((FindingKind::Lost, lost.tally));
     counted.push((FindingKind::NotRecovered, live.not_recovered));
+    counted.extend(read.queues.iter().flat_map(|queues| queues.counted.iter().cloned()));
     let off = |kind: FindingKind| run.options.without.contains(&kind);
     counted.retain(|(kind, _)| !off(*kind));
     counted.sort_by_key(|(kind, _)| *kind);

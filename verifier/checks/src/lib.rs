@@ -20,6 +20,7 @@ mod lane;
 mod latency;
 mod node_set;
 mod properties;
+mod queue;
 mod sends;
 mod stored;
 mod story;

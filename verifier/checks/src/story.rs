@@ -12,6 +12,7 @@ use crate::context::{Context, reason_words};
 use crate::evidence::timeline::Timeline;
 use crate::judgement::{Finding, FindingKind, StoryStep, Witness};
 use crate::properties::undelivered::Leftover;
+use crate::queue::{self, is_queue};
 use crate::tally::{Subject, Tally};
 use crate::work::LaneWork;
 
@@ -160,7 +161,9 @@ fn trace_message(context: &Context<'_>, worker: u16, host: u32, group: Option<u1
         EventKind::Delivered => {
             trace.delivered.extend(group);
             let again = if event.has(FLAG_REDELIVERED) { ", flagged as redelivered" } else { "" };
-            format!("delivered to {who}{}{again}", at_offset(event.offset))
+            let queued = is_queue(context, event.destination);
+            let at = if queued { queue::story::with_tag(event.offset) } else { at_offset(event.offset) };
+            format!("delivered to {who}{at}{again}")
         }
         EventKind::Processing => began_words(&who),
         EventKind::Processed => {
@@ -168,6 +171,10 @@ fn trace_message(context: &Context<'_>, worker: u16, host: u32, group: Option<u1
             trace.tell_processed(event.time_ns, &who);
             return;
         }
+        _ if is_queue(context, event.destination) => match queue::story::client_words(event, &who) {
+            Some(what) => what,
+            None => return,
+        },
         _ => return,
     };
     trace.tell(event.time_ns, what);
@@ -213,6 +220,11 @@ fn trace_audits(work: &LaneWork<'_, '_>, audits: &Audits<'_>, traces: &mut BTree
             let message = Subject::Message { session: event.session, sequence: event.sequence };
             if let Some(trace) = traces.get_mut(&message) {
                 trace.read.insert((run.destination, run.replica));
+                if let Some(found) = queue::story::found_words(work, event).filter(|_| work.workload == Workload::Queue)
+                {
+                    trace.tell(event.time_ns, found);
+                    continue;
+                }
                 let place = context.destination_name(run.destination);
                 trace.tell(event.time_ns, format!("audit: read from {replica} at offset {} of {place}", event.offset));
             }
@@ -250,7 +262,7 @@ fn tell(
             format!("offset {offset} of {}", context.destination_name(destination))
         }
         Subject::Moment { worker, time_ns, .. } => {
-            let name = context.worker_name(worker);
+            let name = if worker == u16::MAX { String::from("the audit") } else { context.worker_name(worker) };
             trace.steps.push((time_ns, format!("{name} was given a payload it cannot have been sent")));
             format!("a payload {name} was given")
         }
@@ -276,6 +288,11 @@ fn tell_absence(
     trace: &mut Trace,
 ) {
     let context = work.context;
+    if work.workload == Workload::Queue {
+        let (delivered, processed) = (!trace.delivered.is_empty(), !trace.processed.is_empty());
+        trace.steps.extend(queue::story::absence(work, audits, kind, destination, &trace.read, delivered, processed));
+        return;
+    }
     let complete = audits.of(destination).iter().filter(|run| run.is_complete());
     let absent: Vec<_> = complete.filter(|run| !trace.read.contains(&(destination, run.replica))).collect();
     if let Some(last_ns) = absent.iter().map(|run| run.ended_ns).max() {

@@ -83,7 +83,8 @@ impl LaneWork<'_, '_> {
 
     #[cold]
     fn unreadable(&mut self, worker: u16, event: &Event) {
-        let subject = if event.offset == NO_OFFSET {
+        // A queue has no offsets: what stands there are delivery tags of one session.
+        let subject = if event.offset == NO_OFFSET || self.workload == Workload::Queue {
             Subject::Moment { worker, time_ns: event.time_ns, destination: event.destination }
         } else {
             Subject::Place { destination: event.destination, offset: event.offset }

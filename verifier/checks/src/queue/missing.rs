@@ -1,0 +1,164 @@
+//! Lost and undelivered in a queue, and why some of it is not proved.
+
+use std::collections::BTreeSet;
+
+use crate::audits::Audits;
+use crate::consumed::mark;
+use crate::directory::state;
+use crate::properties::undelivered::Leftover;
+use crate::queue::audit::{left_in, why_any_open, why_open};
+use crate::queue::dead_letter_queues;
+use crate::queue::members::{Members, TWICE};
+use crate::tally::{Subject, Tally};
+use crate::work::LaneWork;
+
+/// Consumers named in one sentence.
+const MAX_NAMED: usize = 4;
+
+/// What was not processed, and what can be said of it.
+#[derive(Debug, Default)]
+pub(crate) struct Missing {
+    pub(crate) leftover: Leftover,
+    pub(crate) undelivered: Tally,
+    /// Nowhere, and nothing proves that they are lost.
+    pub(crate) unproved: u64,
+    /// Nowhere, but the broker settled what it handed out, and some connection it was handed to ended.
+    vanished: u64,
+}
+
+/// Classifies every message of the lane.
+///
+/// Lost: owed, never delivered to anybody, and in no complete audit of its queue or of where its
+/// dead letters end. Undelivered: owed, there, and never processed.
+pub(crate) fn classify(
+    work: &mut LaneWork<'_, '_>,
+    audits: &Audits<'_>,
+    members: &Members,
+    elsewhere: &BTreeSet<usize>,
+    recovered: bool,
+    automatic_ack: bool,
+) -> Missing {
+    let context = work.context;
+    let is_whole = |queue: &&u16| recovered && members.sound && why_any_open(context, audits, **queue).is_none();
+    let whole: BTreeSet<u16> = work.destinations.iter().filter(is_whole).copied().collect();
+    let mut missing = Missing { leftover: leftover(work, audits, members), ..Missing::default() };
+    let may_vanish = automatic_ack && !members.ended.is_empty();
+    for slot in work.sends.slots.clone() {
+        let entry = work.directory.sessions(slot..slot + 1)[0];
+        for index in entry.base as usize..entry.base as usize + entry.len as usize {
+            let marks = members.marks[index];
+            mark_copies(&mut work.sends.messages.state[index], marks);
+            let message = work.sends.messages.state[index];
+            if marks & mark::PROCESSED != 0 || !work.is_owed(message) {
+                continue;
+            }
+            let invoked = *work.invoked(&entry, index);
+            let found = message & (state::STORED | state::MISPLACED) != 0 || elsewhere.contains(&index);
+            let there = marks != 0 || found;
+            match (whole.contains(&invoked.destination), there) {
+                (false, true) => {
+                    missing.leftover.unproved += 1;
+                    continue;
+                }
+                (false, false) => {
+                    missing.unproved += 1;
+                    continue;
+                }
+                (true, false) if !may_vanish => {
+                    work.sends.messages.state[index] |= state::LOST;
+                    continue;
+                }
+                (true, false) => missing.vanished += 1,
+                (true, true) if members.dead => missing.leftover.of_dead_group += 1,
+                (true, true) => missing.leftover.proved += 1,
+            }
+            work.sends.messages.state[index] |= state::UNDELIVERED;
+            let subject = Subject::Message { session: invoked.session, sequence: invoked.sequence };
+            missing.undelivered.add(invoked.time_ns, subject, invoked.destination);
+        }
+    }
+    missing
+}
+
+fn leftover(work: &LaneWork<'_, '_>, audits: &Audits<'_>, members: &Members) -> Leftover {
+    let is_drained = |queue: &u16| why_open(work.context, audits, *queue).is_none() && left_in(audits, *queue) == 0;
+    Leftover {
+        group: work.context.groups_of(work.lane).first().copied().unwrap_or(u16::MAX),
+        not_drained: work.destinations.iter().copied().filter(|queue| !is_drained(queue)).collect(),
+        dead: members.dead,
+        sound: members.sound && !members.workers.is_empty(),
+        ..Leftover::default()
+    }
+}
+
+fn mark_copies(message: &mut u16, marks: u8) {
+    if marks & mark::DELIVERED != 0 {
+        *message |= state::DELIVERED;
+    }
+    if marks & mark::PROCESSING_AGAIN != 0 {
+        *message |= state::PROCESSED_TWICE;
+    } else if marks & (mark::AGAIN | TWICE) != 0 {
+        *message |= state::REDELIVERED;
+    }
+}
+
+/// Why it is not known what the queues held at the end, or what of it is lost.
+pub(crate) fn storage_doubts(
+    work: &LaneWork<'_, '_>,
+    audits: &Audits<'_>,
+    members: &Members,
+    missing: &Missing,
+) -> Vec<String> {
+    let context = work.context;
+    let dead_letters = work.destinations.iter().flat_map(|queue| dead_letter_queues(context, *queue));
+    let queues = work.destinations.iter().copied().chain(dead_letters);
+    let mut doubts: Vec<String> = queues.filter_map(|queue| why_open(context, audits, queue)).collect();
+    if missing.unproved > 0 {
+        let words = "were neither delivered nor found in a queue, but that proves no loss here";
+        doubts.push(format!("{} messages {words}", missing.unproved));
+    }
+    if missing.vanished > 0 {
+        let names: Vec<String> =
+            members.ended.iter().take(MAX_NAMED).map(|worker| context.worker_name(*worker)).collect();
+        doubts.push(format!(
+            "{} messages are gone without a trace: the broker counts as settled what it hands out, and the connection \
+             of {} ended, so they are not proved lost",
+            missing.vanished,
+            names.join(", ")
+        ));
+    }
+    doubts
+}
+
+/// Why it is not known what the consumers would still have been given.
+pub(crate) fn reader_doubts(
+    work: &LaneWork<'_, '_>,
+    audits: &Audits<'_>,
+    members: &Members,
+    missing: &Missing,
+) -> Vec<String> {
+    let context = work.context;
+    let left = &missing.leftover;
+    let mut doubts: Vec<String> = Vec::new();
+    if members.dead {
+        doubts.push(format!(
+            "no consumer was alive at the drain: {} messages undelivered",
+            left.of_dead_group + missing.vanished
+        ));
+    }
+    for queue in &left.not_drained {
+        doubts.push(why_open(context, audits, *queue).unwrap_or_else(|| {
+            let (place, held) = (context.destination_name(*queue), left_in(audits, *queue));
+            format!("queue {place} still held {held} messages when it was audited")
+        }));
+    }
+    if members.workers.is_empty() {
+        doubts.push(String::from("nobody read this lane"));
+    } else if !left.sound {
+        doubts.push(String::from("the recording of some consumer is damaged"));
+    }
+    if left.unproved > 0 {
+        doubts.push(format!("{} messages that no consumer processed prove nothing here", left.unproved));
+    }
+    doubts
+}
