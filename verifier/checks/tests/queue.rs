@@ -318,6 +318,17 @@ fn a_requeued_message_behind_a_later_one_is_told_apart() {
 }
 
 #[test]
+fn a_requeue_stands_behind_the_next_delivery_only() {
+    let mut queue = requeued(C1, C0, Settle::NackRequeue, 450);
+    // Given to the first who asks, whose connection then ends: that nobody asked to be put anywhere.
+    let taken =
+        Delivery { flagged: true, processing: false, processed: false, settle: None, ..delivery(C1, p0(20), 0) };
+    queue.deliveries.push(Delivery { at_ms: 430, ..taken });
+    queue.ended.push((C1, 440));
+    assert_eq!(found(&queue.lane()), [(FindingKind::Redelivered, 1)]);
+}
+
+#[test]
 fn phantoms_at_a_consumer_and_in_a_queue() {
     let mut queue = Queue::new();
     queue.deliveries.push(delivery(C0, p0(50_000), 10_000));

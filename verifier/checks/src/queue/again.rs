@@ -112,7 +112,8 @@ fn judge_message(work: &LaneWork<'_, '_>, steps: &[Step], again: &mut Again) {
                 if settled_ns.is_some_and(|settled_ns| settled_ns < step.time_ns) {
                     after_settle = after_settle.or(Some(step));
                 }
-                let special = match (step.what, delivered, requeued_ns) {
+                // Whoever is given it next is given what was requeued; after that it is another story.
+                let special = match (step.what, delivered, requeued_ns.take()) {
                     (What::Unflagged, true, _) => {
                         unflagged = unflagged.or(Some(step));
                         Some(Special::NotFirst)

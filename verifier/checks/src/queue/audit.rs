@@ -5,7 +5,7 @@ use delivery_history::Event;
 
 use crate::audits::{AuditRun, Audits};
 use crate::context::Context;
-use crate::queue::dead_letter_queues;
+use crate::queue::DeadLetters;
 
 /// How often in a row a queue must say the same.
 const STEADY: usize = 3;
@@ -54,32 +54,40 @@ pub(crate) fn flaw(context: &Context<'_>, run: &AuditRun<'_>) -> Option<String> 
     (taken != ready).then(|| format!("{ready} messages lay ready in queue {place}, but its audit took {taken} out"))
 }
 
-/// Why it is not known what `queue` held at the end; nothing when it is.
-///
-/// A reading that broke off may have taken out one more message than it recorded, so a later one
-/// that is complete does not make up for it.
-pub(crate) fn why_open(context: &Context<'_>, audits: &Audits<'_>, queue: u16) -> Option<String> {
-    let runs = audits.of(queue);
-    let place = context.destination_name(queue);
-    let Some(first) = runs.first() else { return Some(format!("queue {place} was not audited")) };
-    if !first.is_complete() {
-        return first.flaw.clone();
-    }
-    if first.start_offset > 0 {
-        return Some(format!("the audit of queue {place} does not begin with its first message"));
-    }
-    let took = |run: &&AuditRun<'_>| !run.reads.is_empty() || run.depths.steady().is_some_and(|ready| ready > 0);
-    let broken = runs.iter().filter(took).find_map(|run| run.flaw.clone());
-    broken.map(|flaw| format!("an audit that took messages out was not complete: {flaw}"))
+/// The audits of a lane's queues, and where their dead letters end.
+pub(crate) struct Audited<'a, 'b> {
+    pub(crate) audits: &'a Audits<'b>,
+    pub(crate) dead_letters: DeadLetters,
 }
 
-/// The same of `queue` and of where its dead letters end.
-pub(crate) fn why_any_open(context: &Context<'_>, audits: &Audits<'_>, queue: u16) -> Option<String> {
-    let all = std::iter::once(queue).chain(dead_letter_queues(context, queue));
-    all.into_iter().find_map(|queue| why_open(context, audits, queue))
-}
+impl Audited<'_, '_> {
+    /// Why it is not known what `queue` held at the end; nothing when it is.
+    ///
+    /// A reading that broke off may have taken out one more message than it recorded, so a later one
+    /// that is complete does not make up for it.
+    pub(crate) fn why_open(&self, context: &Context<'_>, queue: u16) -> Option<String> {
+        let runs = self.audits.of(queue);
+        let place = context.destination_name(queue);
+        let Some(first) = runs.first() else { return Some(format!("queue {place} was not audited")) };
+        if !first.is_complete() {
+            return first.flaw.clone();
+        }
+        if first.start_offset > 0 {
+            return Some(format!("the audit of queue {place} does not begin with its first message"));
+        }
+        let took = |run: &&AuditRun<'_>| !run.reads.is_empty() || run.depths.steady().is_some_and(|ready| ready > 0);
+        let broken = runs.iter().filter(took).find_map(|run| run.flaw.clone());
+        broken.map(|flaw| format!("an audit that took messages out was not complete: {flaw}"))
+    }
 
-/// Messages the audits took out of `queue`.
-pub(crate) fn left_in(audits: &Audits<'_>, queue: u16) -> u64 {
-    audits.of(queue).iter().map(|run| run.reads.len() as u64).max().unwrap_or(0)
+    /// The same of `queue` and of where its dead letters end.
+    pub(crate) fn why_any_open(&self, context: &Context<'_>, queue: u16) -> Option<String> {
+        let all = std::iter::once(&queue).chain(self.dead_letters.queues(queue));
+        all.into_iter().find_map(|queue| self.why_open(context, *queue))
+    }
+
+    /// Messages the audits took out of `queue`.
+    pub(crate) fn left_in(&self, queue: u16) -> u64 {
+        self.audits.of(queue).iter().map(|run| run.reads.len() as u64).max().unwrap_or(0)
+    }
 }

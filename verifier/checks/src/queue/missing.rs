@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::audits::Audits;
 use crate::consumed::mark;
 use crate::directory::state;
 use crate::properties::undelivered::Leftover;
-use crate::queue::audit::{left_in, why_any_open, why_open};
-use crate::queue::dead_letter_queues;
+use crate::queue::audit::Audited;
 use crate::queue::members::{Members, TWICE};
 use crate::tally::{Subject, Tally};
 use crate::work::LaneWork;
@@ -32,16 +30,16 @@ pub(crate) struct Missing {
 /// dead letters end. Undelivered: owed, there, and never processed.
 pub(crate) fn classify(
     work: &mut LaneWork<'_, '_>,
-    audits: &Audits<'_>,
+    audited: &Audited<'_, '_>,
     members: &Members,
     elsewhere: &BTreeSet<usize>,
     recovered: bool,
     automatic_ack: bool,
 ) -> Missing {
     let context = work.context;
-    let is_whole = |queue: &&u16| recovered && members.sound && why_any_open(context, audits, **queue).is_none();
+    let is_whole = |queue: &&u16| recovered && members.sound && audited.why_any_open(context, **queue).is_none();
     let whole: BTreeSet<u16> = work.destinations.iter().filter(is_whole).copied().collect();
-    let mut missing = Missing { leftover: leftover(work, audits, members), ..Missing::default() };
+    let mut missing = Missing { leftover: leftover(work, audited, members), ..Missing::default() };
     let may_vanish = automatic_ack && !members.ended.is_empty();
     for slot in work.sends.slots.clone() {
         let entry = work.directory.sessions(slot..slot + 1)[0];
@@ -80,8 +78,8 @@ pub(crate) fn classify(
     missing
 }
 
-fn leftover(work: &LaneWork<'_, '_>, audits: &Audits<'_>, members: &Members) -> Leftover {
-    let is_drained = |queue: &u16| why_open(work.context, audits, *queue).is_none() && left_in(audits, *queue) == 0;
+fn leftover(work: &LaneWork<'_, '_>, audited: &Audited<'_, '_>, members: &Members) -> Leftover {
+    let is_drained = |queue: &u16| audited.why_open(work.context, *queue).is_none() && audited.left_in(*queue) == 0;
     Leftover {
         group: work.context.groups_of(work.lane).first().copied().unwrap_or(u16::MAX),
         not_drained: work.destinations.iter().copied().filter(|queue| !is_drained(queue)).collect(),
@@ -105,14 +103,14 @@ fn mark_copies(message: &mut u16, marks: u8) {
 /// Why it is not known what the queues held at the end, or what of it is lost.
 pub(crate) fn storage_doubts(
     work: &LaneWork<'_, '_>,
-    audits: &Audits<'_>,
+    audited: &Audited<'_, '_>,
     members: &Members,
     missing: &Missing,
 ) -> Vec<String> {
     let context = work.context;
-    let dead_letters = work.destinations.iter().flat_map(|queue| dead_letter_queues(context, *queue));
-    let queues = work.destinations.iter().copied().chain(dead_letters);
-    let mut doubts: Vec<String> = queues.filter_map(|queue| why_open(context, audits, queue)).collect();
+    let dead_letters = work.destinations.iter().flat_map(|queue| audited.dead_letters.queues(*queue));
+    let queues = work.destinations.iter().chain(dead_letters);
+    let mut doubts: Vec<String> = queues.filter_map(|queue| audited.why_open(context, *queue)).collect();
     if missing.unproved > 0 {
         let words = "were neither delivered nor found in a queue, but that proves no loss here";
         doubts.push(format!("{} messages {words}", missing.unproved));
@@ -133,7 +131,7 @@ pub(crate) fn storage_doubts(
 /// Why it is not known what the consumers would still have been given.
 pub(crate) fn reader_doubts(
     work: &LaneWork<'_, '_>,
-    audits: &Audits<'_>,
+    audited: &Audited<'_, '_>,
     members: &Members,
     missing: &Missing,
 ) -> Vec<String> {
@@ -147,8 +145,8 @@ pub(crate) fn reader_doubts(
         ));
     }
     for queue in &left.not_drained {
-        doubts.push(why_open(context, audits, *queue).unwrap_or_else(|| {
-            let (place, held) = (context.destination_name(*queue), left_in(audits, *queue));
+        doubts.push(audited.why_open(context, *queue).unwrap_or_else(|| {
+            let (place, held) = (context.destination_name(*queue), audited.left_in(*queue));
             format!("queue {place} still held {held} messages when it was audited")
         }));
     }

@@ -11,6 +11,8 @@ pub(crate) mod missing;
 pub(crate) mod order;
 pub(crate) mod story;
 
+use std::collections::BTreeMap;
+
 use delivery_history::Event;
 use delivery_history::manifest::Workload;
 
@@ -23,6 +25,7 @@ use crate::judgement::FindingKind;
 use crate::latency::Latencies;
 use crate::properties::tally;
 use crate::properties::undelivered::Leftover;
+use crate::queue::audit::Audited;
 use crate::tally::Tally;
 use crate::work::{Found, LaneWork};
 
@@ -61,7 +64,8 @@ pub(crate) fn read(
     let members = members::read(work, segments, &mut end_to_end, health);
     let again = again::find(work, &members);
     let requeued_behind = order::mark_reordered(work, &members, &again);
-    let missing = missing::classify(work, audits, &members, &elsewhere, recovered, automatic_ack);
+    let audited = Audited { audits, dead_letters: DeadLetters::of(work.context) };
+    let missing = missing::classify(work, &audited, &members, &elsewhere, recovered, automatic_ack);
     let counted = vec![
         (FindingKind::RedeliveredUnflagged, again.unflagged),
         (FindingKind::RedeliveredSettled, again.settled),
@@ -70,8 +74,8 @@ pub(crate) fn read(
         (FindingKind::LeftInQueue, tally(work, |message| message & state::STORED != 0)),
     ];
     Queues {
-        storage: missing::storage_doubts(work, audits, &members, &missing),
-        readers: missing::reader_doubts(work, audits, &members, &missing),
+        storage: missing::storage_doubts(work, &audited, &members, &missing),
+        readers: missing::reader_doubts(work, &audited, &members, &missing),
         leftover: missing.leftover,
         undelivered: missing.undelivered,
         end_to_end,
@@ -124,11 +128,24 @@ fn dead_letters_of(context: &Context<'_>, destination: u16) -> Option<u16> {
     context.destination(destination).and_then(|known| known.dead_letters_of)
 }
 
-/// The queues in which the dead letters of `queue` end.
-fn dead_letter_queues(context: &Context<'_>, queue: u16) -> impl Iterator<Item = u16> {
-    let all = context.manifest.destinations.iter().enumerate();
-    all.filter(move |(_, known)| known.dead_letters_of == Some(queue))
-        .filter_map(|(index, _)| u16::try_from(index).ok())
+/// By queue: where its dead letters end.
+pub(crate) struct DeadLetters(BTreeMap<u16, Vec<u16>>);
+
+impl DeadLetters {
+    fn of(context: &Context<'_>) -> Self {
+        let mut queues: BTreeMap<u16, Vec<u16>> = BTreeMap::new();
+        for (index, known) in context.manifest.destinations.iter().enumerate() {
+            if let (Some(queue), Ok(index)) = (known.dead_letters_of, u16::try_from(index)) {
+                queues.entry(queue).or_default().push(index);
+            }
+        }
+        Self(queues)
+    }
+
+    /// The queues in which the dead letters of `queue` end.
+    fn queues(&self, queue: u16) -> &[u16] {
+        self.0.get(&queue).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// Whether `destination` is a queue of a queue lane.

@@ -9,7 +9,7 @@ use delivery_history::{Event, EventKind, NO_OFFSET};
 use crate::audits::{AuditRun, Audits};
 use crate::context::reason_words;
 use crate::judgement::FindingKind;
-use crate::queue::{Place, dead_letter_queues, place_of};
+use crate::queue::{DeadLetters, Place, place_of};
 use crate::work::LaneWork;
 
 /// What an event of the life of a delivery says; nothing for events told as in every lane.
@@ -76,7 +76,8 @@ pub(crate) fn absence(
     } else if !processed {
         told.push((end_ns, String::from("never processed by anybody")));
     }
-    for place in std::iter::once(queue).chain(dead_letter_queues(context, queue)) {
+    let dead_letters = DeadLetters::of(context);
+    for place in std::iter::once(queue).chain(dead_letters.queues(queue).iter().copied()) {
         let complete = audits.of(place).iter().filter(|run| run.is_complete());
         let ended_ns = complete.map(|run: &AuditRun<'_>| run.ended_ns).max();
         if let Some(ended_ns) = ended_ns.filter(|_| !read.iter().any(|(known, _)| *known == place)) {

@@ -58,6 +58,8 @@ pub struct Queue {
     /// (Consumer, when its connection ended); it consumes again 1 ms later.
     pub ended: Vec<(u16, u64)>,
     pub audits: Vec<Audit>,
+    /// What consumers recorded, where it is not made up from deliveries.
+    pub recorded: Option<Vec<(u16, Event)>>,
 }
 
 pub fn delivery(worker: u16, id: Id, at_ms: u64) -> Delivery {
@@ -77,7 +79,7 @@ impl Queue {
         scene.drained.clear();
         let deliveries = scene.handled.drain(..).map(|one| delivery(one.worker, one.id, one.at_ms)).collect();
         let audits = vec![Audit::of(ORDERS, vec![]), Audit::of(DEAD, vec![])];
-        Self { scene, deliveries, ended: vec![], audits }
+        Self { scene, deliveries, ended: vec![], audits, recorded: None }
     }
 
     pub fn first(&mut self, id: Id) -> &mut Delivery {
@@ -109,6 +111,9 @@ impl Queue {
     }
 
     fn consumers(&self) -> Vec<(u16, Event)> {
+        if let Some(recorded) = &self.recorded {
+            return recorded.clone();
+        }
         let mut events: Vec<(u16, Event)> = Vec::new();
         let assigned = Event::new(EventKind::Assigned).destination(ORDERS);
         events.extend([C0, C1].map(|worker| (worker, at(assigned, 0))));
