@@ -161,6 +161,7 @@ fn messages(count: u64) -> &'static str {
     if count == 1 { "message" } else { "messages" }
 }
 
-fn counted(count: u64) -> String {
+/// `1 message`, `3 messages`.
+pub(crate) fn counted(count: u64) -> String {
     format!("{count} {}", messages(count))
 }

@@ -104,13 +104,13 @@ fn without_a_complete_audit_nothing_is_lost_and_nothing_holds() {
     expect_open(&depths(&[(0, 3); 9]), &format!("{unsteady} 0 ready, 3 unacked"));
     expect_open(&depths(&[(0, 0); 2]), &format!("{unsteady} 0 ready, 0 unacked"));
     expect_open(&depths(&[]), &format!("{unsteady} nobody asked for its depth"));
-    expect_open(&depths(&[(1, 0); 3]), "1 messages lay ready in queue orders, but its audit took 0 out");
+    expect_open(&depths(&[(1, 0); 3]), "1 message lay ready in queue orders, but its audit took 0 out");
     let broken = spoilt(&|queue| queue.audits[0].ended = false);
     expect_open(&broken, "the audit of queue orders on n1 broke off before the end of the log");
     expect_open(&spoilt(&|queue| drop(queue.audits.remove(0))), "queue orders was not audited");
     // Where the dead letters end is not known either.
     expect_open(&spoilt(&|queue| drop(queue.audits.remove(1))), "queue orders.dead was not audited");
-    let words = "1 messages were neither delivered nor found in a queue, but that proves no loss here";
+    let words = "1 message neither delivered nor found in a queue, which proves no loss here";
     expect_open(&spoilt(&|queue| drop(queue.audits.remove(1))), words);
     let expect_damage = |queue: Queue| assert_eq!(with(&queue.lane(), Verdict::Violated), Vec::<&str>::new());
     expect_damage(spoilt(&|queue| queue.scene.missing_streams.push(C1)));
@@ -337,7 +337,7 @@ fn phantoms_at_a_consumer_and_in_a_queue() {
     assert_eq!(found(&lane), [(FindingKind::Phantom, 2)]);
     assert_eq!(with(&lane, Verdict::Violated), ["integrity"]);
     // A phantom that is settled by who was given it is a phantom, and no damage.
-    let doubt = "queue orders still held 1 messages when it was audited";
+    let doubt = "queue orders still held 1 message when it was audited";
     assert_eq!(lane.doubts, [doubt]);
 }
 
@@ -418,7 +418,7 @@ fn left_in_its_queue_though_consumers_live() {
     assert_eq!(with(&lane, Verdict::Violated), ["at-least-once", "exactly-once"]);
     assert_eq!(verdict(&lane, Guarantee::Durability), Verdict::Holds);
     assert_eq!(verdict(&lane, Guarantee::Liveness), Verdict::Inconclusive);
-    assert_eq!(lane.doubts, ["queue orders still held 1 messages when it was audited"]);
+    assert_eq!(lane.doubts, ["queue orders still held 1 message when it was audited"]);
     let (_, steps) = story(&lane, FindingKind::LeftInQueue);
     assert!(steps.contains(&String::from("26002 audit: still in queue orders")), "{steps:?}");
     // The runner gave it the time it had.
@@ -462,8 +462,8 @@ fn what_an_automatic_ack_queue_handed_to_a_dead_connection_is_not_lost() {
         assert_eq!(found(&lane), [(FindingKind::Undelivered, 1)]);
         assert_eq!(with(&lane, Verdict::Violated), Vec::<&str>::new());
         let doubt = format!(
-            "1 messages are gone without a trace: the broker counts as settled what it hands out, and the connection \
-             of {name} ended, so they are not proved lost"
+            "1 message gone without a trace: the broker counts as settled what it hands out, and the connection of \
+             {name} ended, so this is no proof of loss"
         );
         assert_eq!(lane.doubts.join("|"), doubt);
         for guarantee in [Guarantee::Durability, Guarantee::AtLeastOnce, Guarantee::ExactlyOnce] {

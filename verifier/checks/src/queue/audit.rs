@@ -5,6 +5,7 @@ use delivery_history::Event;
 
 use crate::audits::{AuditRun, Audits};
 use crate::context::Context;
+use crate::guarantees::counted;
 use crate::queue::DeadLetters;
 
 /// How often in a row a queue must say the same.
@@ -51,7 +52,8 @@ pub(crate) fn flaw(context: &Context<'_>, run: &AuditRun<'_>) -> Option<String> 
         return Some(format!("the audit of queue {place} on {asked} {flaw}"));
     }
     let taken = run.reads.len() as u64;
-    (taken != ready).then(|| format!("{ready} messages lay ready in queue {place}, but its audit took {taken} out"))
+    let ready_words = counted(ready);
+    (taken != ready).then(|| format!("{ready_words} lay ready in queue {place}, but its audit took {taken} out"))
 }
 
 /// The audits of a lane's queues, and where their dead letters end.

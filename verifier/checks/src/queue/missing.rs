@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::consumed::mark;
 use crate::directory::state;
+use crate::guarantees::counted;
 use crate::properties::undelivered::Leftover;
 use crate::queue::audit::Audited;
 use crate::queue::members::{Members, TWICE};
@@ -112,16 +113,16 @@ pub(crate) fn storage_doubts(
     let queues = work.destinations.iter().chain(dead_letters);
     let mut doubts: Vec<String> = queues.filter_map(|queue| audited.why_open(context, *queue)).collect();
     if missing.unproved > 0 {
-        let words = "were neither delivered nor found in a queue, but that proves no loss here";
-        doubts.push(format!("{} messages {words}", missing.unproved));
+        let words = "neither delivered nor found in a queue, which proves no loss here";
+        doubts.push(format!("{} {words}", counted(missing.unproved)));
     }
     if missing.vanished > 0 {
         let names: Vec<String> =
             members.ended.iter().take(MAX_NAMED).map(|worker| context.worker_name(*worker)).collect();
         doubts.push(format!(
-            "{} messages are gone without a trace: the broker counts as settled what it hands out, and the connection \
-             of {} ended, so they are not proved lost",
-            missing.vanished,
+            "{} gone without a trace: the broker counts as settled what it hands out, and the connection of {} ended, \
+             so this is no proof of loss",
+            counted(missing.vanished),
             names.join(", ")
         ));
     }
@@ -140,14 +141,14 @@ pub(crate) fn reader_doubts(
     let mut doubts: Vec<String> = Vec::new();
     if members.dead {
         doubts.push(format!(
-            "no consumer was alive at the drain: {} messages undelivered",
-            left.of_dead_group + missing.vanished
+            "no consumer was alive at the drain: {} undelivered",
+            counted(left.of_dead_group + missing.vanished)
         ));
     }
     for queue in &left.not_drained {
         doubts.push(audited.why_open(context, *queue).unwrap_or_else(|| {
-            let (place, held) = (context.destination_name(*queue), audited.left_in(*queue));
-            format!("queue {place} still held {held} messages when it was audited")
+            let (place, held) = (context.destination_name(*queue), counted(audited.left_in(*queue)));
+            format!("queue {place} still held {held} when it was audited")
         }));
     }
     if members.workers.is_empty() {
@@ -156,7 +157,7 @@ pub(crate) fn reader_doubts(
         doubts.push(String::from("the recording of some consumer is damaged"));
     }
     if left.unproved > 0 {
-        doubts.push(format!("{} messages that no consumer processed prove nothing here", left.unproved));
+        doubts.push(format!("{} processed by no consumer, which proves nothing here", counted(left.unproved)));
     }
     doubts
 }
