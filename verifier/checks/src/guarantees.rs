@@ -15,6 +15,8 @@ pub(crate) struct Doubts {
     pub(crate) general: Vec<String>,
     /// What is stored is not known whole.
     pub(crate) storage: Vec<String>,
+    /// Messages are missing, and nothing proves whose doing that is.
+    pub(crate) missing: Vec<String>,
     /// Replicas were not all read, or cannot be compared.
     pub(crate) replicas: Vec<String>,
     /// Groups did not drain, or their members did not record all.
@@ -26,7 +28,7 @@ pub(crate) struct Doubts {
 impl Doubts {
     /// All of them, each once.
     pub(crate) fn all(&self) -> Vec<String> {
-        let parts = [&self.general, &self.storage, &self.replicas, &self.readers, &self.comeback];
+        let parts = [&self.general, &self.storage, &self.missing, &self.replicas, &self.readers, &self.comeback];
         let mut all: Vec<String> = Vec::new();
         for doubt in parts.into_iter().flatten() {
             if !all.contains(doubt) {
@@ -53,6 +55,8 @@ impl Doubts {
         };
         let mut touching: Vec<&String> = self.general.iter().collect();
         touching.extend(self.storage.iter().filter(|_| storage));
+        let counts_all = matches!(guarantee, Guarantee::Durability | Guarantee::AtLeastOnce | Guarantee::ExactlyOnce);
+        touching.extend(self.missing.iter().filter(|_| counts_all));
         touching.extend(self.replicas.iter().filter(|_| replicas));
         touching.extend(self.readers.iter().filter(|_| readers));
         touching.extend(&self.comeback);

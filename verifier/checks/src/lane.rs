@@ -185,6 +185,7 @@ fn doubts(
         None => reader_doubts(work, read),
     };
     doubts.storage.extend(read.queues.iter().flat_map(|queues| queues.storage.iter().cloned()));
+    doubts.missing.extend(read.queues.iter().flat_map(|queues| queues.missing.iter().cloned()));
     doubts.comeback = live.doubts.clone();
     doubts
 }
@@ -254,9 +255,9 @@ fn conclude(
     let proved = proved(&counted, &read, live.violated.filter(|_| !off(FindingKind::NotRecovered)));
     let kind = LaneKind { workload: lane.workload, acknowledged: lane.acknowledged, calm: run.facts.is_empty() };
     let guarantees = guarantees::judge(kind, &proved, &doubts);
-    let shown_whole = doubts.storage.is_empty() && doubts.comeback.is_empty();
+    let shown_whole = doubts.storage.is_empty() && doubts.missing.is_empty() && doubts.comeback.is_empty();
     let unseen: Vec<String> =
-        [&doubts.general, &doubts.storage, &doubts.comeback].into_iter().flatten().cloned().collect();
+        [&doubts.general, &doubts.storage, &doubts.missing, &doubts.comeback].into_iter().flatten().cloned().collect();
     let outcome = label::Outcome {
         lost: &lost.by_destination,
         disagreements: proved.disagreement,

@@ -466,6 +466,8 @@ fn what_an_automatic_ack_queue_handed_to_a_dead_connection_is_not_lost() {
              {name} ended, so this is no proof of loss"
         );
         assert_eq!(lane.doubts.join("|"), doubt);
+        // Nothing that is gone was processed twice, or came late.
+        assert_eq!(with(&lane, Verdict::Holds), ["at-most-once", "ordering", "integrity", "liveness"]);
         for guarantee in [Guarantee::Durability, Guarantee::AtLeastOnce, Guarantee::ExactlyOnce] {
             assert_eq!((verdict(&lane, guarantee), reason(&lane, guarantee)), (Verdict::Inconclusive, doubt.clone()));
         }

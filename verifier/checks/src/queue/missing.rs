@@ -101,17 +101,17 @@ fn mark_copies(message: &mut u16, marks: u8) {
     }
 }
 
-/// Why it is not known what the queues held at the end, or what of it is lost.
-pub(crate) fn storage_doubts(
-    work: &LaneWork<'_, '_>,
-    audited: &Audited<'_, '_>,
-    members: &Members,
-    missing: &Missing,
-) -> Vec<String> {
-    let context = work.context;
+/// Why it is not known what the queues held at the end.
+pub(crate) fn storage_doubts(work: &LaneWork<'_, '_>, audited: &Audited<'_, '_>) -> Vec<String> {
     let dead_letters = work.destinations.iter().flat_map(|queue| audited.dead_letters.queues(*queue));
     let queues = work.destinations.iter().chain(dead_letters);
-    let mut doubts: Vec<String> = queues.filter_map(|queue| audited.why_open(context, *queue)).collect();
+    queues.filter_map(|queue| audited.why_open(work.context, *queue)).collect()
+}
+
+/// Messages that are nowhere, and why that proves no loss.
+pub(crate) fn missing_doubts(work: &LaneWork<'_, '_>, members: &Members, missing: &Missing) -> Vec<String> {
+    let context = work.context;
+    let mut doubts = Vec::new();
     if missing.unproved > 0 {
         let words = "neither delivered nor found in a queue, which proves no loss here";
         doubts.push(format!("{} {words}", counted(missing.unproved)));

@@ -43,6 +43,8 @@ pub(crate) struct Queues {
     pub(crate) counted: Vec<(FindingKind, Tally)>,
     /// Why it is not known what the queues hold.
     pub(crate) storage: Vec<String>,
+    /// Messages that are nowhere, and why that proves no loss.
+    pub(crate) missing: Vec<String>,
     /// Why it is not known what the consumers would still have been given.
     pub(crate) readers: Vec<String>,
 }
@@ -74,7 +76,8 @@ pub(crate) fn read(
         (FindingKind::LeftInQueue, tally(work, |message| message & state::STORED != 0)),
     ];
     Queues {
-        storage: missing::storage_doubts(work, &audited, &members, &missing),
+        storage: missing::storage_doubts(work, &audited),
+        missing: missing::missing_doubts(work, &members, &missing),
         readers: missing::reader_doubts(work, &audited, &members, &missing),
         leftover: missing.leftover,
         undelivered: missing.undelivered,
