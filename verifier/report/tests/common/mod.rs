@@ -170,6 +170,7 @@ pub(crate) fn judged(name: &str, acked: u64) -> LaneJudgement {
         },
         available_during_fault: Some(0.41),
         longest_stall_ms: 9_420,
+        recovery: vec![],
         doubts: Vec::new(),
     }
 }
