@@ -55,7 +55,11 @@ fn a_reset_or_an_assignment_explains_a_jump() {
     scene.handled.retain(|one| !(100..=102).contains(&one.offset));
     scene.extra.push((C0, at(place(EventKind::PositionReset, 103), next_ms - 1)));
     let inferred = kinds(&scene);
-    assert_eq!(inferred, [(FindingKind::Undelivered, 3), (FindingKind::OffsetSkipped, 1)], "only inferred from the jump");
+    assert_eq!(
+        inferred,
+        [(FindingKind::Undelivered, 3), (FindingKind::OffsetSkipped, 1)],
+        "only inferred from the jump"
+    );
 }
 
 #[test]
@@ -136,7 +140,11 @@ fn a_commit_that_moves_back_is_found() {
     let mut reset = commits(&[forth, back].concat());
     reset.extra.push((C1, at(place(EventKind::PositionReset, 3).flags(FLAG_SELF), 550)));
     assert_eq!(kinds(&reset), [], "a reset was announced");
-    assert_eq!(kinds(&commits(&[(C0, SettleOk, 10, 500), (C1, SettleOk, 7, 610)])), [], "nobody knows when it was asked");
+    assert_eq!(
+        kinds(&commits(&[(C0, SettleOk, 10, 500), (C1, SettleOk, 7, 610)])),
+        [],
+        "nobody knows when it was asked"
+    );
     assert_eq!(kinds(&commits(&[(C0, SettleOk, 10, 500), (C0, SettleOk, 7, 610)])), [(FindingKind::CommitBack, 1)]);
 }
 
@@ -180,7 +188,9 @@ fn transactional(number: u32, ending: Option<u64>) -> Scene {
             scene.extra.push((P0, at(event(EventKind::TransactionCommit, transaction), first_ms + 64)));
         }
         if let Some(outcome) = outcome {
-            scene.extra.push((P0, at(event(EventKind::TransactionOutcome, transaction).offset(outcome), first_ms + 65)));
+            scene
+                .extra
+                .push((P0, at(event(EventKind::TransactionOutcome, transaction).offset(outcome), first_ms + 65)));
         }
     }
     // Readers of committed messages are given none before its commit.
