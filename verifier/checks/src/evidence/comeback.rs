@@ -24,7 +24,12 @@ pub(crate) fn of(
         });
         Recovery {
             fault: fact.label.clone(),
-            first_ack_ms: work.sends.first_ack_ns.get(fault).copied().flatten().and_then(since_heal_ms),
+            // Where nothing is acked, what the client takes says nothing of the cluster.
+            first_ack_ms: work
+                .acknowledged
+                .then_some(())
+                .and(work.sends.first_ack_ns.get(fault).copied().flatten())
+                .and_then(since_heal_ms),
             caught_up_ms: caught_up.and_then(since_heal_ms),
         }
     });
