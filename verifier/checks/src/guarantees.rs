@@ -23,6 +23,8 @@ pub(crate) struct Doubts {
     pub(crate) readers: Vec<String>,
     /// Writes and groups were not seen to come back.
     pub(crate) comeback: Vec<String>,
+    /// One guarantee could not have been seen to break.
+    pub(crate) unbreakable: Vec<(Guarantee, String)>,
 }
 
 impl Doubts {
@@ -60,6 +62,7 @@ impl Doubts {
         touching.extend(self.replicas.iter().filter(|_| replicas));
         touching.extend(self.readers.iter().filter(|_| readers));
         touching.extend(&self.comeback);
+        touching.extend(self.unbreakable.iter().filter(|(one, _)| *one == guarantee).map(|(_, words)| words));
         touching
     }
 }
@@ -77,6 +80,9 @@ pub(crate) struct Proved {
     pub(crate) phantom: u64,
     pub(crate) corrupt: u64,
     pub(crate) failed_but_stored: u64,
+    pub(crate) torn: u64,
+    pub(crate) aborted_read: u64,
+    pub(crate) uncommitted_read: u64,
     /// Why liveness is violated.
     pub(crate) not_live: Option<String>,
 }
@@ -152,7 +158,11 @@ fn proved_against(name: Guarantee, kind: LaneKind, proved: &Proved) -> Vec<Strin
                 format!("{} failed for certain and there all the same", counted(proved.failed_but_stored)),
             ),
         ],
-        Guarantee::Atomicity => vec![],
+        Guarantee::Atomicity => vec![
+            (proved.torn, format!("{} transactions torn", proved.torn)),
+            (proved.aborted_read, format!("{} of aborted transactions read", counted(proved.aborted_read))),
+            (proved.uncommitted_read, format!("{} read before the commit", counted(proved.uncommitted_read))),
+        ],
         Guarantee::Liveness => {
             let words = proved.not_live.clone();
             vec![(u64::from(words.is_some()), words.unwrap_or_default())]

@@ -139,8 +139,14 @@ pub(crate) mod kind {
     pub(crate) const SETTLE_OK: u8 = EventKind::SettleOk as u8;
     pub(crate) const SETTLE_FAILED: u8 = EventKind::SettleFailed as u8;
     pub(crate) const ASSIGNED: u8 = EventKind::Assigned as u8;
-    pub(crate) const SESSION_ENDED: u8 = EventKind::SessionEnded as u8;
     pub(crate) const OBSERVED_DEPTH: u8 = EventKind::ObservedDepth as u8;
+    pub(crate) const REVOKED: u8 = EventKind::Revoked as u8;
+    pub(crate) const POSITION_RESET: u8 = EventKind::PositionReset as u8;
+    pub(crate) const TRANSACTION_BEGIN: u8 = EventKind::TransactionBegin as u8;
+    pub(crate) const TRANSACTION_COMMIT: u8 = EventKind::TransactionCommit as u8;
+    pub(crate) const TRANSACTION_ABORT: u8 = EventKind::TransactionAbort as u8;
+    pub(crate) const TRANSACTION_OUTCOME: u8 = EventKind::TransactionOutcome as u8;
+    pub(crate) const SESSION_ENDED: u8 = EventKind::SessionEnded as u8;
     pub(crate) const SUBSCRIBED: u8 = EventKind::Subscribed as u8;
     pub(crate) const UNSUBSCRIBED: u8 = EventKind::Unsubscribed as u8;
     pub(crate) const DRAINED: u8 = EventKind::Drained as u8;

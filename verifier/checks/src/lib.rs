@@ -21,11 +21,13 @@ mod latency;
 mod node_set;
 mod properties;
 mod queue;
+mod reader;
 mod sends;
 mod stored;
 mod story;
 mod strength;
 mod tally;
+mod transactions;
 mod work;
 
 pub use judge::{Options, judge, judge_with};

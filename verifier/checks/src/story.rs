@@ -14,6 +14,7 @@ use crate::judgement::{Finding, FindingKind, StoryStep, Witness};
 use crate::properties::undelivered::Leftover;
 use crate::queue::{self, is_queue};
 use crate::tally::{Subject, Tally};
+use crate::transactions::Ending;
 use crate::work::LaneWork;
 
 /// Longest story; a message delivered a thousand times says nothing more after this.
@@ -87,7 +88,7 @@ impl Filter {
             let slot = match *subject {
                 Subject::Message { sequence, .. } => Self::slot(u64::from(sequence)),
                 Subject::Place { offset, .. } => Self::slot(offset),
-                Subject::Moment { .. } | Subject::Destination(_) => continue,
+                Subject::Moment { .. } | Subject::Commit { .. } | Subject::Destination(_) => continue,
             };
             filter.0[slot.0] |= slot.1;
         }
@@ -256,6 +257,7 @@ fn tell(
     let message = match subject {
         Subject::Message { session, sequence } => {
             tell_absence(work, audits, groups, kind, destination, &mut trace);
+            tell_transaction(work, session, sequence, &mut trace);
             context.message_name(session, sequence)
         }
         Subject::Place { destination, offset } => {
@@ -265,6 +267,11 @@ fn tell(
             let name = if worker == u16::MAX { String::from("the audit") } else { context.worker_name(worker) };
             trace.steps.push((time_ns, format!("{name} was given a payload it cannot have been sent")));
             format!("a payload {name} was given")
+        }
+        Subject::Commit { worker, time_ns, destination, offset, before } => {
+            let (name, place) = (context.worker_name(worker), context.destination_name(destination));
+            trace.steps.push((time_ns, format!("{name} committed offset {offset}; its group had committed {before}")));
+            format!("the commit of offset {offset} of {place}")
         }
         Subject::Destination(index) => {
             let end_ns = context.timeline.end_ns;
@@ -315,6 +322,24 @@ fn tell_absence(
             trace.steps.push((end_ns, format!("never processed by group {group}{drained}")));
         }
     }
+}
+
+/// How the transaction ended that the message was sent in.
+fn tell_transaction(work: &LaneWork<'_, '_>, session: u32, sequence: u32, trace: &mut Trace) {
+    let Some((_, entry)) = work.directory.find(session, sequence) else { return };
+    if !entry.judged || entry.lane != work.lane {
+        return;
+    }
+    let Some(transaction) = work.sends.transactions.of(entry.base as usize + sequence as usize) else { return };
+    if let Some(asked_ns) = transaction.commit_asked_ns {
+        trace.steps.push((asked_ns, String::from("its transaction was asked to commit")));
+    }
+    let (ended_ns, what) = match transaction.ending {
+        Ending::Committed => (transaction.ended_ns, "its transaction committed"),
+        Ending::Aborted => (transaction.ended_ns, "its transaction aborted"),
+        Ending::Unknown => (work.context.timeline.end_ns, "whether its transaction committed was never known"),
+    };
+    trace.steps.push((ended_ns, what.to_owned()));
 }
 
 fn tell_faults(context: &Context<'_>, timeline: &Timeline, trace: &mut Trace) {

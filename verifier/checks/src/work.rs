@@ -23,6 +23,9 @@ pub(crate) struct LaneWork<'a, 'b> {
     pub(crate) phantom: OnceTally,
     pub(crate) corrupt: OnceTally,
     pub(crate) disagreement: OnceTally,
+    pub(crate) processed_at_once: OnceTally,
+    pub(crate) aborted_read: OnceTally,
+    pub(crate) uncommitted_read: OnceTally,
     /// Messages that would be phantoms, if the stream of their producer were not damaged.
     pub(crate) unattributed: u64,
     /// Some audit read a message where it was not sent.
@@ -43,6 +46,11 @@ pub(crate) enum Found {
 }
 
 impl LaneWork<'_, '_> {
+    /// The lane's messages stand in logs.
+    pub(crate) fn is_log(&self) -> bool {
+        matches!(self.workload, Workload::Log | Workload::Transactions)
+    }
+
     /// What the event's identity stands for.
     #[inline(always)]
     pub(crate) fn resolve(&self, event: &Event) -> Found {
@@ -63,6 +71,13 @@ impl LaneWork<'_, '_> {
     pub(crate) fn invoked(&self, entry: &Session, index: usize) -> &Event {
         let at = self.sends.messages.invoked_at[index] as usize;
         &self.context.stream(worker_of_session(entry.session))[at]
+    }
+
+    /// The event that sent message `index`.
+    pub(crate) fn invoked_of(&self, index: usize) -> &Event {
+        let sessions = self.directory.sessions(self.sends.slots.clone());
+        let after = sessions.partition_point(|entry| entry.base as usize <= index);
+        self.invoked(&sessions[after - 1], index)
     }
 
     /// Whether the message is owed to readers: acked, or sent where no ack was asked for.
@@ -111,7 +126,7 @@ impl LaneWork<'_, '_> {
 /// See [`LaneWork::is_owed`].
 #[inline]
 pub(crate) const fn is_owed(message: u16, acknowledged: bool) -> bool {
-    match message & state::OUTCOMES {
+    match message & (state::OUTCOMES | state::WITHDRAWN) {
         state::ACKED => true,
         state::SENT => !acknowledged,
         _ => false,

@@ -28,6 +28,12 @@ pub(crate) struct Members {
     pub(crate) workers: Vec<u16>,
     /// Those that crashed, or whose connection ended at least once.
     pub(crate) ended: Vec<u16>,
+    /// Connections and channels that ended in the middle.
+    pub(crate) sessions_ended: u64,
+    /// Queues that a consumer was given once more.
+    pub(crate) assigned_again: u64,
+    /// By segment in which a message was invoked: when the last of them was first delivered.
+    pub(crate) caught_up_ns: Vec<u64>,
     /// Every one of them crashed.
     pub(crate) dead: bool,
     /// All of them recorded all they did.
@@ -48,6 +54,9 @@ pub(crate) fn read(
         processed: 0,
         workers: consumers_of(work),
         ended: Vec::new(),
+        sessions_ended: 0,
+        assigned_again: 0,
+        caught_up_ns: vec![0; segments.len()],
         dead: false,
         sound: true,
     };
@@ -101,6 +110,8 @@ fn consumers_of(work: &LaneWork<'_, '_>) -> Vec<u16> {
 /// Delivery tags of one queue at one consumer.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tags {
+    /// The consumer was given the queue.
+    assigned: bool,
     /// Consumer session `last` belongs to.
     session: u32,
     /// Last one of the session.
@@ -142,9 +153,14 @@ impl Pass<'_, '_, '_> {
                     self.members.processed += u64::from(self.mark(event, mark::PROCESSED, 0));
                 }
                 kind::SETTLE_INVOKED | kind::SETTLE_OK | kind::SETTLE_FAILED => self.settle(event),
-                kind::ASSIGNED => self.tags.entry(event.destination).or_default().last = None,
+                kind::ASSIGNED => {
+                    let tags = self.tags.entry(event.destination).or_default();
+                    self.members.assigned_again += u64::from(std::mem::replace(&mut tags.assigned, true));
+                    tags.last = None;
+                }
                 kind::SESSION_ENDED => {
                     self.ended = true;
+                    self.members.sessions_ended += 1;
                     self.session = self.session.wrapping_add(1);
                 }
                 _ => watch.pass_over(event),
@@ -196,7 +212,10 @@ impl Pass<'_, '_, '_> {
         }
         let entry = self.work.directory.sessions(slot..slot + 1)[0];
         let invoked_ns = self.work.invoked(&entry, index).time_ns;
-        self.latency.take(self.invoked.part(invoked_ns), invoked_ns, event.time_ns);
+        let (segment_at, segment) = self.invoked.at(invoked_ns);
+        self.latency.take(segment.part, invoked_ns, event.time_ns);
+        let caught_up_ns = &mut self.members.caught_up_ns[segment_at];
+        *caught_up_ns = event.time_ns.max(*caught_up_ns);
     }
 
     /// Tags rise within a session, so one that does not was handed out before.

@@ -26,6 +26,7 @@ use crate::latency::Latencies;
 use crate::properties::tally;
 use crate::properties::undelivered::Leftover;
 use crate::queue::audit::Audited;
+use crate::queue::members::Members;
 use crate::tally::Tally;
 use crate::work::{Found, LaneWork};
 
@@ -35,8 +36,7 @@ pub(crate) struct Queues {
     pub(crate) leftover: Leftover,
     pub(crate) undelivered: Tally,
     pub(crate) end_to_end: Latencies,
-    pub(crate) delivered: u64,
-    pub(crate) processed: u64,
+    pub(crate) members: Members,
     /// Owed messages that were nowhere, where nothing proves that they are lost.
     pub(crate) unproved: u64,
     /// Kinds only queues have.
@@ -82,8 +82,7 @@ pub(crate) fn read(
         leftover: missing.leftover,
         undelivered: missing.undelivered,
         end_to_end,
-        delivered: members.delivered,
-        processed: members.processed,
+        members,
         unproved: missing.unproved,
         counted,
     }
