@@ -241,7 +241,8 @@ impl Pass<'_, '_, '_> {
             Place::Own { index, .. } => self.members.marks[index] & mark::DELIVERED != 0,
             Place::DeadLetters { index } => self.work.sends.messages.state[index] & state::MISPLACED != 0,
             Place::Elsewhere { .. } | Place::Phantom => self.strangers.contains(&(event.session, event.sequence)),
-            Place::Sentinel => true,
+            // Not every consumer records a sentinel as a delivery.
+            Place::Sentinel => return,
         };
         let highest = self.tags.get(&event.destination).and_then(|tags| tags.highest);
         let handed_out = event.offset == NO_OFFSET || highest.is_some_and(|highest| event.offset <= highest);
