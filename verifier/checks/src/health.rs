@@ -146,6 +146,7 @@ pub(crate) mod kind {
     pub(crate) const TRANSACTION_COMMIT: u8 = EventKind::TransactionCommit as u8;
     pub(crate) const TRANSACTION_ABORT: u8 = EventKind::TransactionAbort as u8;
     pub(crate) const TRANSACTION_OUTCOME: u8 = EventKind::TransactionOutcome as u8;
+    pub(crate) const WORKER_FINISHED: u8 = EventKind::WorkerFinished as u8;
     pub(crate) const SESSION_ENDED: u8 = EventKind::SessionEnded as u8;
     pub(crate) const SUBSCRIBED: u8 = EventKind::Subscribed as u8;
     pub(crate) const UNSUBSCRIBED: u8 = EventKind::Unsubscribed as u8;

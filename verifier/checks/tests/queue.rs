@@ -113,6 +113,10 @@ fn without_a_complete_audit_nothing_is_lost_and_nothing_holds() {
     expect_open(&spoilt(&|queue| drop(queue.audits.remove(1))), "queue orders.dead was not audited");
     let words = "1 message neither delivered nor found in a queue, which proves no loss here";
     expect_open(&spoilt(&|queue| drop(queue.audits.remove(1))), words);
+    let is_end = |event: &Event| event.kind == EventKind::WorkerFinished as u8;
+    let unfinished = spoilt(&|queue| queue.scene.without.push(is_end));
+    let words = "c0, c1 never seen to end as told: what it had at hand then may not be recorded";
+    expect_open(&unfinished, words);
     let expect_damage = |queue: Queue| assert_eq!(with(&queue.lane(), Verdict::Violated), Vec::<&str>::new());
     expect_damage(spoilt(&|queue| queue.scene.missing_streams.push(C1)));
     expect_damage(spoilt(&|queue| queue.scene.phases.retain(|(_, at_ms)| *at_ms < LOAD_MS + 1_000)));

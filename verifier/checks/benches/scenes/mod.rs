@@ -1,7 +1,8 @@
 //! Healthy histories to judge, as large as asked for.
 //!
 //! A log has eight events a message: invoked, acked; delivered, processing, processed; read from
-//! three replicas. A fan-out with one subscriber leaves the audits out: five.
+//! three replicas. A fan-out with one subscriber leaves the audits out: five. A queue
+//! has two more for the settle: seven.
 
 use std::collections::BTreeMap;
 
@@ -178,6 +179,7 @@ fn streams(workload: Workload, order: Order, messages: u64) -> Vec<Vec<Event>> {
         let depth = event(EventKind::ObservedDepth);
         let audit = [event(EventKind::AuditStart), depth, depth, depth, event(EventKind::AuditEnd)];
         streams[AUDIT].extend(audit);
+        streams[CONSUMER].push(Event::new(EventKind::WorkerFinished).at(end_ns));
     }
     if workload == Workload::Log {
         log.push(sentinel);

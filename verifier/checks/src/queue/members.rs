@@ -28,6 +28,8 @@ pub(crate) struct Members {
     pub(crate) workers: Vec<u16>,
     /// Those that crashed, or whose connection ended at least once.
     pub(crate) ended: Vec<u16>,
+    /// Those that neither crashed nor ended as they were told to: what they had at hand may not be recorded.
+    pub(crate) unfinished: Vec<u16>,
     /// Connections and channels that ended in the middle.
     pub(crate) sessions_ended: u64,
     /// Queues that a consumer was given once more.
@@ -36,7 +38,7 @@ pub(crate) struct Members {
     pub(crate) caught_up_ns: Vec<u64>,
     /// Every one of them crashed.
     pub(crate) dead: bool,
-    /// All of them recorded all they did.
+    /// All of them recorded all they did, until they crashed or ended as they were told to.
     pub(crate) sound: bool,
 }
 
@@ -54,6 +56,7 @@ pub(crate) fn read(
         processed: 0,
         workers: consumers_of(work),
         ended: Vec::new(),
+        unfinished: Vec::new(),
         sessions_ended: 0,
         assigned_again: 0,
         caught_up_ns: vec![0; segments.len()],
@@ -70,14 +73,17 @@ pub(crate) fn read(
             tags: HashMap::default(),
             session: 0,
             ended: context.timeline.crashes.contains_key(&worker),
+            finished: context.timeline.crashes.contains_key(&worker),
             strangers: HashSet::new(),
             tags_again: 0,
             settles_astray: 0,
             health,
         };
         let watch = pass.run(context.stream(worker));
-        let (ended, tags_again, settles_astray) = (pass.ended, pass.tags_again, pass.settles_astray);
+        let (ended, finished) = (pass.ended, pass.finished);
+        let (tags_again, settles_astray) = (pass.tags_again, pass.settles_astray);
         members.ended.extend(ended.then_some(worker));
+        members.unfinished.extend((!finished).then_some(worker));
         let name = context.worker_name(worker);
         health.note_watch(worker, &name, &watch);
         if tags_again > 0 {
@@ -88,7 +94,7 @@ pub(crate) fn read(
             let words = "settles of messages it had not been given";
             health.worker_damage(worker, format!("{name} recorded {settles_astray} {words}"));
         }
-        members.sound &= health.is_sound(worker);
+        members.sound &= health.is_sound(worker) && finished;
     }
     members.dead = !members.workers.is_empty()
         && members.workers.iter().all(|worker| context.timeline.crashes.contains_key(worker));
@@ -132,6 +138,7 @@ struct Pass<'a, 'b, 'c> {
     /// Connections or channels before the one it consumes on.
     session: u32,
     ended: bool,
+    finished: bool,
     /// Messages it was given that nobody sent to their queue: their settles are no surprise.
     strangers: HashSet<(u32, u32)>,
     tags_again: u64,
@@ -153,6 +160,7 @@ impl Pass<'_, '_, '_> {
                     self.members.processed += u64::from(self.mark(event, mark::PROCESSED, 0));
                 }
                 kind::SETTLE_INVOKED | kind::SETTLE_OK | kind::SETTLE_FAILED => self.settle(event),
+                kind::WORKER_FINISHED => self.finished = true,
                 kind::ASSIGNED => {
                     let tags = self.tags.entry(event.destination).or_default();
                     self.members.assigned_again += u64::from(std::mem::replace(&mut tags.assigned, true));

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::consumed::mark;
+use crate::context::Context;
 use crate::directory::state;
 use crate::guarantees::counted;
 use crate::properties::undelivered::Leftover;
@@ -117,13 +118,11 @@ pub(crate) fn missing_doubts(work: &LaneWork<'_, '_>, members: &Members, missing
         doubts.push(format!("{} {words}", counted(missing.unproved)));
     }
     if missing.vanished > 0 {
-        let names: Vec<String> =
-            members.ended.iter().take(MAX_NAMED).map(|worker| context.worker_name(*worker)).collect();
         doubts.push(format!(
             "{} gone without a trace: the broker counts as settled what it hands out, and the connection of {} ended, \
              so this is no proof of loss",
             counted(missing.vanished),
-            names.join(", ")
+            names(context, &members.ended)
         ));
     }
     doubts
@@ -153,6 +152,9 @@ pub(crate) fn reader_doubts(
     }
     if members.workers.is_empty() {
         doubts.push(String::from("nobody read this lane"));
+    } else if !members.unfinished.is_empty() {
+        let words = "never seen to end as told: what it had at hand then may not be recorded";
+        doubts.push(format!("{} {words}", names(context, &members.unfinished)));
     } else if !left.sound {
         doubts.push(String::from("the recording of some consumer is damaged"));
     }
@@ -160,4 +162,9 @@ pub(crate) fn reader_doubts(
         doubts.push(format!("{} processed by no consumer, which proves nothing here", counted(left.unproved)));
     }
     doubts
+}
+
+fn names(context: &Context<'_>, workers: &[u16]) -> String {
+    let names: Vec<String> = workers.iter().take(MAX_NAMED).map(|worker| context.worker_name(*worker)).collect();
+    names.join(", ")
 }

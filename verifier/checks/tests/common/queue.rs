@@ -106,6 +106,10 @@ impl Queue {
     pub fn streams(&self) -> Vec<Vec<Event>> {
         let mut scene = self.scene.clone();
         scene.extra.extend(self.consumers());
+        for worker in [C0, C1].into_iter().filter(|worker| !scene.crashes.iter().any(|(crashed, _)| crashed == worker))
+        {
+            scene.extra.push((worker, at(Event::new(EventKind::WorkerFinished), LOAD_MS + 10_000)));
+        }
         scene.extra.extend(self.audit_events().into_iter().map(|event| (AUDIT, event)));
         scene.streams()
     }
