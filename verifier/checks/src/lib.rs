@@ -6,6 +6,7 @@
 //! `guarantees`.
 
 mod acks;
+mod ahead;
 mod audits;
 mod consumed;
 mod context;
@@ -22,6 +23,7 @@ mod node_set;
 mod properties;
 mod reader;
 mod sends;
+mod side_by_side;
 mod stored;
 mod story;
 mod strength;
@@ -29,5 +31,5 @@ mod tally;
 mod transactions;
 mod work;
 
-pub use judge::{Options, judge, judge_with};
+pub use judge::{Options, Scope, judge, judge_with};
 pub use judgement::{FindingKind, Guarantee, Judgement, LaneJudgement, Verdict};
