@@ -36,10 +36,9 @@ impl AckTrack {
     /// Takes an ack; those outside of the load are left out.
     #[inline]
     pub(crate) fn take(&mut self, at_ns: u64) {
-        if at_ns.wrapping_sub(self.current_ns) >> self.shift != 0 || self.cells.is_empty() {
-            if !self.turn_to(at_ns) {
-                return;
-            }
+        let elsewhere = at_ns.wrapping_sub(self.current_ns) >> self.shift != 0 || self.cells.is_empty();
+        if elsewhere && !self.turn_to(at_ns) {
+            return;
         }
         let (first, last) = &mut self.cells[self.current];
         *first = (*first).min(at_ns);

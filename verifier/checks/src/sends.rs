@@ -99,7 +99,6 @@ struct Pass<'a, 'b> {
 }
 
 /// Goes through the producers of `lane`.
-#[expect(clippy::too_many_arguments, reason = "the first pass is where everything that is known comes in")]
 pub(crate) fn read_sends(
     context: &Context<'_>,
     lane: u16,
