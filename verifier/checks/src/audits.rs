@@ -119,6 +119,7 @@ pub(crate) fn read_runs<'a>(context: &Context<'a>, health: &mut Health) -> Vec<A
         reader.close(Some(String::from("broke off before the end of the log")));
         let stray = reader.stray;
         health.note_watch(worker, &role.name, &watch);
+        health.pass_over(stray);
         if stray > 0 {
             health.worker_damage(worker, format!("{} recorded {stray} reads outside of any audit", role.name));
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use delivery_broker::Reason;
 use delivery_history::manifest::{Destination, Host, Role, RunManifest, Worker, worker_of_session};
+use delivery_history::plain::MessageNames;
 use delivery_history::{Event, HistoryView, NO_DESTINATION, NO_NODE, NO_SESSION};
 
 use crate::evidence::observations::Observations;
@@ -20,6 +21,8 @@ pub(crate) struct Context<'a> {
     streams: Vec<Option<&'a [Event]>>,
     pub(crate) timeline: Timeline,
     pub(crate) observations: Observations<'a>,
+    /// Names the messages had where the history was recorded.
+    pub(crate) names: Option<&'a MessageNames>,
 }
 
 impl<'a> Context<'a> {
@@ -29,15 +32,19 @@ impl<'a> Context<'a> {
         let mut streams: Vec<Option<&'a [Event]>> = vec![None; manifest.workers.len()];
         for stream in &history.streams {
             match streams.get_mut(usize::from(stream.worker)) {
-                Some(place) if place.is_none() => *place = Some(stream.events),
+                Some(place) if place.is_none() => {
+                    *place = Some(stream.events);
+                    continue;
+                }
                 Some(_) => health.damage(format!("worker {} has two streams; the first is judged", stream.worker)),
                 None => health.damage(format!("a stream names worker {}, which the manifest lacks", stream.worker)),
             }
+            health.pass_over(stream.events.len() as u64);
         }
         health.note_missing(manifest, &streams);
         let timeline = Timeline::read(manifest, &streams, health);
         let observations = Observations::read(manifest, &streams, health);
-        Self { manifest, streams, timeline, observations }
+        Self { manifest, streams, timeline, observations, names: None }
     }
 
     /// The events of `worker`; empty for one that recorded nothing.
@@ -121,6 +128,9 @@ impl<'a> Context<'a> {
     pub(crate) fn message_name(&self, session: u32, sequence: u32) -> String {
         if session == NO_SESSION {
             return String::from("a payload nobody here wrote");
+        }
+        if let Some(name) = self.names.and_then(|names| names.of(session, sequence)) {
+            return name.to_owned();
         }
         let worker = self.worker_name(worker_of_session(session));
         match session & 0xffff {

@@ -23,6 +23,8 @@ pub(crate) struct Health {
     torn: bool,
     /// In words, by worker.
     of_worker: Vec<(u16, String)>,
+    /// Events no check could do anything with.
+    not_judged: u64,
 }
 
 impl Health {
@@ -39,6 +41,7 @@ impl Health {
     pub(crate) fn absorb(&mut self, others: Self) {
         others.damage.into_iter().for_each(|words| self.damage(words));
         self.left_out += others.left_out;
+        self.not_judged += others.not_judged;
         self.unsound.extend(others.unsound);
         self.torn |= others.torn;
         self.of_worker.extend(others.of_worker);
@@ -49,6 +52,7 @@ impl Health {
         self.damage.drain(..base.damage.len());
         self.of_worker.drain(..base.of_worker.len());
         self.left_out -= base.left_out;
+        self.not_judged -= base.not_judged;
         self
     }
 
@@ -81,12 +85,23 @@ impl Health {
 
     /// Notes what a pass over the stream of `worker` met.
     pub(crate) fn note_watch(&mut self, worker: u16, name: &str, watch: &Watch) {
+        self.not_judged += watch.unknown_kinds;
         if watch.unknown_kinds > 0 {
             self.worker_damage(worker, format!("{} events of {name} are of an unknown kind", watch.unknown_kinds));
         }
         if watch.backwards > 0 {
             self.worker_damage(worker, format!("time goes back {} times in the stream of {name}", watch.backwards));
         }
+    }
+
+    /// Counts events that are not judged.
+    pub(crate) fn pass_over(&mut self, events: u64) {
+        self.not_judged += events;
+    }
+
+    /// Events that were not judged.
+    pub(crate) fn not_judged(&self) -> u64 {
+        self.not_judged
     }
 
     /// Whether the absence of an event in the stream of `worker` means that it did not happen.

@@ -2,6 +2,7 @@
 
 use delivery_history::HistoryView;
 use delivery_history::manifest::{Lane, Phase, Role, RunStatus};
+use delivery_history::plain::MessageNames;
 
 use crate::audits::read_runs;
 use crate::context::Context;
@@ -9,7 +10,7 @@ use crate::directory::Directory;
 use crate::evidence::bite::FaultFacts;
 use crate::evidence::timeline::MAX_FAULTS;
 use crate::health::Health;
-use crate::judgement::{FaultJudgement, FindingKind, Judgement};
+use crate::judgement::{EventCounts, FaultJudgement, FindingKind, Judgement};
 use crate::lane::{Prepared, Run, judge_lane, prepare};
 use crate::sends::read_sentinels;
 use crate::side_by_side::side_by_side;
@@ -47,8 +48,14 @@ pub fn judge(history: &HistoryView<'_>) -> Judgement {
 /// Nothing a history claims makes this panic or take more memory than the history itself is
 /// large: damaged, cut off and contradictory recordings are judged as far as they go, and say so.
 pub fn judge_with(history: &HistoryView<'_>, options: &Options) -> Judgement {
+    judge_named(history, options, None)
+}
+
+/// Judges a history whose messages have names of their own, which stories then use.
+pub fn judge_named(history: &HistoryView<'_>, options: &Options, names: Option<&MessageNames>) -> Judgement {
     let mut health = Health::new(history);
-    let context = Context::read(history, &mut health);
+    let mut context = Context::read(history, &mut health);
+    context.names = names;
     let manifest = history.manifest;
     let faults = manifest.faults.iter().enumerate().take(MAX_FAULTS);
     let facts: Vec<FaultFacts> = faults.map(|(index, fault)| FaultFacts::collect(&context, index, fault)).collect();
@@ -81,7 +88,10 @@ pub fn judge_with(history: &HistoryView<'_>, options: &Options) -> Judgement {
         lane
     });
     let lanes = lanes.collect();
-    Judgement { faults, lanes, doubts: run_doubts(&context, &health) }
+    let all: u64 = history.streams.iter().map(|stream| stream.events.len() as u64).sum();
+    let not_judged = health.not_judged().min(all);
+    let events = EventCounts { judged: all - not_judged, not_judged };
+    Judgement { faults, lanes, doubts: run_doubts(&context, &health), events }
 }
 
 fn judge_faults(context: &Context<'_>, facts: &[FaultFacts], last_ack_ns: u64) -> Vec<FaultJudgement> {

@@ -411,6 +411,15 @@ pub struct FaultJudgement {
     pub reasons: Vec<String>,
 }
 
+/// How much of a history the judgement rests on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventCounts {
+    /// Events (of a history of operations: lines) that were judged.
+    pub judged: u64,
+    /// Events that could not be: of an unknown kind, of nobody who took part, or such as cannot be.
+    pub not_judged: u64,
+}
+
 /// What a whole history was found to say.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
@@ -420,4 +429,7 @@ pub struct Judgement {
     pub lanes: Vec<LaneJudgement>,
     /// Doubts about the run as a whole (cut short, a worker missing, a stream damaged).
     pub doubts: Vec<String>,
+    /// How much of the history was judged.
+    #[serde(default)]
+    pub events: EventCounts,
 }

@@ -32,5 +32,5 @@ mod tally;
 mod transactions;
 mod work;
 
-pub use judge::{Options, Scope, judge, judge_with};
+pub use judge::{Options, Scope, judge, judge_named, judge_with};
 pub use judgement::{FindingKind, Guarantee, Judgement, LaneJudgement, Verdict};

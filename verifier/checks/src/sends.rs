@@ -451,6 +451,7 @@ impl Pass<'_, '_> {
     fn report(&self, settings: &Lane, health: &mut Health) {
         let name = self.context.worker_name(self.worker);
         health.note_watch(self.worker, &name, &self.watch);
+        health.pass_over(self.irregular + if settings.resends { 0 } else { self.again });
         if self.irregular > 0 {
             let words =
                 "events of sends that cannot be (no such send, a number out of order, another lane's destination)";

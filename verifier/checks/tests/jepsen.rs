@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use delivery_checks::jepsen::{LogOptions, judge_operations};
-use delivery_history::import::read_operations;
+mod operations;
+
+use operations::Operations;
 use serde_json::Value;
 
 /// The reference's own summaries, which are not anomalies.
@@ -17,9 +18,7 @@ fn is_cycle(name: &str) -> bool {
 }
 
 fn found(history: &Value, ww_deps: bool) -> BTreeSet<String> {
-    let lines: Vec<String> = history.as_array().unwrap().iter().map(Value::to_string).collect();
-    let operations = read_operations(lines.join("\n").as_bytes()).unwrap();
-    let judged = judge_operations(&operations, LogOptions { ww_deps });
+    let judged = Operations(history.as_array().unwrap().clone()).judge(ww_deps);
     judged.findings.iter().map(|finding| finding.kind.label().to_owned()).collect()
 }
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use delivery_checks::judgement::{
-    Finding, FindingKind, Guarantee, GuaranteeJudgement, Judgement, Label, LaneJudgement, Stats, Verdict,
+    EventCounts, Finding, FindingKind, Guarantee, GuaranteeJudgement, Judgement, Label, LaneJudgement, Stats, Verdict,
 };
 use delivery_history::RunManifest;
 use delivery_history::manifest::{Fault, Lane, MANIFEST_FORMAT, Requirement, RunStatus, Workload};
@@ -143,7 +143,7 @@ fn tour() -> RunManifest {
 }
 
 fn judge(manifest: &RunManifest, lanes: Vec<LaneJudgement>) -> RunVerdict {
-    judge_claims(manifest, &Judgement { faults: Vec::new(), lanes, doubts: Vec::new() })
+    judge_claims(manifest, &Judgement { faults: Vec::new(), lanes, doubts: Vec::new(), events: EventCounts::default() })
 }
 
 fn require(manifest: &mut RunManifest, lane: Option<&str>, guarantee: &str) {

@@ -25,8 +25,10 @@ pub enum Command {
     Kafka(RunArgs),
     /// Verify the embedded PubSub on a simulated network: needs nothing, takes a second.
     Pubsub(RunArgs),
-    /// Judge a finished or killed run again, from its directory alone.
+    /// Judge a finished or killed run again from its directory alone, or a history that others recorded.
     Check(CheckArgs),
+    /// Write the history of a run for other programs.
+    Export(ExportArgs),
     /// Show presets, faults, settings or guarantees.
     List(ListArgs),
     /// Try out what this machine permits, and say how to install or permit what is missing.
@@ -184,18 +186,58 @@ pub struct RunArgs {
     pub output: OutputArgs,
 }
 
+/// Formats of histories that others recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ImportFormat {
+    /// Operations of Jepsen's Kafka workload, as JSON lines or EDN.
+    Jepsen,
+    /// One event a line, as JSON: your own logs, or an exported run.
+    Jsonl,
+}
+
 /// Judging again.
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
-    /// The run's directory, such as `runs/latest`.
-    #[arg(value_name = "RUN_DIR")]
-    pub run_dir: PathBuf,
-    /// Guarantees the exit code answers for, instead of those the run was started with.
+    /// The run's directory, such as `runs/latest`; with --format, the file.
+    #[arg(value_name = "RUN_DIR|FILE")]
+    pub path: PathBuf,
+    /// Judge a history that others recorded, in this format.
+    #[arg(long)]
+    pub format: Option<ImportFormat>,
+    /// Take the order of offsets for an order of transactions (with --format jepsen).
+    #[arg(long, requires = "format")]
+    pub ww_deps: bool,
+    /// Guarantees the exit code answers for, instead of those the run was started with (with --format: instead of all).
     #[arg(long, value_name = "[LANE:]GUARANTEE|none")]
     pub require: Vec<String>,
     /// How it is shown.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// Formats runs are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// One event a line, as JSON: `verify check --format jsonl` judges it as the run itself.
+    Jsonl,
+    /// One event a row, for spreadsheets.
+    Csv,
+    /// Operations of Jepsen's Kafka workload, as JSON lines.
+    Jepsen,
+}
+
+/// Writing a history for others.
+#[derive(Clone, Debug, Args)]
+pub struct ExportArgs {
+    /// The run's directory, such as `runs/latest`.
+    #[arg(value_name = "RUN_DIR")]
+    pub run_dir: PathBuf,
+    /// The format.
+    #[arg(long)]
+    pub format: ExportFormat,
+    /// Where it is written; without it, standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// What `verify list` shows.

@@ -2,6 +2,8 @@
 
 use delivery_broker::{ConfigError, InstallError};
 use delivery_cluster::enclosure::EncloseError;
+use delivery_history::import::ImportError;
+use delivery_history::plain::ExportError;
 use delivery_history::{ReadError, RunDirError};
 use delivery_report::ReportError;
 use delivery_runner::{PlanError, RunError};
@@ -36,6 +38,25 @@ pub enum CliError {
     /// A history that cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// A history of others' that cannot be read.
+    #[error("{}: {cause}", path.display())]
+    Import {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Where it goes wrong, and how.
+        cause: ImportError,
+    },
+    /// A file the user named, to write to.
+    #[error("cannot write {path}: {cause}")]
+    Create {
+        /// Which.
+        path: std::path::PathBuf,
+        /// The system's error.
+        cause: std::io::Error,
+    },
+    /// A history that cannot be written.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// A run directory that cannot be read.
     #[error(transparent)]
     RunDir(#[from] RunDirError),
@@ -66,9 +87,13 @@ impl CliError {
     /// The exit code and why, in words.
     pub fn code(&self) -> (i32, &'static str) {
         match self {
-            Self::Config(_) | Self::Plan(_) | Self::Usage(_) | Self::Input { .. } | Self::Read(_) => {
-                (BAD_INPUT, "bad usage or input; nothing was started")
-            }
+            Self::Config(_)
+            | Self::Plan(_)
+            | Self::Usage(_)
+            | Self::Input { .. }
+            | Self::Create { .. }
+            | Self::Read(_)
+            | Self::Import { .. } => (BAD_INPUT, "bad usage or input; nothing was started"),
             Self::RunDir(error) if error.is_disk_full() => (COULD_NOT_RUN, "could not run"),
             Self::RunDir(_) | Self::Install(InstallError::Config(_)) => {
                 (BAD_INPUT, "bad usage or input; nothing was started")
@@ -78,6 +103,7 @@ impl CliError {
             | Self::Run(_)
             | Self::CouldNotRun(_)
             | Self::Report(_)
+            | Self::Export(_)
             | Self::Output(_) => (COULD_NOT_RUN, "could not run"),
             Self::Stopped => (STOPPED, "stopped by the user"),
         }

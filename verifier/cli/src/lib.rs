@@ -4,6 +4,7 @@ pub mod args;
 pub mod check;
 pub mod doctor;
 pub mod exit;
+pub mod export;
 pub mod generate;
 pub mod list;
 pub mod outcome;
@@ -25,6 +26,7 @@ pub fn dispatch(cli: Cli) -> Result<i32, CliError> {
         Command::Kafka(args) => run::run(&delivery_kafka::Kafka, &args),
         Command::Pubsub(args) => run::run(&systems::PUBSUB, &args),
         Command::Check(args) => check::check(&args),
+        Command::Export(args) => export::export(&args),
         Command::List(args) => list::list(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Completions(args) => generate::completions(&args),

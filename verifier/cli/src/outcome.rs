@@ -1,11 +1,12 @@
 //! From a recorded history to what is printed: the same path for a run and for `verify check`.
 
 use std::io::Write;
+use std::path::Path;
 
-use delivery_checks::judge;
+use delivery_checks::{Judgement, judge};
 use delivery_claims::judge_claims;
 use delivery_history::manifest::Requirement;
-use delivery_history::{History, RunDir};
+use delivery_history::{History, RunDir, RunManifest};
 use delivery_report::{Exporter, Json, Report, Style, Terminal, append_csv, exit_line};
 use delivery_runner::check_requirements;
 
@@ -32,16 +33,46 @@ pub fn judge_and_show(
     }
     let verdict = judge_claims(&manifest, &judgement);
     let report = Report { manifest: &manifest, judgement: &judgement, verdict: &verdict };
-    let mut document = Vec::new();
-    Json.export(&report, &mut document)?;
+    let document = document(&report)?;
     run_dir.write_text("findings.json", &String::from_utf8_lossy(&document))?;
-    if let Some(path) = &output.csv {
-        append_csv(path, &report)?;
-    }
-    show(&report, run_dir, &document, output)
+    show(&report, Source::Run(as_typed(run_dir)), &document, output)
 }
 
-fn show(report: &Report<'_>, run_dir: &RunDir, document: &[u8], output: &OutputArgs) -> Result<i32, CliError> {
+/// Prints what was found in a file of others'; returns the exit code. Nothing is written beside the file.
+///
+/// # Errors
+/// An unknown requirement, or an output that cannot be written.
+pub fn show_file(
+    path: &Path,
+    mut manifest: RunManifest,
+    judgement: &Judgement,
+    required: Vec<Requirement>,
+    output: &OutputArgs,
+) -> Result<i32, CliError> {
+    check_requirements(&required, manifest.lanes.iter().map(|lane| lane.name.as_str()))?;
+    manifest.required = required;
+    let verdict = judge_claims(&manifest, judgement);
+    let report = Report { manifest: &manifest, judgement, verdict: &verdict };
+    let document = document(&report)?;
+    show(&report, Source::File(path.display().to_string()), &document, output)
+}
+
+fn document(report: &Report<'_>) -> Result<Vec<u8>, CliError> {
+    let mut document = Vec::new();
+    Json.export(report, &mut document)?;
+    Ok(document)
+}
+
+/// What was judged, as the user would type it.
+enum Source {
+    Run(String),
+    File(String),
+}
+
+fn show(report: &Report<'_>, source: Source, document: &[u8], output: &OutputArgs) -> Result<i32, CliError> {
+    if let Some(path) = &output.csv {
+        append_csv(path, report)?;
+    }
     let (code, line) = exit_line(report);
     let mut stdout = std::io::stdout().lock();
     if output.json {
@@ -51,7 +82,11 @@ fn show(report: &Report<'_>, run_dir: &RunDir, document: &[u8], output: &OutputA
         }
     } else {
         let style = Style { colour: use_color(output.color), unicode: use_unicode() };
-        Terminal { style, run_dir: Some(as_typed(run_dir)) }.export(report, &mut stdout)?;
+        let (run_dir, file) = match source {
+            Source::Run(run_dir) => (Some(run_dir), None),
+            Source::File(file) => (None, Some(file)),
+        };
+        Terminal { style, run_dir, file }.export(report, &mut stdout)?;
         writeln!(stdout, "{line}").map_err(CliError::Output)?;
     }
     stdout.flush().map_err(CliError::Output)?;

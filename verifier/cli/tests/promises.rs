@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use delivery_broker::{LaneRequest, System, Timings};
 use delivery_checks::judgement::{
-    Finding, FindingKind, Guarantee, GuaranteeJudgement, Judgement, Label, LaneJudgement, Stats, Verdict,
+    EventCounts, Finding, FindingKind, Guarantee, GuaranteeJudgement, Judgement, Label, LaneJudgement, Stats, Verdict,
 };
 use delivery_claims::{Overall, RunVerdict, Standing, judge_claims};
 use delivery_faults::FaultRequest;
@@ -51,7 +51,10 @@ fn verdict(system: &dyn System, preset: &str, verdict: Verdict) -> RunVerdict {
         recovery: vec![],
         doubts: Vec::new(),
     };
-    judge_claims(&manifest, &Judgement { faults: Vec::new(), lanes: vec![lane], doubts: Vec::new() })
+    judge_claims(
+        &manifest,
+        &Judgement { faults: Vec::new(), lanes: vec![lane], doubts: Vec::new(), events: EventCounts::default() },
+    )
 }
 
 /// Guarantees that a preset is promised to keep under a netsplit.

@@ -3,10 +3,12 @@
 
 pub mod clock;
 pub mod event;
+pub mod export;
 pub mod format;
 pub mod import;
 pub mod manifest;
 mod map;
+pub mod plain;
 pub mod reader;
 pub mod recorder;
 pub mod run_dir;

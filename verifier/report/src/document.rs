@@ -75,6 +75,12 @@ pub struct RunEntry {
     pub load_ms: u64,
     /// What the user required.
     pub required: Vec<Requirement>,
+    /// Events (of a history of operations: its lines) the verdict rests on.
+    #[serde(default)]
+    pub events_judged: u64,
+    /// Events that could not be judged: of an unknown kind, or such as cannot be.
+    #[serde(default)]
+    pub events_not_judged: u64,
 }
 
 /// One fault and its evidence.
@@ -206,6 +212,8 @@ fn run_entry(report: &Report<'_>) -> RunEntry {
         size_bytes: manifest.size_bytes,
         load_ms: manifest.load_ms,
         required: manifest.required.clone(),
+        events_judged: report.judgement.events.judged,
+        events_not_judged: report.judgement.events.not_judged,
     }
 }
 

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Sample, judged, lane, manifest};
 use delivery_checks::judgement::{
-    FaultJudgement, Finding, FindingKind, Guarantee, Judgement, LaneJudgement, StoryStep, Verdict, Witness,
+    EventCounts, FaultJudgement, Finding, FindingKind, Guarantee, Judgement, LaneJudgement, StoryStep, Verdict, Witness,
 };
 use delivery_claims::Overall;
 use delivery_history::manifest::RunStatus;
@@ -90,7 +90,7 @@ prop_compose! {
             ..common::bitten()
         };
         let lanes = lanes.into_iter().map(|(_, lane)| lane).collect();
-        Sample { manifest, judgement: Judgement { faults: vec![fault], lanes, doubts: vec![text; 9] } }
+        Sample { manifest, judgement: Judgement { faults: vec![fault], lanes, doubts: vec![text; 9], events: EventCounts::default() } }
     }
 }
 

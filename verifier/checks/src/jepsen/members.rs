@@ -7,7 +7,11 @@ use delivery_history::import::{Function, OperationKind};
 
 use super::facts::Facts;
 
-pub(super) fn count(facts: &Facts<'_>) -> u64 {
+/// Messages that are named.
+const NAMED: usize = 3;
+
+/// How many, and the first few by name.
+pub(super) fn given_to_two(facts: &Facts<'_>) -> (u64, Vec<String>) {
     let mut members = HashSet::<i64, foldhash::fast::RandomState>::default();
     let mut given: Vec<Option<i64>> = vec![None; facts.messages.len()];
     let mut twice = vec![false; facts.messages.len()];
@@ -28,5 +32,10 @@ pub(super) fn count(facts: &Facts<'_>) -> u64 {
             _ => {}
         }
     }
-    twice.into_iter().filter(|twice| *twice).count() as u64
+    let named = |(id, twice): (usize, &bool)| {
+        let message = facts.message(id as u32);
+        twice.then(|| format!("{} of key {}", facts.history.text(message.value), facts.history.key(message.key)))
+    };
+    let few = twice.iter().enumerate().filter_map(named).take(NAMED).collect();
+    (twice.iter().filter(|twice| **twice).count() as u64, few)
 }

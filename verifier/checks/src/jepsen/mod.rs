@@ -19,10 +19,11 @@ mod phantom;
 mod precommitted_read;
 mod tie;
 mod unseen;
+mod verdict;
 
-use delivery_history::import::OperationHistory;
+use delivery_history::import::{Action, Function, Operation, OperationHistory};
 
-use crate::judgement::Finding;
+use crate::judgement::{EventCounts, Finding};
 pub use anomaly::Anomaly;
 
 /// What may be concluded from a history.
@@ -41,6 +42,16 @@ pub struct LogJudgement {
     pub counts: LogCounts,
     /// Messages that two members of the consumer group were given: they break at-most-once, and nothing else.
     pub given_to_two_members: u64,
+    /// The first few of them.
+    pub two_members_named: Vec<String>,
+    /// Operations that were judged, and those that were not.
+    pub events: EventCounts,
+    /// Some operation is a transaction, or sends more than one message.
+    pub transactional: bool,
+    /// Write-write dependencies were taken into account.
+    pub ww_deps: bool,
+    /// From the first operation to the last one, nanoseconds.
+    pub spans_ns: u64,
 }
 
 /// Messages sent and read.
@@ -72,5 +83,30 @@ pub fn judge_operations(history: &OperationHistory, options: LogOptions) -> LogJ
     external::check(&facts, &order, &mut found);
     phantom::check(&facts, &mut found);
     cycles::check(&facts, &order, options.ww_deps, &mut found);
-    LogJudgement { findings: found.findings(), counts: facts.counts(), given_to_two_members: members::count(&facts) }
+    let (given_to_two_members, two_members_named) = members::given_to_two(&facts);
+    let all = history.operations().iter();
+    let other = all.clone().filter(|operation| operation.function == Function::Other).count() as u64;
+    let sends = |operation: &Operation| {
+        history.micro_operations(operation).iter().filter(|micro| micro.action == Action::Send).count()
+    };
+    let transactional = |operation: &Operation| operation.function == Function::Transaction || sends(operation) > 1;
+    LogJudgement {
+        findings: found.findings(),
+        counts: facts.counts(),
+        given_to_two_members,
+        two_members_named,
+        events: EventCounts { judged: all.len() as u64 - other, not_judged: history.not_judged },
+        transactional: all.clone().any(transactional),
+        ww_deps: options.ww_deps,
+        spans_ns: span_ns(history),
+    }
+}
+
+/// From the first operation to the last one, nanoseconds.
+fn span_ns(history: &OperationHistory) -> u64 {
+    let times = || history.operations().iter().map(|operation| operation.time_ns);
+    match (times().min(), times().max()) {
+        (Some(first_ns), Some(last_ns)) => last_ns.abs_diff(first_ns),
+        _ => 0,
+    }
 }

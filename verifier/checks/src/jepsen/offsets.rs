@@ -3,6 +3,7 @@
 use super::anomaly::Anomaly;
 use super::collect::Collector;
 use super::facts::Facts;
+use super::internal::name;
 use super::log_order::LogOrder;
 
 pub(super) fn check(facts: &Facts<'_>, order: &LogOrder, found: &mut Collector<'_, '_>) {
@@ -15,8 +16,10 @@ pub(super) fn check(facts: &Facts<'_>, order: &LogOrder, found: &mut Collector<'
         };
         // The second value of an offset stands for all the further ones.
         if same(at.checked_sub(1)) && !same(at.checked_sub(2)) {
-            let what = || format!("offset {} shows more than one value", this.offset);
-            found.add(Anomaly::InconsistentOffsets, this.message, what, &[]);
+            let other = placed[at - 1].message;
+            let what = || format!("seen at offset {}, where {} was seen, too", this.offset, name(facts, other));
+            let places = [writer(facts, other), writer(facts, this.message)].concat();
+            found.add(Anomaly::InconsistentOffsets, this.message, what, &places);
         }
         times[this.message as usize] += 1;
         if times[this.message as usize] == 2 {

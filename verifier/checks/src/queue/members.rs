@@ -90,6 +90,7 @@ pub(crate) fn read(
             let words = "deliveries under a tag that its session had passed";
             health.worker_damage(worker, format!("{name} recorded {tags_again} {words}"));
         }
+        health.pass_over(settles_astray);
         if settles_astray > 0 {
             let words = "settles of messages it had not been given";
             health.worker_damage(worker, format!("{name} recorded {settles_astray} {words}"));

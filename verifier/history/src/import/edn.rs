@@ -8,9 +8,10 @@ use super::error::{ImportError, Problem};
 use super::operation::{Action, Function, KeyId, MicroOperation, OperationHistory, Scalar, length};
 use super::scanner::{Scanner, Token};
 
-/// Reads every operation of a file.
-pub(crate) fn read(text: &[u8]) -> Result<OperationHistory, ImportError> {
-    let mut reader = Reader { scanner: Scanner::new(text, 0), history: OperationHistory::default(), at: 0, line: 1 };
+/// Reads every operation of a file, from byte `begin` on.
+pub(crate) fn read(text: &[u8], begin: usize) -> Result<OperationHistory, ImportError> {
+    let mut reader =
+        Reader { scanner: Scanner::new(text, begin), history: OperationHistory::default(), at: 0, line: 1 };
     match reader.all(text) {
         Ok(()) => Ok(reader.history),
         Err(problem) => {
@@ -69,10 +70,10 @@ impl<'a> Reader<'a> {
             match operation.function {
                 function if function.is_transactional() => self.micro_operations()?,
                 Function::Assign | Function::Subscribe => self.key_list()?,
-                Function::Other => self.history.not_judged += 1,
                 _ => {}
             }
         }
+        self.history.not_judged += u64::from(operation.function == Function::Other);
         let (micro_end, keys_end) = self.history.marks()?;
         if let Some(log) = parts.rebalance_log {
             self.scanner.at = log;
@@ -297,9 +298,12 @@ impl<'a> Reader<'a> {
             Token::Atom(b"nil") => Err(unexpected(field, token, "something other than nil")),
             Token::Atom(atom) if is_number(atom) => match integer(atom) {
                 Some(number) => Ok(Scalar::Integer(number)),
+                // Fractions and floating-point numbers are only ever compared: their text is their name.
+                None if is_fraction(atom) => self.history.named(as_text(atom)?),
                 None => Err(unexpected(field, token, "a whole number of at most 64 bits, or a name")),
             },
-            Token::Atom(text) | Token::Text(text) => self.history.named(&unescaped(text)?),
+            Token::Atom(text) => self.history.named(as_text(text)?),
+            Token::Text(text) => self.history.named(&unescaped(text)?),
             _ => Err(unexpected(field, token, "a number or a name")),
         }
     }
@@ -338,9 +342,19 @@ fn integer(atom: &[u8]) -> Option<i64> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
+/// `1/3`, `0.5`, `1e9`, `2M`.
+fn is_fraction(atom: &[u8]) -> bool {
+    atom.iter().any(|byte| matches!(byte, b'/' | b'.' | b'e' | b'E' | b'M'))
+}
+
+fn as_text(text: &[u8]) -> Result<&str, Problem> {
+    std::str::from_utf8(text).map_err(|_| Problem::Syntax(String::from("a name that is not UTF-8")))
+}
+
+/// What a string says; its quotes are off already.
 fn unescaped(text: &[u8]) -> Result<Cow<'_, str>, Problem> {
-    let text = std::str::from_utf8(text).map_err(|_| Problem::Syntax(String::from("a name that is not UTF-8")))?;
-    if !text.contains('\\') || text.starts_with('\\') && text.chars().count() <= 2 {
+    let text = as_text(text)?;
+    if !text.contains('\\') {
         return Ok(Cow::Borrowed(text));
     }
     let mut plain = String::with_capacity(text.len());
@@ -351,6 +365,8 @@ fn unescaped(text: &[u8]) -> Result<Cow<'_, str>, Problem> {
                 Some('n') => '\n',
                 Some('t') => '\t',
                 Some('r') => '\r',
+                Some('b') => '\u{8}',
+                Some('f') => '\u{c}',
                 Some('u') => {
                     let code = u32::from_str_radix(&characters.by_ref().take(4).collect::<String>(), 16).ok();
                     code.and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER)

@@ -19,7 +19,7 @@ pub enum Problem {
     #[error("{0}")]
     Syntax(String),
     /// The file ends inside an operation.
-    #[error("the file ends inside an operation: it was cut off")]
+    #[error("the file ends inside an operation or event: it was cut off")]
     CutOff,
     /// Deeper than any operation goes.
     #[error("nested more than {0} deep: no operation is")]
@@ -75,7 +75,40 @@ pub enum Problem {
         /// What the invocation said.
         began: &'static str,
     },
-    /// More than 2^32 - 1 micro-operations, keys or names.
-    #[error("more than 4,294,967,295 {0} in one history")]
+    /// More of something than can be numbered.
+    #[error("more {0} than one history can have")]
     TooMany(&'static str),
+    /// A line no event needs.
+    #[error("a line of more than {0} bytes: no event is that long")]
+    LineTooLong(usize),
+    /// A field every event (of its kind) has.
+    #[error("an event without `{0}`, which it needs")]
+    Absent(&'static str),
+    /// A field that says nothing in an event of this kind.
+    #[error("`{0}` says nothing in an event of this kind: leave it out, or correct the `event`")]
+    NotHere(&'static str),
+    /// A name that nothing has.
+    #[error("there is no {what} {name} in this history")]
+    Unknown {
+        /// A worker, for one.
+        what: &'static str,
+        /// As it stands there.
+        name: String,
+    },
+    /// A time no clock shows.
+    #[error("a time that is out of range: give `time_ns` (above 0 in an exported run) or `time_ms`")]
+    Time,
+    /// A worker that cannot be two things.
+    #[error("{0}")]
+    Contradiction(String),
+    /// Written by another version.
+    #[error(
+        "its header has format version {found}, this program reads version {known}; use the `verify` that wrote it"
+    )]
+    Version {
+        /// Version it has.
+        found: u32,
+        /// Version this program reads.
+        known: u32,
+    },
 }

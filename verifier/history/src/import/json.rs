@@ -11,11 +11,10 @@ use super::draft::{Draft, Process, kind_from_name, shown};
 use super::error::{ImportError, Problem};
 use super::operation::{Action, Function, KeyId, MicroOperation, OperationHistory, Scalar, length};
 
-/// Reads every operation of a file.
-pub(crate) fn read(text: &[u8]) -> Result<OperationHistory, ImportError> {
+/// Reads every operation of a file, one a line, from byte `begin` on.
+pub(crate) fn read(text: &[u8], mut begin: usize) -> Result<OperationHistory, ImportError> {
     let mut history = OperationHistory::default();
-    let mut begin = 0;
-    for (number, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
+    for (number, line) in text[begin..].split_inclusive(|byte| *byte == b'\n').enumerate() {
         let place = (number as u64 + 1, begin as u64);
         begin += line.len();
         let line = line.trim_ascii_end();
@@ -31,6 +30,62 @@ pub(crate) fn read(text: &[u8]) -> Result<OperationHistory, ImportError> {
     Ok(history)
 }
 
+/// Reads every operation of one array, which begins behind byte `begin`.
+pub(crate) fn read_array(text: &[u8], begin: usize) -> Result<OperationHistory, ImportError> {
+    let mut array = Array { text, line: 1, at: 0, history: OperationHistory::default(), failed: None };
+    let mut deserializer = serde_json::Deserializer::from_slice(&text[begin..]);
+    let outcome = deserializer.deserialize_seq(&mut array).and_then(|()| deserializer.end());
+    match (array.failed.take(), outcome) {
+        (Some(error), _) => Err(error),
+        (None, Ok(())) => Ok(array.history),
+        (None, Err(error)) => {
+            let (byte, problem) = wrong(text, &text[begin..], &error);
+            Err(ImportError { line: array.line_at(byte), byte: byte as u64, problem })
+        }
+    }
+}
+
+/// An array of operations while it is read.
+struct Array<'t> {
+    text: &'t [u8],
+    /// Byte up to which lines were counted, and the line it is on.
+    at: usize,
+    line: u64,
+    history: OperationHistory,
+    failed: Option<ImportError>,
+}
+
+impl Array<'_> {
+    /// The line a byte stands on. Bytes come in ascending order, so each is looked at once.
+    fn line_at(&mut self, byte: usize) -> u64 {
+        if byte >= self.at {
+            self.line += self.text[self.at..byte].iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
+            self.at = byte;
+        }
+        self.line
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Array<'_> {
+    type Value = ();
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an array of operations")
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while let Some(element) = list.next_element::<&RawValue>()? {
+            let element = element.get().as_bytes();
+            let begin = within(self.text, element);
+            let place = (self.line_at(begin), begin as u64);
+            if let Err((within, problem)) = read_line(element, place, &mut self.history) {
+                let byte = begin + within;
+                self.failed = Some(ImportError { line: self.line_at(byte), byte: byte as u64, problem });
+                return Err(A::Error::custom("an operation cannot be read"));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// An operation; what its value is depends on what it does, so that is read last.
 #[derive(Deserialize)]
 struct Line<'a> {
@@ -39,9 +94,9 @@ struct Line<'a> {
     #[serde(borrow)]
     process: Option<&'a RawValue>,
     #[serde(borrow, rename = "type")]
-    kind: Option<Cow<'a, str>>,
+    kind: Option<Name<'a>>,
     #[serde(borrow, rename = "f")]
-    function: Option<Cow<'a, str>>,
+    function: Option<Name<'a>>,
     #[serde(borrow)]
     value: Option<&'a RawValue>,
     #[serde(borrow, rename = "rebalance-log")]
@@ -58,8 +113,8 @@ fn read_line(line: &[u8], place: (u64, u64), history: &mut OperationHistory) -> 
         index: parsed.index,
         time_ns: parsed.time.unwrap_or(0),
         process: parsed.process.map(|process| process_of(line, process)).transpose()?,
-        kind: parsed.kind.map(|kind| kind_from_name(kind.as_bytes())).transpose().map_err(at_start)?,
-        function: parsed.function.map(|function| Function::from_name(function.as_bytes())),
+        kind: parsed.kind.map(|kind| kind_from_name(kind.0.as_bytes())).transpose().map_err(at_start)?,
+        function: parsed.function.map(|function| Function::from_name(function.0.as_bytes())),
     };
     let Some(mut operation) = draft.operation(history).map_err(at_start)? else {
         history.not_judged += 1;
@@ -115,7 +170,14 @@ fn wrong(line: &[u8], part: &[u8], error: &serde_json::Error) -> Wrong {
     }
     let text = error.to_string();
     let text = text.split(" at line ").next().unwrap_or_default();
-    (within(line, part) + error.column().saturating_sub(1), Problem::Syntax(text.to_owned()))
+    (within(line, part) + offset_of(part, error), Problem::Syntax(text.to_owned()))
+}
+
+/// The byte an error names by line and column.
+fn offset_of(part: &[u8], error: &serde_json::Error) -> usize {
+    let lines = part.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
+    let before: usize = lines.map(<[u8]>::len).sum();
+    (before + error.column().saturating_sub(1)).min(part.len())
 }
 
 /// A seed that fills the history from a list, and what it expects.
@@ -331,6 +393,16 @@ macro_rules! scalar_seed {
             }
             fn visit_str<E: Error>(self, text: &str) -> Result<$value, E> {
                 $text(self.0, text).map_err(E::custom)
+            }
+            fn visit_f64<E: Error>(self, number: f64) -> Result<$value, E> {
+                // A whole number this large is one beyond 64 bits: read as anything else it would be another one.
+                if number.abs() >= 9_007_199_254_740_992.0 {
+                    return Err(E::custom("a number beyond 64 bits with a sign"));
+                }
+                $text(self.0, &format!("{number:?}")).map_err(E::custom)
+            }
+            fn visit_bool<E: Error>(self, value: bool) -> Result<$value, E> {
+                $text(self.0, if value { "true" } else { "false" }).map_err(E::custom)
             }
             $($more)*
         }

@@ -216,9 +216,9 @@ impl OperationHistory {
 
     /// The key of that name; a whole number in quotes is that number, as maps in JSON have no other keys.
     pub(crate) fn named_key(&mut self, name: &str) -> Result<KeyId, Problem> {
-        let scalar = match name.parse() {
-            Ok(number) => Scalar::Integer(number),
-            Err(_) => self.named(name)?,
+        let scalar = match name.parse::<i64>() {
+            Ok(number) if number.to_string() == name => Scalar::Integer(number),
+            _ => self.named(name)?,
         };
         self.key_id(scalar)
     }

@@ -49,9 +49,14 @@ impl<'a> Scanner<'a> {
 
     /// The next token that is no tag.
     pub(crate) fn untagged(&mut self) -> Result<Token<'a>, Problem> {
+        let mut tagged = false;
         loop {
             match self.token()? {
-                Token::Tag(_) => {}
+                Token::Tag(_) => tagged = true,
+                Token::End if tagged => return Err(Problem::CutOff),
+                Token::Close(close) if tagged => {
+                    return Err(Problem::Syntax(format!("a tag with nothing behind it but `{}`", close as char)));
+                }
                 token => return Ok(token),
             }
         }

@@ -1,6 +1,7 @@
 //! What the faults really did, who took writes meanwhile, and how much that shows.
 
 use delivery_checks::judgement::{FaultJudgement, Recovery, SideWrites};
+use delivery_history::plain::manifest::FILE_BACKEND;
 
 use super::page::{Page, Tone};
 use crate::words::{counted, duration, number, percent};
@@ -115,6 +116,10 @@ fn comeback_text(recovery: &[Recovery]) -> Option<String> {
 
 /// How strong the evidence is: windows that bit, sends exposed to them, and what no loss in them bounds.
 pub(super) fn write_strength(report: &Report<'_>, page: &mut Page) {
+    if report.manifest.backend == FILE_BACKEND && report.manifest.faults.is_empty() {
+        page.titled("Strength of the evidence", "no fault is declared, so nothing is shown about any.");
+        return;
+    }
     if report.manifest.faults.is_empty() {
         page.titled("Strength of the evidence", "no fault was injected, so nothing is shown about any.");
         return;

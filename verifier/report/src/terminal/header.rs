@@ -1,6 +1,7 @@
 //! One line that says what ran: product, client, fault, timings, time taken.
 
 use delivery_history::manifest::RunStatus;
+use delivery_history::plain::manifest::FILE_BACKEND;
 
 use super::page::{Page, Tone};
 use crate::Report;
@@ -8,6 +9,10 @@ use crate::words::{counted, duration};
 
 pub(super) fn write(report: &Report<'_>, page: &mut Page) {
     let manifest = report.manifest;
+    if manifest.backend == FILE_BACKEND {
+        write_file(report, page);
+        return;
+    }
     let mut parts = Vec::new();
     if manifest.simulated {
         parts.push(String::from("SIMULATED"));
@@ -22,6 +27,18 @@ pub(super) fn write(report: &Report<'_>, page: &mut Page) {
         RunStatus::Finished { took_ms } => format!("took {}", duration(*took_ms)),
         RunStatus::CutShort { took_ms, .. } => format!("CUT SHORT after {}", duration(*took_ms)),
     });
+    page.paragraph(&parts.join(" \u{b7} "), 2, Tone::Plain);
+}
+
+/// Of a history that others recorded only the file is known.
+fn write_file(report: &Report<'_>, page: &mut Page) {
+    let manifest = report.manifest;
+    let mut parts = vec![format!("{} ({} format)", manifest.run_id, manifest.system)];
+    parts.push(String::from("recorded by others"));
+    parts.push(if manifest.faults.is_empty() { String::from("no fault declared") } else { faults(report) });
+    if let RunStatus::Finished { took_ms } = manifest.status {
+        parts.push(format!("covers {}", duration(took_ms)));
+    }
     page.paragraph(&parts.join(" \u{b7} "), 2, Tone::Plain);
 }
 

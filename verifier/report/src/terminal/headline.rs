@@ -1,5 +1,6 @@
 //! The sentence a person needs.
 
+use delivery_checks::jepsen::Anomaly;
 use delivery_checks::judgement::{FindingKind, Guarantee, Verdict};
 use delivery_claims::{Overall, Standing, Violation};
 use delivery_history::manifest::RunStatus;
@@ -25,7 +26,8 @@ pub(super) fn write(report: &Report<'_>, page: &mut Page) {
 }
 
 pub(super) fn lost_count(view: &LaneView<'_>) -> u64 {
-    view.judged.map_or(0, |judged| judged.count(FindingKind::Lost))
+    let lost = [FindingKind::Lost, FindingKind::Jepsen(Anomaly::LostWrite)];
+    view.judged.map_or(0, |judged| lost.into_iter().map(|kind| judged.count(kind)).sum())
 }
 
 /// What a loss is counted over: acked messages, or sent ones where no ack is asked for.

@@ -3,6 +3,7 @@
 use comfy_table::{
     CellAlignment, ColumnConstraint, ContentArrangement, ContentLineStyle, LineStyle, Row, Table, TableStyle, Width,
 };
+use delivery_checks::jepsen::Anomaly;
 use delivery_checks::judgement::{FindingKind, Guarantee, LaneJudgement, Verdict};
 use delivery_claims::Standing;
 use unicode_width::UnicodeWidthStr;
@@ -170,14 +171,16 @@ fn lost(view: &LaneView<'_>, judged: &LaneJudgement) -> String {
 }
 
 fn twice(judged: &LaneJudgement) -> String {
-    let (processed, stored) = (judged.count(FindingKind::ProcessedTwice), judged.count(FindingKind::StoredTwice));
+    let stored = judged.count(FindingKind::StoredTwice) + judged.count(FindingKind::Jepsen(Anomaly::Duplicate));
+    let processed = judged.count(FindingKind::ProcessedTwice);
     if stored > 0 {
         return format!("{} ({} stored)", number(processed), number(stored));
     }
     match judged.verdict(Guarantee::AtMostOnce).map(|found| found.verdict) {
         _ if processed > 0 => number(processed),
         Some(Verdict::Holds) => String::from("0"),
-        Some(_) => String::from(UNSHOWN),
+        Some(Verdict::Violated) => String::from("yes"),
+        Some(Verdict::Inconclusive) => String::from(UNSHOWN),
         None => String::from(NOT_APPLICABLE),
     }
 }

@@ -1,6 +1,7 @@
 //! The terminal table: the sentence a person needs, what ran, the evidence, a row a lane, one witness, where to look.
 
 mod evidence;
+mod findings;
 mod header;
 mod headline;
 mod lanes;
@@ -10,6 +11,8 @@ mod queues;
 mod witness;
 
 use std::io::Write;
+
+use delivery_checks::judgement::EventCounts;
 
 use crate::{Exporter, Report, ReportError};
 use page::Page;
@@ -33,6 +36,8 @@ pub struct Terminal {
     pub style: Style,
     /// Run directory, as the user would type it; `runs/<id>` where none is given.
     pub run_dir: Option<String>,
+    /// The file a history of others' was read from, as the user typed it: there is no run directory then.
+    pub file: Option<String>,
 }
 
 impl Exporter for Terminal {
@@ -50,6 +55,7 @@ impl Exporter for Terminal {
         lanes::write(report, &mut page);
         page.gap();
         queues::write(report, &mut page);
+        findings::write(report, &mut page);
         evidence::write_sides(report, &mut page);
         evidence::write_strength(report, &mut page);
         evidence::write_availability(report, &mut page);
@@ -58,7 +64,13 @@ impl Exporter for Terminal {
         notes::write_settings(report, &mut page);
         notes::write_doubts(report, &mut page);
         witness::write(report, &mut page);
-        notes::write_where_to_look(report, self.run_dir.as_deref(), &mut page);
+        if self.file.is_some() || report.judgement.events != EventCounts::default() {
+            notes::write_events(report, &mut page);
+        }
+        match &self.file {
+            Some(file) => notes::write_where_else(file, &mut page),
+            None => notes::write_where_to_look(report, self.run_dir.as_deref(), &mut page),
+        }
         out.write_all(page.finish().as_bytes()).map_err(|cause| ReportError::Write { format: self.name(), cause })
     }
 }

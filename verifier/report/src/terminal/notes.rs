@@ -1,10 +1,10 @@
 //! What else must be said: claims, settings that were not applied, doubts, where to look next.
 
-use delivery_checks::judgement::Verdict;
+use delivery_checks::judgement::{EventCounts, Verdict};
 use delivery_claims::{ClaimJudgement, ClaimKind, Overall};
 
 use super::page::{Page, Tone};
-use crate::words::counted;
+use crate::words::{counted, number};
 use crate::{LaneView, Report};
 
 /// Lines of one kind that are printed; the rest is in the document.
@@ -104,6 +104,24 @@ fn write_limited(page: &mut Page, title: &str, texts: impl Iterator<Item = Strin
     if texts.len() > MAX_LINES {
         page.titled(title, &format!("{} more in findings.json.", texts.len() - MAX_LINES));
     }
+}
+
+/// How much of the history the verdict rests on.
+pub(super) fn write_events(report: &Report<'_>, page: &mut Page) {
+    let EventCounts { judged, not_judged } = report.judgement.events;
+    page.gap();
+    let rest = if not_judged == 0 {
+        String::from("none was left out")
+    } else {
+        format!("{} could not be judged", number(not_judged))
+    };
+    page.titled("Events judged", &format!("{}; {rest}.", number(judged)));
+}
+
+/// Nothing is written beside a file of others'.
+pub(super) fn write_where_else(file: &str, page: &mut Page) {
+    page.gap();
+    page.paragraph(&format!("More: with --json, `verify check` prints every finding in {file}."), 2, Tone::Plain);
 }
 
 pub(super) fn write_where_to_look(report: &Report<'_>, run_dir: Option<&str>, page: &mut Page) {

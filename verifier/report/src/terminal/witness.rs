@@ -1,6 +1,7 @@
 //! One message with its story: the earliest witness of the gravest finding.
 
-use delivery_checks::judgement::{Finding, FindingKind, StoryStep, Witness};
+use delivery_checks::jepsen::Anomaly;
+use delivery_checks::judgement::{Finding, FindingKind, Guarantee, StoryStep, Witness};
 use delivery_claims::Standing;
 
 use super::page::{Page, Tone};
@@ -42,6 +43,7 @@ const fn gravity(kind: FindingKind) -> Option<u8> {
         FindingKind::ProcessedTwice | FindingKind::ProcessedAtOnce => Some(6),
         FindingKind::Reordered | FindingKind::ReorderedKey => Some(7),
         FindingKind::NotRecovered => Some(8),
+        FindingKind::Jepsen(anomaly) => of_operations(anomaly),
         FindingKind::Redelivered
         | FindingKind::RedeliveredUnflagged
         | FindingKind::RedeliveredSettled
@@ -51,8 +53,19 @@ const fn gravity(kind: FindingKind) -> Option<u8> {
         | FindingKind::OffsetSkipped
         | FindingKind::CommitBack
         | FindingKind::DeadLettered
-        | FindingKind::LeftInQueue
-        | FindingKind::Jepsen(_) => None,
+        | FindingKind::LeftInQueue => None,
+    }
+}
+
+const fn of_operations(anomaly: Anomaly) -> Option<u8> {
+    match anomaly.breaks() {
+        Some(Guarantee::Durability) => Some(0),
+        Some(Guarantee::Integrity) => Some(1),
+        Some(Guarantee::Atomicity) => Some(2),
+        Some(Guarantee::Agreement) => Some(3),
+        Some(Guarantee::AtMostOnce) => Some(5),
+        Some(_) => Some(7),
+        None => Some(9),
     }
 }
 

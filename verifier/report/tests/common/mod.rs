@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use delivery_checks::judgement::{
-    FaultJudgement, Finding, FindingKind, Guarantee, GuaranteeJudgement, Judgement, Label, LaneJudgement, Percentiles,
-    Recovery, SideWrites, Stats, StoryStep, Verdict, Witness,
+    EventCounts, FaultJudgement, Finding, FindingKind, Guarantee, GuaranteeJudgement, Judgement, Label, LaneJudgement,
+    Percentiles, Recovery, SideWrites, Stats, StoryStep, Verdict, Witness,
 };
 use delivery_claims::{RunVerdict, judge_claims};
 use delivery_history::RunManifest;
@@ -36,7 +36,7 @@ impl Sample {
     }
 
     pub(crate) fn table(&self, style: Style) -> String {
-        self.export(&Terminal { style, run_dir: Some(String::from("runs/2026-11-24-a1b2")) })
+        self.export(&Terminal { style, run_dir: Some(String::from("runs/2026-11-24-a1b2")), file: None })
     }
 
     pub(crate) fn require(mut self, lane: Option<&str>, guarantee: &str) -> Self {
@@ -254,7 +254,7 @@ pub(crate) fn losses() -> Sample {
     ];
     Sample {
         manifest: manifest(tour_lanes()),
-        judgement: Judgement { faults: vec![bitten()], lanes, doubts: Vec::new() },
+        judgement: Judgement { faults: vec![bitten()], lanes, doubts: Vec::new(), events: EventCounts::default() },
     }
 }
 

@@ -1,0 +1,47 @@
+//! `verify export`: a run's history in formats of other programs.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+
+use delivery_history::export::write_operations;
+use delivery_history::plain::{ExportError, write_csv, write_jsonl};
+use delivery_history::{History, HistoryView, RunDir};
+
+use crate::args::{ExportArgs, ExportFormat};
+use crate::exit::CliError;
+
+/// Writes the history; returns the exit code.
+///
+/// # Errors
+/// A directory without a run, a damaged history, a file that cannot be written.
+pub fn export(args: &ExportArgs) -> Result<i32, CliError> {
+    let history = History::open(&RunDir::open(&args.run_dir)?)?;
+    let view = history.view();
+    let written = match &args.out {
+        Some(path) => {
+            let file = File::create(path).map_err(|cause| CliError::Create { path: path.clone(), cause })?;
+            write(&view, args.format, BufWriter::new(file))
+        }
+        None => write(&view, args.format, BufWriter::new(io::stdout().lock())),
+    };
+    match written {
+        // Whoever reads has seen enough.
+        Err(error) if error.is_broken_pipe() => Ok(0),
+        written => written.map(|()| 0).map_err(CliError::Export),
+    }
+}
+
+fn write(view: &HistoryView<'_>, format: ExportFormat, out: impl Write) -> Result<(), ExportError> {
+    match format {
+        ExportFormat::Jsonl => write_jsonl(view, out),
+        ExportFormat::Csv => write_csv(view, out),
+        ExportFormat::Jepsen => {
+            let exported = write_operations(view, out)?;
+            eprintln!(
+                "{} operations written; {} events have no words in this format and are left out",
+                exported.operations, exported.left_out
+            );
+            Ok(())
+        }
+    }
+}
