@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod exit;
 pub mod generate;
 pub mod list;
+pub mod mutants;
 pub mod outcome;
 pub mod progress;
 pub mod run;
@@ -26,6 +27,7 @@ pub fn dispatch(cli: Cli) -> Result<i32, CliError> {
         Command::Pubsub(args) => run::run(&systems::PUBSUB, &args),
         Command::Check(args) => check::check(&args),
         Command::List(args) => list::list(&args),
+        Command::Mutants(args) => mutants::mutants(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man => generate::man(),
