@@ -6,10 +6,12 @@ use delivery_history::event::{FLAG_CORRUPT, FLAG_FOREIGN};
 use delivery_history::manifest::{Role, Workload};
 use delivery_history::{Event, NO_DESTINATION, NO_OFFSET, NO_SEQUENCE, NO_SESSION};
 
+use crate::ahead::{Ahead, LOOK_AHEAD};
 use crate::audits::{AuditRun, Audits};
 use crate::directory::state;
 use crate::evidence::segments::{Cursor, Segments};
 use crate::health::{Health, Watch, kind};
+use crate::judge::Scope;
 use crate::latency::Latencies;
 use crate::properties::{aborted_read, reordered_key};
 use crate::reader::{Jumps, Positions};
@@ -122,21 +124,29 @@ pub(crate) fn read_group(
             continue;
         }
         seen.members.push(worker);
-        let transactional = work.sends.transactions.iter().next().is_some();
+        let all = work.scope == Scope::All;
+        let in_log = work.is_log() && all;
+        let transactional = all && work.sends.transactions.iter().next().is_some();
         let mut pass = Pass {
             transactional,
-            work,
+            in_log,
             seen: &mut seen,
             worker,
             audits,
             reference: None,
             latency,
             invoked: segments.cursor(),
-            highest: None,
+            measured: all,
+            ahead: Ahead::default(),
+            highest: (work.workload == Workload::Fanout && all).then(|| {
+                let limit = DENSE_PAIRS.max(work.sends.messages.state.len());
+                Highest::new(work.sends.slots.len(), &work.destinations, limit)
+            }),
             positions: Positions::new(),
             reordered: false,
             last: (NO_SESSION, NO_SEQUENCE, NO_DESTINATION, Found::Phantom),
             health,
+            work,
         };
         let watch = pass.run(context.stream(worker));
         health.note_watch(worker, &role.name, &watch);
@@ -161,6 +171,12 @@ struct Pass<'a, 'b, 'c, 'd> {
     reordered: bool,
     /// The lane's messages were sent in transactions.
     transactional: bool,
+    /// Fetches what is about to be needed, where deliveries jump about.
+    ahead: Ahead,
+    /// They stand in logs.
+    in_log: bool,
+    /// Latencies and order are asked for.
+    measured: bool,
     /// What the last event's identity stood for: a message's three events mostly follow each other.
     last: (u32, u32, u16, Found),
     health: &'c Health,
@@ -169,34 +185,24 @@ struct Pass<'a, 'b, 'c, 'd> {
 impl Pass<'_, '_, '_, '_> {
     fn run(&mut self, events: &[Event]) -> Watch {
         let mut watch = Watch::default();
-        for event in events {
-            watch.see(event);
-            match event.kind {
-                kind::DELIVERED => self.deliver(event),
-                kind::PROCESSING => {
-                    self.mark(event, mark::PROCESSING, mark::PROCESSING_AGAIN);
-                }
-                kind::PROCESSED => {
-                    self.seen.processed += u64::from(self.mark(event, mark::PROCESSED, 0));
-                }
-                kind::DRAINED => {
-                    self.seen.drained.insert(event.destination);
-                }
-                kind::ASSIGNED => {
-                    self.seen.rebalanced += u64::from(!self.seen.assigned.insert(event.destination));
-                    self.positions.assign(event);
-                }
-                kind::REVOKED => {
-                    self.seen.rebalanced += 1;
-                    self.positions.revoke(event);
-                }
-                kind::POSITION_RESET => self.positions.reset(event),
-                kind::SESSION_ENDED => self.seen.sessions_ended += 1,
-                kind::SETTLE_OK => self.seen.settled += 1,
-                kind::SUBSCRIBED => self.seen.subscribe(event.destination, event.time_ns),
-                kind::UNSUBSCRIBED => self.seen.unsubscribe(event.destination, event.time_ns),
-                _ => watch.pass_over(event),
+        let mut left = events;
+        let mut looked_ahead = left.len() + 1;
+        while let Some((event, rest)) = left.split_first() {
+            if left.len() < looked_ahead {
+                self.ahead.look(self.work, &self.seen.marks, self.audits, left);
+                looked_ahead = left.len().saturating_sub(LOOK_AHEAD);
             }
+            left = match left.first_chunk() {
+                Some(whole) if self.take_whole(whole) => {
+                    whole.iter().for_each(|event| watch.see(event));
+                    &left[whole.len()..]
+                }
+                _ => {
+                    watch.see(event);
+                    self.take(event, &mut watch);
+                    rest
+                }
+            };
         }
         if self.reordered {
             let readable =
@@ -205,6 +211,68 @@ impl Pass<'_, '_, '_, '_> {
             reordered_key::mark(self.work, events.iter().filter(readable), |index, _| marks[index] & mark::AGAIN != 0);
         }
         watch
+    }
+
+    /// Takes a message that is delivered, begun and done in a row, for the first time: what nearly every one comes to.
+    /// False, and nothing is taken, where it is anything else.
+    #[inline(always)]
+    fn take_whole(&mut self, whole: &[Event; 3]) -> bool {
+        let [delivered, processing, processed] = whole;
+        let kinds = (delivered.kind, processing.kind, processed.kind);
+        if kinds != (kind::DELIVERED, kind::PROCESSING, kind::PROCESSED)
+            || delivered.flags != 0
+            || !same_subject(delivered, processing)
+            || !same_subject(delivered, processed)
+            || self.transactional
+        {
+            return false;
+        }
+        let Found::Judged { slot, index } = self.work.resolve(delivered) else { return false };
+        let marks = &mut self.seen.marks[index];
+        if *marks != 0 {
+            return false;
+        }
+        *marks = mark::DELIVERED | mark::PROCESSING | mark::PROCESSED;
+        self.seen.delivered += 1;
+        self.seen.processed += 1;
+        if self.measured {
+            self.first_delivery(delivered, slot, index);
+        }
+        if self.in_log && delivered.offset != NO_OFFSET {
+            self.seen.jumps.take(&mut self.positions, delivered, self.audits);
+            self.compare_with_audit(delivered);
+        }
+        true
+    }
+
+    #[inline]
+    fn take(&mut self, event: &Event, watch: &mut Watch) {
+        match event.kind {
+            kind::DELIVERED => self.deliver(event),
+            kind::PROCESSING => {
+                self.mark(event, mark::PROCESSING, mark::PROCESSING_AGAIN);
+            }
+            kind::PROCESSED => {
+                self.seen.processed += u64::from(self.mark(event, mark::PROCESSED, 0));
+            }
+            kind::DRAINED => {
+                self.seen.drained.insert(event.destination);
+            }
+            kind::ASSIGNED => {
+                self.seen.rebalanced += u64::from(!self.seen.assigned.insert(event.destination));
+                self.positions.assign(event);
+            }
+            kind::REVOKED => {
+                self.seen.rebalanced += 1;
+                self.positions.revoke(event);
+            }
+            kind::POSITION_RESET => self.positions.reset(event),
+            kind::SESSION_ENDED => self.seen.sessions_ended += 1,
+            kind::SETTLE_OK => self.seen.settled += 1,
+            kind::SUBSCRIBED => self.seen.subscribe(event.destination, event.time_ns),
+            kind::UNSUBSCRIBED => self.seen.unsubscribe(event.destination, event.time_ns),
+            _ => watch.pass_over(event),
+        }
     }
 
     /// What the event's identity stands for.
@@ -229,7 +297,7 @@ impl Pass<'_, '_, '_, '_> {
 
     #[inline]
     fn deliver(&mut self, event: &Event) {
-        let in_log = self.work.is_log() && event.offset != NO_OFFSET;
+        let in_log = self.in_log && event.offset != NO_OFFSET;
         if in_log {
             self.seen.jumps.take(&mut self.positions, event, self.audits);
         }
@@ -257,18 +325,21 @@ impl Pass<'_, '_, '_, '_> {
         let first = *marks & mark::DELIVERED == 0;
         let flagged = event.has(delivery_history::event::FLAG_REDELIVERED);
         *marks |= if first && !flagged { mark::DELIVERED } else { mark::DELIVERED | mark::AGAIN };
-        if !first {
-            return;
+        if first && self.measured {
+            self.first_delivery(event, slot, index);
         }
+    }
+
+    /// Measures, and judges the order of, what is handed out for the first time.
+    #[inline]
+    fn first_delivery(&mut self, event: &Event, slot: usize, index: usize) {
         let entry = self.work.directory.sessions(slot..slot + 1)[0];
         let invoked_ns = self.work.invoked(&entry, index).time_ns;
         let (segment_at, segment) = self.invoked.at(invoked_ns);
         self.latency.take(segment.part, invoked_ns, event.time_ns);
         let caught_up_ns = &mut self.seen.caught_up_ns[segment_at];
         *caught_up_ns = event.time_ns.max(*caught_up_ns);
-        if self.work.workload == Workload::Fanout {
-            self.check_order(event, slot, index);
-        }
+        self.check_order(event, slot, index);
     }
 
     fn judge_transaction(&mut self, event: &Event, index: usize) {
@@ -280,17 +351,14 @@ impl Pass<'_, '_, '_, '_> {
         }
     }
 
+    #[inline]
     fn check_order(&mut self, event: &Event, slot: usize, index: usize) {
-        let work = &mut *self.work;
-        let slots = work.sends.slots.clone();
-        let places = &work.destinations;
-        let limit = DENSE_PAIRS.max(work.sends.messages.state.len());
-        let highest = self.highest.get_or_insert_with(|| Highest::new(slots.len(), places, limit));
-        let known = highest.of(slot - slots.start, event.destination);
+        let Some(highest) = &mut self.highest else { return };
+        let known = highest.of(slot - self.work.sends.slots.start, event.destination);
         // Kept one higher, so that 0 means none yet.
         let now = event.sequence.saturating_add(1);
         if now < *known {
-            work.sends.messages.state[index] |= state::REORDERED;
+            self.work.sends.messages.state[index] |= state::REORDERED;
             self.reordered = true;
         }
         *known = now.max(*known);
@@ -318,6 +386,12 @@ impl Pass<'_, '_, '_, '_> {
             self.work.disagreement.add(event.time_ns, place, event.destination);
         }
     }
+}
+
+/// Whether both events are about one message in one place.
+#[inline(always)]
+fn same_subject(left: &Event, right: &Event) -> bool {
+    (left.session, left.sequence, left.destination) == (right.session, right.sequence, right.destination)
 }
 
 /// Highest sequence by (session, destination): dense where that is small, hashed where not.

@@ -97,14 +97,16 @@ pub(crate) struct Messages {
 impl Messages {
     /// Makes room for `count` more, without touching memory that is not needed.
     pub(crate) fn reserve(&mut self, count: usize) {
-        self.state.reserve(count);
-        self.invoked_at.reserve(count);
+        self.state.reserve_exact(count);
+        self.invoked_at.reserve_exact(count);
     }
 
-    /// Gives back what was reserved in vain.
+    /// Gives back what was reserved in vain, where that is worth a copy.
     pub(crate) fn shrink(&mut self) {
-        self.state.shrink_to_fit();
-        self.invoked_at.shrink_to_fit();
+        if self.state.capacity() / 8 * 7 > self.state.len() {
+            self.state.shrink_to_fit();
+            self.invoked_at.shrink_to_fit();
+        }
     }
 }
 

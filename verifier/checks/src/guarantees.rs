@@ -3,6 +3,7 @@
 
 use delivery_history::manifest::Workload;
 
+use crate::judge::Scope;
 use crate::judgement::{Guarantee, GuaranteeJudgement, Verdict};
 
 /// Doubts told in one reason.
@@ -90,6 +91,7 @@ pub(crate) struct Proved {
 /// What the lane is, for reasons.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LaneKind {
+    pub(crate) scope: Scope,
     pub(crate) workload: Workload,
     pub(crate) acknowledged: bool,
     /// No fault was asked for.
@@ -99,6 +101,11 @@ pub(crate) struct LaneKind {
 /// Judges every guarantee that applies, in the order of the output.
 pub(crate) fn judge(kind: LaneKind, proved: &Proved, doubts: &Doubts) -> Vec<GuaranteeJudgement> {
     let applies = |guarantee: &&Guarantee| match guarantee {
+        Guarantee::Ordering | Guarantee::Agreement | Guarantee::Atomicity | Guarantee::Liveness
+            if kind.scope == Scope::Delivery =>
+        {
+            false
+        }
         Guarantee::Agreement => matches!(kind.workload, Workload::Log | Workload::Transactions),
         Guarantee::Atomicity => kind.workload == Workload::Transactions,
         _ => true,

@@ -12,7 +12,7 @@ use delivery_history::{Event, HistoryView};
 const MAX_DAMAGE: usize = 20;
 
 /// What is wrong with the recording.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Health {
     /// In words, for the whole run.
     damage: Vec<String>,
@@ -33,6 +33,23 @@ impl Health {
             health.damage(words.clone());
         }
         health
+    }
+
+    /// Takes over what others noted.
+    pub(crate) fn absorb(&mut self, others: Self) {
+        others.damage.into_iter().for_each(|words| self.damage(words));
+        self.left_out += others.left_out;
+        self.unsound.extend(others.unsound);
+        self.torn |= others.torn;
+        self.of_worker.extend(others.of_worker);
+    }
+
+    /// What was noted after `base`, which this began as a copy of.
+    pub(crate) fn beyond(mut self, base: &Self) -> Self {
+        self.damage.drain(..base.damage.len());
+        self.of_worker.drain(..base.of_worker.len());
+        self.left_out -= base.left_out;
+        self
     }
 
     /// Notes damage that concerns the whole run.
@@ -109,6 +126,12 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    /// Whether time does not go back at an event of that time.
+    #[inline]
+    pub(crate) fn is_at_or_before(&self, time_ns: u64) -> bool {
+        self.last_ns <= time_ns
+    }
+
     /// Looks at the time of the next event.
     #[inline]
     pub(crate) fn see(&mut self, event: &Event) {

@@ -12,7 +12,7 @@ use crate::evidence::segments::{Segments, Sides};
 use crate::evidence::{comeback, label, load};
 use crate::guarantees::{self, Doubts, LaneKind, Proved};
 use crate::health::Health;
-use crate::judge::Options;
+use crate::judge::{Options, Scope};
 use crate::judgement::{FindingKind, LaneJudgement, Stats};
 use crate::latency::Latencies;
 use crate::properties::liveness::{Comeback, Liveness};
@@ -37,6 +37,8 @@ pub(crate) struct Run<'a, 'b> {
     pub(crate) facts: &'b [FaultFacts],
     pub(crate) sentinels: &'b Sentinels,
     pub(crate) audits: &'b [AuditRun<'a>],
+    /// What was noted before lanes are judged.
+    pub(crate) health: &'b Health,
     pub(crate) options: &'b Options,
 }
 
@@ -46,6 +48,16 @@ pub(crate) struct Prepared {
     pub(crate) sends: Sends,
     /// By fault: why it proves nothing about the lane.
     pub(crate) vacuous: Vec<Option<String>>,
+    notes: Health,
+}
+
+impl Prepared {
+    /// Takes its place after the lanes before it.
+    pub(crate) fn enter(mut self, directory: &mut Directory, health: &mut Health) -> Self {
+        self.sends.enter(directory);
+        health.absorb(std::mem::take(&mut self.notes));
+        self
+    }
 }
 
 /// What the passes over groups came to.
@@ -66,20 +78,17 @@ struct Read {
     queues: Option<Queues>,
 }
 
-/// Judges one lane.
-pub(crate) fn judge_lane(
-    run: &Run<'_, '_>,
-    number: u16,
-    lane: &Lane,
-    prepared: Prepared,
-    health: &mut Health,
-) -> LaneJudgement {
-    let Prepared { segments, sends, vacuous } = prepared;
+/// Judges one lane; also returns what was noted of its recordings meanwhile.
+pub(crate) fn judge_lane(run: &Run<'_, '_>, number: u16, lane: &Lane, prepared: Prepared) -> (LaneJudgement, Health) {
+    let Prepared { segments, sends, vacuous, .. } = prepared;
+    let mut noted = run.health.clone();
+    let health = &mut noted;
     let context = run.context;
     let mut work = LaneWork {
         context,
         lane: number,
         workload: lane.workload,
+        scope: run.options.scope,
         acknowledged: lane.acknowledged,
         destinations: context.destinations_of(number),
         directory: run.directory,
@@ -111,7 +120,8 @@ pub(crate) fn judge_lane(
     let lost = lost::lost(&work, unproved);
     let live = liveness::judge(&work, &comeback, run.sentinels, &read.leftovers);
     let doubts = doubts(run, &work, &segments, &vacuous, &audits, &comeback, &lost, &read, &live, health);
-    conclude(run, work, lane, vacuous, &audits, lost, read, live, doubts, &segments, comeback.recovered())
+    let judged = conclude(run, work, lane, vacuous, &audits, lost, read, live, doubts, &segments, recovered);
+    (judged, noted.beyond(run.health))
 }
 
 fn read_groups(
@@ -170,7 +180,7 @@ impl Read {
         let mut at_once = std::mem::take(&mut work.processed_at_once);
         processed_at_once::find(work, &seen, &mut at_once);
         work.processed_at_once = at_once;
-        if work.is_log() {
+        if work.is_log() && work.scope == Scope::All {
             self.commit_back.merge(commit_back::find(work.context, &seen));
         }
         self.rebalanced += seen.rebalanced;
@@ -300,7 +310,7 @@ fn conclude(
     recovered: bool,
 ) -> LaneJudgement {
     let torn = torn_transaction::find(&work, audits, recovered);
-    let total = match work.is_log() {
+    let total = match work.is_log() && work.scope == Scope::All {
         true => reordered_total::find(&work, audits, &run.context.producers_of(work.lane)),
         false => Tally::default(),
     };
@@ -318,7 +328,12 @@ fn conclude(
     counted.retain(|(kind, _)| !off(*kind));
     counted.sort_by_key(|(kind, _)| *kind);
     let proved = proved(&counted, &read, live.violated.filter(|_| !off(FindingKind::NotRecovered)));
-    let kind = LaneKind { workload: lane.workload, acknowledged: lane.acknowledged, calm: run.facts.is_empty() };
+    let kind = LaneKind {
+        scope: work.scope,
+        workload: lane.workload,
+        acknowledged: lane.acknowledged,
+        calm: run.facts.is_empty(),
+    };
     let guarantees = guarantees::judge(kind, &proved, &doubts);
     let shown_whole = doubts.storage.is_empty() && doubts.missing.is_empty() && doubts.comeback.is_empty();
     let unseen: Vec<String> =
@@ -439,14 +454,7 @@ fn availability(work: &LaneWork<'_, '_>, facts: &[FaultFacts]) -> (Option<f64>, 
 }
 
 /// Reads the producers of a lane, once it is known which faults bit it.
-pub(crate) fn prepare(
-    context: &Context<'_>,
-    facts: &[FaultFacts],
-    number: u16,
-    lane: &Lane,
-    directory: &mut Directory,
-    health: &mut Health,
-) -> Prepared {
+pub(crate) fn prepare(context: &Context<'_>, facts: &[FaultFacts], number: u16, lane: &Lane, scope: Scope) -> Prepared {
     let destinations = context.destinations_of(number);
     let why = |fact: &FaultFacts| fact.why_vacuous(context, lane.workload, &destinations);
     let vacuous: Vec<Option<String>> = facts.iter().map(why).collect();
@@ -455,6 +463,7 @@ pub(crate) fn prepare(
     let segments = Segments::new(&context.timeline, facts, &detection_ms, &destinations, &bit);
     let sides: Vec<Sides> =
         context.manifest.faults.iter().take(facts.len()).map(|fault| Sides::new(&fault.sides)).collect();
-    let sends = crate::sends::read_sends(context, number, lane, &segments, &sides, directory, health);
-    Prepared { segments, sends, vacuous }
+    let mut notes = Health::default();
+    let sends = crate::sends::read_sends(context, number, lane, scope, &segments, &sides, &mut notes);
+    Prepared { segments, sends, vacuous, notes }
 }

@@ -6,6 +6,7 @@
 //! `guarantees`.
 
 mod acks;
+mod ahead;
 mod audits;
 mod consumed;
 mod context;
@@ -23,6 +24,7 @@ mod properties;
 mod queue;
 mod reader;
 mod sends;
+mod side_by_side;
 mod stored;
 mod story;
 mod strength;
@@ -30,5 +32,5 @@ mod tally;
 mod transactions;
 mod work;
 
-pub use judge::{Options, judge, judge_with};
+pub use judge::{Options, Scope, judge, judge_with};
 pub use judgement::{FindingKind, Guarantee, Judgement, LaneJudgement, Verdict};

@@ -7,6 +7,7 @@ use delivery_history::event::{FLAG_CORRUPT, FLAG_FOREIGN};
 use crate::audits::{AuditRun, Audits};
 use crate::directory::state;
 use crate::health::{Health, kind};
+use crate::judge::Scope;
 use crate::properties::reordered_key;
 use crate::tally::Subject;
 use crate::work::{Found, LaneWork};
@@ -94,6 +95,9 @@ fn mark_run(
                     continue;
                 }
                 *message |= seen | state::STORED;
+                if work.scope == Scope::Delivery {
+                    continue;
+                }
                 let known = &mut highest[slot - base_slot];
                 if known.0 != number {
                     *known = (number, event.sequence);

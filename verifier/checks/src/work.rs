@@ -7,6 +7,7 @@ use delivery_history::{Event, NO_OFFSET};
 use crate::context::Context;
 use crate::directory::{Directory, Session, state};
 use crate::health::Health;
+use crate::judge::Scope;
 use crate::sends::Sends;
 use crate::tally::{OnceTally, Subject};
 
@@ -15,6 +16,7 @@ pub(crate) struct LaneWork<'a, 'b> {
     pub(crate) context: &'b Context<'a>,
     pub(crate) lane: u16,
     pub(crate) workload: Workload,
+    pub(crate) scope: Scope,
     /// The configuration asks for acknowledgements.
     pub(crate) acknowledged: bool,
     pub(crate) destinations: Vec<u16>,

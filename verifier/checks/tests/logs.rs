@@ -1,6 +1,8 @@
 //! Anomalies of logs beside loss and copies: readers that jump, commits that move back, members that work on one message
 //! at once, order by key and in total, transactions.
 
+#![allow(clippy::unwrap_used, reason = "a scene that lacks what a test changes is a broken test")]
+
 mod common;
 
 use common::*;

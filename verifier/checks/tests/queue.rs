@@ -579,6 +579,6 @@ fn a_kind_that_is_switched_off_is_not_reported() {
     let views = streams.iter().enumerate().map(|(worker, events)| StreamView { worker: worker as u16, events });
     let history = HistoryView { manifest: &queue.scene.manifest, streams: views.collect(), damage: vec![] };
     let without = vec![FindingKind::DeadLettered, FindingKind::Undelivered];
-    let lane = judge_with(&history, &Options { without }).lanes.remove(0);
+    let lane = judge_with(&history, &Options { without, ..Options::default() }).lanes.remove(0);
     assert_eq!((found(&lane), with(&lane, Verdict::Holds).len()), (vec![], ALL_OF_A_QUEUE));
 }

@@ -8,8 +8,9 @@ mod queue;
 use bytemuck::{Zeroable, bytes_of_mut};
 use common::*;
 use delivery_checks::judgement::{FindingKind, Guarantee, Verdict};
-use delivery_history::manifest::{Destination, Phase, RunManifest, Workload, first_session};
-use delivery_history::{Event, EventKind};
+use delivery_checks::{Options, judge_with};
+use delivery_history::manifest::{Destination, Group, Lane, Phase, RunManifest, Worker, Workload, first_session};
+use delivery_history::{Event, EventKind, HistoryView, StreamView};
 use proptest::prelude::*;
 use queue::{DEAD, Queue};
 
@@ -242,4 +243,64 @@ fn expect_one(scene: &Scene, kind: FindingKind, id: Id) -> Result<(), TestCaseEr
     let producer = if id.0 == first_session(P0) { "p0" } else { "p1" };
     prop_assert_eq!(story(&lane, kind).0, format!("{producer}/{}", id.1));
     Ok(())
+}
+
+#[test]
+fn many_threads_judge_as_one_does() {
+    let mut scene = Scene::log();
+    scene.lose(p0(7));
+    scene.without.push(|event| event.kind == EventKind::AuditEnd as u8 && event.detail == 3);
+    scene.extra.push((C1, at(Event { kind: 250, ..Event::new(EventKind::Delivered) }, 100)));
+    scene.message(p1(9)).ended = Ended::AckedAndFailed;
+    let (manifest, streams) = several_lanes(&scene, 5);
+    let views = streams.iter().enumerate().map(|(worker, events)| StreamView { worker: worker as u16, events });
+    let history = HistoryView { manifest: &manifest, streams: views.collect(), damage: vec![String::from("torn")] };
+    let judged = |threads| {
+        let judged = judge_with(&history, &Options { threads, ..Options::default() });
+        serde_json::to_string(&judged).unwrap()
+    };
+    let one = judged(1);
+    assert!(one.contains("lane4"), "{one}");
+    for threads in [0, 2, 3, 16] {
+        assert_eq!(judged(threads), one, "{threads} threads");
+    }
+}
+
+/// The scene's lane as often as asked for, each with workers, groups and destinations of its own.
+fn several_lanes(scene: &Scene, lanes: u16) -> (RunManifest, Vec<Vec<Event>>) {
+    let (mut manifest, first) = (scene.manifest.clone(), scene.streams());
+    let mut streams = first.clone();
+    for lane in 1..lanes {
+        manifest.lanes.push(Lane { name: format!("lane{lane}"), ..manifest.lanes[0].clone() });
+        let destination = Destination { lane, name: format!("orders{lane}"), ..manifest.destinations[0].clone() };
+        manifest.destinations.push(destination);
+        let group = Group { lane, name: format!("readers{lane}"), ..manifest.groups[0].clone() };
+        manifest.groups.push(group);
+        let base = manifest.workers.len() as u16;
+        for worker in [P0, P1, C0, C1, SENTINEL, AUDIT] {
+            let number = manifest.workers.len() as u16;
+            let of = manifest.workers[usize::from(worker)].clone();
+            let group = of.group.map(|_| lane);
+            let own_lane = of.lane.map(|_| lane);
+            manifest.workers.push(Worker { name: format!("{}-lane{lane}", of.name), lane: own_lane, group, ..of });
+            let moved = first[usize::from(worker)].iter().map(|event| moved(event, number, base, lane));
+            streams.push(moved.collect());
+        }
+    }
+    (manifest, streams)
+}
+
+/// The event in another lane: its sessions are those of the lane's own workers.
+fn moved(event: &Event, worker: u16, base: u16, lane: u16) -> Event {
+    let mut event = *event;
+    let senders = [(P0, base), (P1, base + 1), (SENTINEL, base + 4)];
+    let own = senders.into_iter().find(|(sender, _)| event.session == first_session(*sender));
+    if let Some((_, own)) = own {
+        event.session = first_session(own);
+    }
+    if event.destination == 0 {
+        event.destination = lane;
+    }
+    assert!(worker >= base);
+    event
 }

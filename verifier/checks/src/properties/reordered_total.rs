@@ -32,6 +32,9 @@ pub(crate) struct AckCurve {
     highest: BTreeMap<u16, Vec<u64>>,
     last: u16,
     current: Vec<u64>,
+    /// The cell the last ack fell into: its number and when it begins.
+    at: usize,
+    at_ns: u64,
 }
 
 impl AckCurve {
@@ -44,7 +47,16 @@ impl AckCurve {
             shift += 1;
         }
         let cells = usize::try_from(length_ns >> shift).unwrap_or(0) + 1;
-        Self { origin_ns: start_ns, shift, cells, highest: BTreeMap::new(), last: u16::MAX, current: Vec::new() }
+        Self {
+            origin_ns: start_ns,
+            shift,
+            cells,
+            highest: BTreeMap::new(),
+            last: u16::MAX,
+            current: Vec::new(),
+            at: 0,
+            at_ns: start_ns,
+        }
     }
 
     #[inline]
@@ -62,8 +74,11 @@ impl AckCurve {
         if event.destination != self.last {
             self.turn_to(event.destination);
         }
-        let cell = self.cell(event.time_ns);
-        let highest = &mut self.current[cell];
+        if event.time_ns.wrapping_sub(self.at_ns) >> self.shift != 0 {
+            self.at = self.cell(event.time_ns);
+            self.at_ns = self.origin_ns + ((self.at as u64) << self.shift);
+        }
+        let highest = &mut self.current[self.at];
         *highest = (*highest).max(event.offset + 1);
     }
 
