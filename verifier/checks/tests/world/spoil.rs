@@ -1,5 +1,7 @@
 //! One anomaly at a time: what to break in a correct run, and what must then be found.
 
+use std::collections::BTreeSet;
+
 use delivery_broker::{Reason, Settle};
 use delivery_checks::judgement::FindingKind;
 use delivery_history::event::{FLAG_CORRUPT, FLAG_REDELIVERED};
@@ -262,17 +264,26 @@ fn processed_at_once(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {
 
 fn redelivered(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {
     let (worker, processed) = world.pick_processed(dice)?;
-    if world.workload() == Workload::Queue
-        || world.deliveries().iter().any(|(_, event)| key(event) == key(&processed) && event.flags != 0)
-    {
+    let group_of = |by: u16| match world.workload() {
+        Workload::Fanout => by,
+        _ => u16::from(by == super::C2),
+    };
+    let given: Vec<u16> = world
+        .deliveries()
+        .iter()
+        .filter(|(_, event)| key(event) == key(&processed))
+        .map(|(by, _)| group_of(*by))
+        .collect();
+    let came_again = given.len() > given.iter().collect::<BTreeSet<_>>().len();
+    if world.workload() == Workload::Queue || came_again {
         return None;
     }
-    let again =
-        Event { kind: EventKind::Delivered as u8, time_ns: processed.time_ns + 2, offset: NO_OFFSET, ..processed };
-    world.done.push((worker, again));
-    // Others may have come again before.
+    // Others came again before.
     let before = world.lane().count(FindingKind::Redelivered);
-    Some(Spoilt { count: before, ..world.spoilt(FindingKind::Redelivered, key(&processed), &[])? })
+    let at_ns = processed.time_ns + 2;
+    let again = Event { kind: EventKind::Delivered as u8, time_ns: at_ns, offset: NO_OFFSET, ..processed };
+    world.done.push((worker, again));
+    Some(Spoilt { count: before + 1, ..world.spoilt(FindingKind::Redelivered, key(&processed), &[])? })
 }
 
 fn unflagged(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {
