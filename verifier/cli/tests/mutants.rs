@@ -12,7 +12,7 @@ use delivery_verifier::mutants::{document as json, outcomes, text};
 use delivery_verifier::systems;
 
 fn outcomes_without(kinds: &[FindingKind]) -> Vec<Outcome> {
-    outcomes(&Options { without: kinds.to_vec() }).unwrap()
+    outcomes(&Options { without: kinds.to_vec(), ..Options::default() }).unwrap()
 }
 
 #[test]

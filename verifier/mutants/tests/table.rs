@@ -23,7 +23,7 @@ fn without_any_one_check_some_row_changes() {
     for kind in FindingKind::ALL {
         let needs = |row: &&delivery_mutants::Row| row.expected.findings.iter().any(|(known, _)| known == kind);
         let row = rows.iter().find(needs).unwrap_or_else(|| panic!("no row expects {}", kind.label()));
-        let outcome = run(row, &Options { without: vec![*kind] }).unwrap();
+        let outcome = run(row, &Options { without: vec![*kind], ..Options::default() }).unwrap();
         assert!(!outcome.agreed(), "{} agrees without the check for {}", row.name, kind.label());
         assert!(outcome.false_alarms.is_empty(), "{}: {:?}", row.name, outcome.false_alarms);
     }
