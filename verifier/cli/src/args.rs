@@ -31,6 +31,8 @@ pub enum Command {
     Export(ExportArgs),
     /// Show presets, faults, settings or guarantees.
     List(ListArgs),
+    /// Try the checks: broken buses and histories they must catch, correct ones they must leave alone.
+    Mutants(MutantsArgs),
     /// Try out what this machine permits, and say how to install or permit what is missing.
     Doctor(DoctorArgs),
     /// Print a completion script for a shell.
@@ -260,6 +262,14 @@ pub struct ListArgs {
     pub topic: Topic,
     /// Of which system; without it, of all.
     pub system: Option<String>,
+}
+
+/// Trying the checks.
+#[derive(Clone, Debug, Args)]
+pub struct MutantsArgs {
+    /// Print one JSON document instead of the table.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Probing.

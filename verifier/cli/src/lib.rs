@@ -7,6 +7,7 @@ pub mod exit;
 pub mod export;
 pub mod generate;
 pub mod list;
+pub mod mutants;
 pub mod outcome;
 pub mod progress;
 pub mod run;
@@ -28,6 +29,7 @@ pub fn dispatch(cli: Cli) -> Result<i32, CliError> {
         Command::Check(args) => check::check(&args),
         Command::Export(args) => export::export(&args),
         Command::List(args) => list::list(&args),
+        Command::Mutants(args) => mutants::mutants(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man => generate::man(),
