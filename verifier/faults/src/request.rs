@@ -6,6 +6,9 @@ use delivery_broker::ConfigError;
 
 use crate::kind::{find_fault, find_shape};
 
+/// Longest time that is taken, milliseconds: a year.
+const MAX_MS: u64 = 366 * 24 * 60 * 60 * 1_000;
+
 /// A fault as asked for, its names checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaultRequest {
@@ -68,7 +71,8 @@ fn parse_ms(fault: &str, time: &str) -> Result<u64, ConfigError> {
         |reason: String| ConfigError::Invalid { setting: format!("--faults {fault}"), value: time.to_owned(), reason };
     let parsed: Duration = humantime::parse_duration(time)
         .map_err(|error| invalid(format!("{error}; a time looks like 5s, 500ms or 1m")))?;
-    u64::try_from(parsed.as_millis()).map_err(|_| invalid(String::from("too long")))
+    let too_long = || invalid(String::from("no run lasts longer than a year; a time looks like 5s, 500ms or 1m"));
+    u64::try_from(parsed.as_millis()).ok().filter(|time_ms| *time_ms <= MAX_MS).ok_or_else(too_long)
 }
 
 #[cfg(test)]
@@ -92,6 +96,8 @@ mod tests {
         assert_eq!(message("netsplitt"), "there is no fault `netsplitt`; nearest: netsplit");
         assert_eq!(message("netsplit:leeder"), "there is no shape `leeder`; nearest: leader, leader-clients");
         assert!(message("netsplit@soon").contains("a time looks like 5s"));
+        assert!(message("netsplit@18446744073709551s+1s").contains("no run lasts longer than a year"));
+        assert!(message("netsplit+367d").contains("no run lasts longer than a year"));
     }
 
     #[test]

@@ -173,6 +173,7 @@ fn what_is_wrong_is_named_with_its_line_and_byte() {
         (EDN.replace("[[:poll]]", "[[:peek]]"), "`micro-operation` is `peek`"),
         (EDN.replace("[[:poll {3 [[0 7]]}]]", "[[:poll {3 [[0 7 8]]}]]"), "complete: nothing more belongs here"),
         (format!("{EDN}]"), "line 6, byte"),
+        (EDN.replace(":index 1, ", ":f :assign, "), "`:f` stands twice in one operation"),
     ];
     for (text, wanted) in cases {
         let error = error(&text);

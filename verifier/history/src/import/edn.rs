@@ -2,6 +2,7 @@
 //! after the other, or all of them in one vector.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::draft::{Draft, Process, kind_from_name, shown};
 use super::error::{ImportError, Problem};
@@ -29,11 +30,22 @@ struct Reader<'a> {
     line: u64,
 }
 
-/// Places of the forms that can only be read once the rest of the operation is known.
+/// A value or a rebalance log. What stands there depends on the operation's function, so that one is read at once where
+/// the function is known already, and gone past where it is not.
+#[derive(Default)]
+enum Part {
+    #[default]
+    Absent,
+    /// Its place.
+    Passed(usize),
+    /// Where it begins and ends in the tables of micro-operations and of keys.
+    Read { micro: Range<u32>, keys: Range<u32> },
+}
+
 #[derive(Default)]
 struct Parts {
-    value: Option<usize>,
-    rebalance_log: Option<usize>,
+    value: Part,
+    rebalance_log: Part,
 }
 
 impl<'a> Reader<'a> {
@@ -64,28 +76,60 @@ impl<'a> Reader<'a> {
             self.history.not_judged += 1;
             return Ok(());
         };
-        let (micro, keys) = (operation.micro.start, operation.keys.start);
-        if let Some(value) = parts.value {
-            self.scanner.at = value;
-            match operation.function {
-                function if function.is_transactional() => self.micro_operations()?,
-                Function::Assign | Function::Subscribe => self.key_list()?,
-                _ => {}
-            }
-        }
-        self.history.not_judged += u64::from(operation.function == Function::Other);
-        let (micro_end, keys_end) = self.history.marks()?;
-        if let Some(log) = parts.rebalance_log {
-            self.scanner.at = log;
-            self.rebalance_log()?;
-        }
-        let rebalanced_end = self.history.marks()?.1;
+        let function = operation.function;
+        self.history.not_judged += u64::from(function == Function::Other);
+        (operation.micro, operation.keys) = self.part(parts.value, |reader| reader.value(function))?;
+        operation.rebalanced = self.part(parts.rebalance_log, Self::rebalance_log)?.1;
         (operation.line, operation.byte) = (self.line_at(text, begin), begin as u64);
-        (operation.micro, operation.keys) = (micro..micro_end, keys..keys_end);
-        operation.rebalanced = keys_end..rebalanced_end;
         self.history.operations.push(operation);
         self.scanner.at = end;
         Ok(())
+    }
+
+    /// What a part filled in the tables; reads it where it was only gone past.
+    fn part(
+        &mut self,
+        part: Part,
+        read: impl FnOnce(&mut Self) -> Result<(), Problem>,
+    ) -> Result<(Range<u32>, Range<u32>), Problem> {
+        match part {
+            Part::Read { micro, keys } => Ok((micro, keys)),
+            Part::Absent => self.filled(|_| Ok(())),
+            Part::Passed(at) => {
+                self.scanner.at = at;
+                self.filled(read)
+            }
+        }
+    }
+
+    /// Where the tables were filled.
+    fn filled(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<(), Problem>,
+    ) -> Result<(Range<u32>, Range<u32>), Problem> {
+        let (micro, keys) = self.history.marks()?;
+        read(self)?;
+        let (micro_end, keys_end) = self.history.marks()?;
+        Ok((micro..micro_end, keys..keys_end))
+    }
+
+    fn value(&mut self, function: Function) -> Result<(), Problem> {
+        match function {
+            function if function.is_transactional() => self.micro_operations(),
+            Function::Assign | Function::Subscribe => self.key_list(),
+            _ => self.scanner.skip_form(),
+        }
+    }
+
+    /// The value, at once where it is a client's and the function is known.
+    fn value_or_place(&mut self, draft: &Draft) -> Result<Part, Problem> {
+        match (draft.function, draft.process) {
+            (Some(function), Some(Process::Client(_))) => {
+                let (micro, keys) = self.filled(|reader| reader.value(function))?;
+                Ok(Part::Read { micro, keys })
+            }
+            _ => Ok(Part::Passed(self.skipped()?)),
+        }
     }
 
     fn fields(&mut self) -> Result<(Draft, Parts), Problem> {
@@ -100,14 +144,26 @@ impl<'a> Reader<'a> {
                     b""
                 }
             };
+            let seen = match field {
+                b":index" => draft.index.is_some(),
+                b":process" => draft.process.is_some(),
+                b":type" => draft.kind.is_some(),
+                b":f" => draft.function.is_some(),
+                b":value" => !matches!(parts.value, Part::Absent),
+                b":rebalance-log" => !matches!(parts.rebalance_log, Part::Absent),
+                _ => false,
+            };
+            if seen {
+                return Err(Problem::Syntax(format!("`{}` stands twice in one operation", shown(field))));
+            }
             match field {
                 b":index" => draft.index = self.whole("index")?,
                 b":time" => draft.time_ns = self.whole("time")?.unwrap_or(0),
                 b":process" => draft.process = Some(self.process()?),
                 b":type" => draft.kind = Some(kind_from_name(self.word("type")?)?),
                 b":f" => draft.function = Some(Function::from_name(self.word("f")?)),
-                b":value" => parts.value = Some(self.skipped()?),
-                b":rebalance-log" => parts.rebalance_log = Some(self.skipped()?),
+                b":value" => parts.value = self.value_or_place(&draft)?,
+                b":rebalance-log" => parts.rebalance_log = Part::Passed(self.skipped()?),
                 _ => self.scanner.skip_form()?,
             }
         }

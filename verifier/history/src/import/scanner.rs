@@ -80,6 +80,13 @@ impl<'a> Scanner<'a> {
 
     /// Goes past the rest of the form that begins with `first`.
     pub(crate) fn skip_rest(&mut self, first: Token<'a>) -> Result<(), Problem> {
+        match first {
+            Token::Text(_) | Token::Atom(_) => Ok(()),
+            _ => self.skip_nested(first),
+        }
+    }
+
+    fn skip_nested(&mut self, first: Token<'a>) -> Result<(), Problem> {
         let mut open = [0_u8; MAX_DEPTH];
         let mut depth = 0;
         let mut token = first;
