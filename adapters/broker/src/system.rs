@@ -74,6 +74,8 @@ pub struct InstallRequest {
     pub version: Option<String>,
     /// `--dist`.
     pub dist: Option<PathBuf>,
+    /// `--rootfs`.
+    pub rootfs: Option<PathBuf>,
     /// Where downloads are kept.
     pub cache_dir: PathBuf,
 }
@@ -81,6 +83,8 @@ pub struct InstallRequest {
 /// A product that is ready to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installation {
+    /// Root file system it stands in; none is the host's. The other paths are as seen inside.
+    pub rootfs: Option<PathBuf>,
     /// Directory it stands in.
     pub home: PathBuf,
     /// Its version, as far as its files say.

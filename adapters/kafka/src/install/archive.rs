@@ -172,7 +172,7 @@ mod tests {
     use super::{free_address, make, path};
 
     fn installation(home: PathBuf, runtime: &str) -> Installation {
-        Installation { home, version: String::from("4.1.1"), runtime: PathBuf::from(runtime) }
+        Installation { rootfs: None, home, version: String::from("4.1.1"), runtime: PathBuf::from(runtime) }
     }
 
     #[test]
