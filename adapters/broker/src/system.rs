@@ -1,6 +1,6 @@
 //! The product under test, as the rest of the program sees it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use delivery_history::manifest::Workload;
 
@@ -145,8 +145,9 @@ pub trait RealSystem: Send + Sync {
     /// See [`InstallError`].
     fn install(&self, request: &InstallRequest, progress: &mut dyn FnMut(&str)) -> Result<Installation, InstallError>;
 
-    /// Tries out what the product needs of the machine, without downloading anything.
-    fn probe(&self) -> Vec<RuntimeProbe>;
+    /// Tries out what the product needs of the machine and whether `cache_dir` has it, without
+    /// downloading anything.
+    fn probe(&self, cache_dir: &Path) -> Vec<RuntimeProbe>;
 
     /// Describes every node of the cluster.
     ///

@@ -4,8 +4,6 @@ mod archive;
 mod dist;
 mod jars;
 mod java;
-mod leash;
-mod leftovers;
 mod maven;
 mod probe;
 mod version;
