@@ -145,9 +145,13 @@ fn configuration(directory: &Path, dump: &str) -> String {
     ] {
         text.push_str(&format!("{name} \"{}\";\n", directory.join(place).display()));
     }
-    for (name, value) in
-        [("APT::Sandbox::User", ""), ("APT::Install-Recommends", "false"), ("APT::Get::Assume-Yes", "true")]
-    {
+    for (name, value) in [
+        ("APT::Sandbox::User", ""),
+        ("APT::Install-Recommends", "false"),
+        ("APT::Get::Assume-Yes", "true"),
+        // A mirror that cannot be reached is no warning.
+        ("APT::Update::Error-Mode", "any"),
+    ] {
         text.push_str(&format!("{name} \"{value}\";\n"));
     }
     text

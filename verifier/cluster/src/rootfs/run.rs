@@ -120,7 +120,7 @@ fn errors_in(tail: &VecDeque<String>) -> String {
     let wrong = |line: &&String| ["E: ", "Err:", "dpkg-deb: error"].iter().any(|start| line.starts_with(start));
     let errors: Vec<&str> = tail.iter().filter(wrong).map(String::as_str).collect();
     let told = if errors.is_empty() { tail.iter().map(String::as_str).collect() } else { errors };
-    told.join("\n")
+    told.join("\n").trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]
