@@ -28,6 +28,7 @@ fn main() {
             ("three_nodes_of_each_root_file_system_are_one_cluster", three_nodes_of_each_root_file_system),
             ("three_nodes_of_an_archive_are_one_cluster", three_nodes_of_an_archive),
             ("a_node_with_another_cookie_is_no_member_and_says_why", a_node_with_another_cookie),
+            ("definitions_of_the_users_are_loaded", definitions_are_loaded),
             ("a_configuration_the_broker_refuses_is_told_in_its_words", a_refused_configuration),
         ]),
     }
@@ -211,6 +212,25 @@ fn a_node_with_another_cookie() {
         let logs = [1, 2, 3].map(|node| std::fs::read_to_string(logs.join(format!("node{node}.log"))).unwrap());
         let told = logs.iter().find_map(|log| delivery_rabbitmq::explain(log));
         assert!(told.as_ref().is_some_and(|told| told.contains("cookie")), "{told:?}\n{}", logs.join("\n"));
+    });
+}
+
+fn definitions_are_loaded() {
+    let Some(installation) = of_this_machine() else { return };
+    enclosed(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("own.json");
+        std::fs::write(&file, "{\"vhosts\": [{\"name\": \"own\"}]}").unwrap();
+        let plan = plan(directory.path(), &[("broker.load_definitions", file.to_str().unwrap())]);
+        let specs = delivery_rabbitmq::nodes(&plan, &installation).unwrap();
+        let mut cluster = hosts(&plan);
+        start(&mut cluster, &specs, &directory.path().join("logs")).unwrap();
+        wait_until("this program's user sees its virtual host and the user's", || {
+            let vhosts = ask(&cluster, &plan.nodes[0], "/api/vhosts").unwrap_or_default();
+            let names: Vec<&str> =
+                vhosts.as_array().into_iter().flatten().filter_map(|vhost| vhost["name"].as_str()).collect();
+            names.contains(&"/") && names.contains(&"own")
+        });
     });
 }
 

@@ -1,6 +1,7 @@
 //! rabbitmq.conf of a node.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use delivery_broker::{ClusterPlan, ConfigError, HostPlan};
 
@@ -30,11 +31,16 @@ const LOCK: [(&str, &str); 2] = [("discovery_retry_limit", "2"), ("discovery_ret
 const OURS: [&str; 7] =
     ["listeners.", "loopback_users", "cluster_formation.", "management.tcp.", "log.", "default_user", "default_pass"];
 
-/// The file's text.
+/// The file's text; `definitions` is where the node finds those it is to load.
 ///
 /// # Errors
 /// A broker setting of the plan that would not stand on one line, or that is this program's to set.
-pub(super) fn rabbitmq_conf(plan: &ClusterPlan, host: &HostPlan, version: Version) -> Result<String, ConfigError> {
+pub(super) fn rabbitmq_conf(
+    plan: &ClusterPlan,
+    host: &HostPlan,
+    version: Version,
+    definitions: Option<&Path>,
+) -> Result<String, ConfigError> {
     let mut settings = ours(plan, host, version);
     let timings = broker_settings(plan.timings).iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     settings.extend(timings);
@@ -43,6 +49,7 @@ pub(super) fn rabbitmq_conf(plan: &ClusterPlan, host: &HostPlan, version: Versio
         check(full, name, value)?;
         settings.insert(name.to_owned(), value.clone());
     }
+    settings.extend(definitions.map(|path| (String::from("load_definitions"), path.display().to_string())));
     Ok(settings.iter().map(|(name, value)| format!("{name} = {value}\n")).collect())
 }
 

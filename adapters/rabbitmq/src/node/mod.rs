@@ -2,6 +2,7 @@
 
 mod command;
 mod conf;
+mod definitions;
 mod explain;
 mod timings;
 
@@ -52,11 +53,14 @@ fn node(
 ) -> Result<NodeSpec, ConfigError> {
     let version = Version::parse(&installation.version)?;
     let file = |name: &str, text: String| NodeFile { path: host.data_dir.join(name), text };
-    let files = vec![
+    let definitions = definitions::file(plan, host)?;
+    let loaded = definitions.as_ref().map(|file| file.path.as_path());
+    let mut files = vec![
         file(command::COOKIE_FILE, cookie.to_owned()),
-        file(command::CONF_FILE, conf::rabbitmq_conf(plan, host, version)?),
+        file(command::CONF_FILE, conf::rabbitmq_conf(plan, host, version, loaded)?),
         file(command::PLUGINS_FILE, String::from("[rabbitmq_management].\n")),
     ];
+    files.extend(definitions);
     Ok(NodeSpec {
         host: host.clone(),
         rootfs: installation.rootfs.clone(),
@@ -152,6 +156,25 @@ mod tests {
         }
         assert!(matches!(refused("broker.heartbeat", "5\nlisteners.tcp = none"), ConfigError::Invalid { .. }));
         assert!(matches!(refused("broker.heart beat", "5"), ConfigError::Invalid { .. }));
+    }
+
+    #[test]
+    fn the_users_definitions_are_copied_for_the_node() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("definitions.json");
+        let described = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            let config = [("broker.load_definitions", path.to_str().unwrap())];
+            nodes(&plan(&config, Timings::Vendor), &installation("4.0.5"))
+        };
+        let node = described("{\"vhosts\": [{\"name\": \"/\"}, {\"name\": \"own\"}]}").unwrap().remove(1);
+        assert!(node.files[1].text.contains("load_definitions = /runs/1/data/node2/definitions.json\n"));
+        insta::assert_snapshot!("definitions", node.files[3].text);
+        let error = described("vhosts: /").unwrap_err().to_string();
+        assert!(error.contains("definitions.json") && error.contains("JSON"), "{error}");
+        let missing = [("broker.load_definitions", "/no/such/file.json")];
+        let error = nodes(&plan(&missing, Timings::Vendor), &installation("4.0.5")).unwrap_err().to_string();
+        assert!(error.contains("/no/such/file.json"), "{error}");
     }
 
     #[test]
