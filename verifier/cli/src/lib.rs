@@ -10,6 +10,8 @@ pub mod list;
 pub mod mutants;
 pub mod outcome;
 pub mod progress;
+#[cfg(feature = "rabbitmq")]
+pub mod rootfs;
 pub mod run;
 pub mod systems;
 pub mod terminal;
@@ -30,6 +32,8 @@ pub fn dispatch(cli: Cli) -> Result<i32, CliError> {
         Command::Export(args) => export::export(&args),
         Command::List(args) => list::list(&args),
         Command::Mutants(args) => mutants::mutants(&args),
+        #[cfg(feature = "rabbitmq")]
+        Command::Rootfs(args) => rootfs::rootfs(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man => generate::man(),
