@@ -96,6 +96,8 @@ pub struct LanePlan {
     pub lane: Lane,
     /// Partitions of its topic, where the product has them.
     pub partitions: u32,
+    /// It has a queue beside its own in which dead letters end.
+    pub dead_letters: bool,
     /// How long the broker waits for a dead group member, milliseconds.
     pub session_timeout_ms: u64,
 }

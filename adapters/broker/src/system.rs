@@ -144,6 +144,14 @@ pub trait RealSystem: Send + Sync {
     /// Tries out what the product needs of the machine, without downloading anything.
     fn probe(&self) -> Vec<RuntimeProbe>;
 
+    /// Whether the version that will run can run the lane.
+    ///
+    /// # Errors
+    /// What it does not have, with the reason.
+    fn check_lane(&self, _lane: &LanePlan, _installation: &Installation) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
     /// Describes every node of the cluster.
     ///
     /// # Errors

@@ -59,13 +59,26 @@ impl RunPlan {
         (0u16..).zip(&self.manifest.workers).filter(|(_, worker)| worker.role == role).map(|(index, _)| index).collect()
     }
 
-    /// Numbers of a lane's destinations.
+    /// Numbers of a lane's destinations that are sent to.
     pub fn destinations_of(&self, lane: u16) -> Vec<u16> {
         (0u16..)
             .zip(&self.manifest.destinations)
-            .filter(|(_, destination)| destination.lane == lane)
+            .filter(|(_, destination)| destination.lane == lane && destination.dead_letters_of.is_none())
             .map(|(index, _)| index)
             .collect()
+    }
+
+    /// Name of the queue in which a lane's dead letters end, where it has one.
+    pub fn dead_letters_of(&self, lane: u16) -> Option<String> {
+        let mut destinations = self.manifest.destinations.iter();
+        let dead_letters =
+            destinations.find(|destination| destination.lane == lane && destination.dead_letters_of.is_some());
+        dead_letters.map(|destination| destination.name.clone())
+    }
+
+    /// What a lane's destinations are.
+    pub fn workload_of(&self, lane: u16) -> Workload {
+        self.manifest.lanes[usize::from(lane)].workload
     }
 }
 
@@ -177,6 +190,7 @@ fn common_broker_config(lanes: &[LanePlan]) -> Result<BTreeMap<String, String>, 
 
 fn limits(lanes: &[LanePlan]) -> Limits {
     let session_timeout_ms = lanes.iter().map(|lane| lane.session_timeout_ms).max().unwrap_or(0);
+    let has_queues = lanes.iter().any(|lane| lane.lane.workload == Workload::Queue);
     Limits {
         start_ms: 120_000,
         prepare_ms: 60_000,
@@ -186,7 +200,8 @@ fn limits(lanes: &[LanePlan]) -> Limits {
         sentinels_ms: 30_000,
         // A group goes on without a dead member only once its session has timed out.
         drain_ms: 30_000 + 2 * session_timeout_ms,
-        audit_ms: 120_000,
+        // The audit of a queue begins with its drain.
+        audit_ms: if has_queues { 180_000 + 2 * session_timeout_ms } else { 120_000 },
     }
 }
 
@@ -319,7 +334,7 @@ fn topology(info: &SystemInfo, request: &RunRequest, lanes: &[LanePlan], simulat
     } else {
         topology.add_worker("sentinel", Role::Sentinel, None, None, OBSERVER_HOST);
     }
-    if lanes.iter().any(|lane| lane.lane.workload == Workload::Log) {
+    if lanes.iter().any(|lane| matches!(lane.lane.workload, Workload::Log | Workload::Queue)) {
         topology.add_worker("audit", Role::Audit, None, None, OBSERVER_HOST);
     }
     topology
@@ -338,8 +353,13 @@ impl Topology {
     fn add_lane(&mut self, index: u16, plan: &LanePlan, request: &RunRequest, simulated: bool) {
         let name = self.unused_name(&plan.lane.name);
         for partition in 0..plan.partitions {
-            let partition = (plan.lane.workload != Workload::Fanout).then_some(partition);
+            let partition = matches!(plan.lane.workload, Workload::Log | Workload::Transactions).then_some(partition);
             self.destinations.push(Destination { lane: index, name: name.clone(), partition, dead_letters_of: None });
+        }
+        if plan.dead_letters {
+            let of = (self.destinations.len() - 1) as u16;
+            let name = format!("{name}.dead");
+            self.destinations.push(Destination { lane: index, name, partition: None, dead_letters_of: Some(of) });
         }
         let hosts: Vec<u32> = if simulated {
             self.nodes.iter().map(|node| node.id).collect()
