@@ -1,6 +1,6 @@
 //! The product under test, as the rest of the program sees it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use delivery_history::manifest::Workload;
 
@@ -74,6 +74,8 @@ pub struct InstallRequest {
     pub version: Option<String>,
     /// `--dist`.
     pub dist: Option<PathBuf>,
+    /// `--rootfs`.
+    pub rootfs: Option<PathBuf>,
     /// Where downloads are kept.
     pub cache_dir: PathBuf,
 }
@@ -81,6 +83,8 @@ pub struct InstallRequest {
 /// A product that is ready to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installation {
+    /// Root file system it stands in; none is the host's. The other paths are as seen inside.
+    pub rootfs: Option<PathBuf>,
     /// Directory it stands in.
     pub home: PathBuf,
     /// Its version, as far as its files say.
@@ -141,8 +145,9 @@ pub trait RealSystem: Send + Sync {
     /// See [`InstallError`].
     fn install(&self, request: &InstallRequest, progress: &mut dyn FnMut(&str)) -> Result<Installation, InstallError>;
 
-    /// Tries out what the product needs of the machine, without downloading anything.
-    fn probe(&self) -> Vec<RuntimeProbe>;
+    /// Tries out what the product needs of the machine and whether `cache_dir` has it, without
+    /// downloading anything.
+    fn probe(&self, cache_dir: &Path) -> Vec<RuntimeProbe>;
 
     /// Whether the version that will run can run the lane.
     ///

@@ -1,5 +1,7 @@
 //! Apache Kafka as a system under test.
 
+use std::path::Path;
+
 use delivery_broker::{
     Admin, Auditor, ClientError, ClientSpec, ClusterPlan, ConfigError, Consumer, InstallError, InstallRequest,
     Installation, LanePlan, LaneRequest, NodeSpec, Observer, Producer, RealSystem, RuntimeProbe, System, SystemInfo,
@@ -66,7 +68,7 @@ impl RealSystem for Kafka {
         install::install(request, progress)
     }
 
-    fn probe(&self) -> Vec<RuntimeProbe> {
+    fn probe(&self, _cache_dir: &Path) -> Vec<RuntimeProbe> {
         install::probe()
     }
 

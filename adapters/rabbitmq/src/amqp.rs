@@ -11,10 +11,9 @@ use lapin::{Connection, ConnectionProperties, ErrorKind};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
+use crate::node::CLIENT_PORT;
 use crate::timings::heartbeat_s;
 
-/// TCP port brokers serve clients on.
-pub(crate) const CLIENT_PORT: u16 = 5672;
 /// Exchange no queue is bound to.
 pub(crate) const NOWHERE: &str = "verify.nowhere";
 /// Longest wait for a connection, a channel or an answer on one.

@@ -7,7 +7,9 @@ mod auditor;
 mod consumer;
 mod drained;
 mod erlang;
+mod install;
 mod lane;
+mod node;
 mod observer;
 mod partitions;
 mod presets;
@@ -17,4 +19,6 @@ mod settings;
 mod timings;
 mod topology;
 
+pub use install::{RECIPE, install, probe};
+pub use node::{explain, nodes};
 pub use rabbitmq::RabbitMq;

@@ -1,18 +1,21 @@
 //! RabbitMQ as a system under test.
 
+use std::path::Path;
+
 use delivery_broker::{
-    Admin, Auditor, ClientError, ClientSpec, ConfigError, Consumer, LanePlan, LaneRequest, Observer, Producer, System,
-    SystemInfo, Timings,
+    Admin, Auditor, ClientError, ClientSpec, ClusterPlan, ConfigError, Consumer, InstallError, InstallRequest,
+    Installation, LanePlan, LaneRequest, NodeSpec, Observer, Producer, RealSystem, RuntimeProbe, System, SystemInfo,
+    Timings,
 };
 use delivery_history::manifest::Workload;
 
 use crate::admin::RabbitAdmin;
-use crate::amqp::CLIENT_PORT;
 use crate::auditor::RabbitAuditor;
 use crate::consumer::RabbitConsumer;
+use crate::node::CLIENT_PORT;
 use crate::observer::RabbitObserver;
 use crate::producer::RabbitProducer;
-use crate::{lane, presets, settings, timings};
+use crate::{install, lane, node, presets, settings, timings};
 
 /// Version that is told where none is known yet.
 const DEFAULT_VERSION: &str = "installed";
@@ -56,54 +59,50 @@ impl System for RabbitMq {
     fn tuned(&self, timings: Timings) -> Vec<String> {
         timings::broker_settings(timings).into_iter().map(|(name, value)| format!("{name}={value}")).collect()
     }
+
+    fn real(&self) -> Option<&dyn RealSystem> {
+        Some(self)
+    }
 }
 
-impl RabbitMq {
-    /// Connects a producer of the lane.
-    ///
-    /// # Errors
-    /// No runtime could be started.
-    pub fn producer(&self, spec: &ClientSpec) -> Result<Box<dyn Producer>, ClientError> {
+impl RealSystem for RabbitMq {
+    fn install(&self, request: &InstallRequest, progress: &mut dyn FnMut(&str)) -> Result<Installation, InstallError> {
+        install::install(request, progress)
+    }
+
+    fn probe(&self, cache_dir: &Path) -> Vec<RuntimeProbe> {
+        install::probe(cache_dir)
+    }
+
+    fn check_lane(&self, lane: &LanePlan, installation: &Installation) -> Result<(), ConfigError> {
+        lane::check_version(&lane.lane, &installation.version)
+    }
+
+    fn nodes(&self, plan: &ClusterPlan, installation: &Installation) -> Result<Vec<NodeSpec>, ConfigError> {
+        node::nodes(plan, installation)
+    }
+
+    fn producer(&self, spec: &ClientSpec) -> Result<Box<dyn Producer>, ClientError> {
         Ok(Box::new(RabbitProducer::of_lane(spec)?))
     }
 
-    /// Connects a producer for sentinels.
-    ///
-    /// # Errors
-    /// No runtime could be started.
-    pub fn sentinel(&self, spec: &ClientSpec) -> Result<Box<dyn Producer>, ClientError> {
+    fn sentinel(&self, spec: &ClientSpec) -> Result<Box<dyn Producer>, ClientError> {
         Ok(Box::new(RabbitProducer::sentinel(spec)?))
     }
 
-    /// Connects a consumer of the lane.
-    ///
-    /// # Errors
-    /// No runtime could be started, or the specification names no queue.
-    pub fn consumer(&self, spec: &ClientSpec) -> Result<Box<dyn Consumer>, ClientError> {
+    fn consumer(&self, spec: &ClientSpec) -> Result<Box<dyn Consumer>, ClientError> {
         Ok(Box::new(RabbitConsumer::new(spec)?))
     }
 
-    /// An administrator.
-    ///
-    /// # Errors
-    /// A node's address cannot be used.
-    pub fn admin(&self, spec: &ClientSpec) -> Result<Box<dyn Admin>, ClientError> {
+    fn admin(&self, spec: &ClientSpec) -> Result<Box<dyn Admin>, ClientError> {
         Ok(Box::new(RabbitAdmin::new(spec)?))
     }
 
-    /// An observer.
-    ///
-    /// # Errors
-    /// A node's address cannot be used.
-    pub fn observer(&self, spec: &ClientSpec) -> Result<Box<dyn Observer>, ClientError> {
+    fn observer(&self, spec: &ClientSpec, _groups: &[(u16, String)]) -> Result<Box<dyn Observer>, ClientError> {
         Ok(Box::new(RabbitObserver::new(spec)?))
     }
 
-    /// An audit reader.
-    ///
-    /// # Errors
-    /// A node's address cannot be used.
-    pub fn auditor(&self, spec: &ClientSpec) -> Result<Box<dyn Auditor>, ClientError> {
+    fn auditor(&self, spec: &ClientSpec) -> Result<Box<dyn Auditor>, ClientError> {
         Ok(Box::new(RabbitAuditor::new(spec)?))
     }
 }

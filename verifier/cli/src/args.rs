@@ -124,6 +124,9 @@ pub struct RunArgs {
     /// The vendor's archive to run instead.
     #[arg(long, value_name = "FILE", conflicts_with = "broker_version")]
     pub dist: Option<PathBuf>,
+    /// A root file system that holds the product, to run instead (`verify rootfs` makes one).
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["broker_version", "dist"])]
+    pub rootfs: Option<PathBuf>,
     /// Configurations to run side by side (`verify list presets`); without any, the tour.
     #[arg(long, value_name = "PRESET", value_delimiter = ',')]
     pub preset: Vec<String>,

@@ -78,8 +78,12 @@ fn install(system: &dyn System, args: &RunArgs) -> Result<Installation, CliError
     let real = system
         .real()
         .ok_or_else(|| CliError::Usage(format!("{} runs neither here nor in a simulation", system.info().title)))?;
-    let request =
-        InstallRequest { version: args.broker_version.clone(), dist: args.dist.clone(), cache_dir: cache_dir() };
+    let request = InstallRequest {
+        version: args.broker_version.clone(),
+        dist: args.dist.clone(),
+        rootfs: args.rootfs.clone(),
+        cache_dir: cache_dir(),
+    };
     let quiet = args.output.quiet;
     Ok(real.install(&request, &mut |line| {
         if !quiet {
@@ -126,9 +130,11 @@ fn check_backend(system: &dyn System, args: &RunArgs) -> Result<(), CliError> {
         (Backend::Simulated, false) => Err(CliError::Usage(format!(
             "{title} cannot be simulated: a verdict needs the real one; leave --backend out"
         ))),
-        (_, true) if args.broker_version.is_some() || args.dist.is_some() => Err(CliError::Usage(format!(
-            "the {title} is built in, so --broker-version and --dist mean nothing to it; leave them out"
-        ))),
+        (_, true) if args.broker_version.is_some() || args.dist.is_some() || args.rootfs.is_some() => {
+            Err(CliError::Usage(format!(
+                "the {title} is built in, so --broker-version, --dist and --rootfs mean nothing to it; leave them out"
+            )))
+        }
         _ => Ok(()),
     }
 }

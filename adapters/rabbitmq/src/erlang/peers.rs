@@ -8,11 +8,7 @@ use delivery_broker::{ClientError, ClientSpec};
 use super::connection::{Connection, ErlangError};
 use super::look::{Look, parse_look};
 use super::question::Question;
-
-/// TCP port nodes speak Erlang's distribution protocol on.
-pub(crate) const DISTRIBUTION_PORT: u16 = 25672;
-/// The cookie nodes of a run are started with.
-pub(crate) const COOKIE: &str = "delivery-verifier";
+use crate::node::{DISTRIBUTION_PORT, SECRET};
 
 /// What a node can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,15 +75,17 @@ impl Peer {
 /// Connections to every node of `spec`, made when they are needed.
 ///
 /// # Errors
-/// A node's address is not an IP address.
+/// A node's address is not an IP address, or the secret the nodes share was not given.
 pub(crate) fn peers(spec: &ClientSpec) -> Result<Vec<Peer>, ClientError> {
+    let secret = spec.config.get(SECRET);
+    let cookie = secret.ok_or_else(|| ClientError::Configuration(format!("`{SECRET}` is missing")))?;
     spec.nodes
         .iter()
         .map(|node| {
             let address: IpAddr = node.address.parse().map_err(|_| {
                 ClientError::Configuration(format!("`{}` of node {} is not an IP address", node.address, node.id))
             })?;
-            let connection = Connection::new(address, DISTRIBUTION_PORT, COOKIE);
+            let connection = Connection::new(address, DISTRIBUTION_PORT, cookie);
             Ok(Peer { id: node.id, connection, look: Question::new(include_str!("look.erl")) })
         })
         .collect()

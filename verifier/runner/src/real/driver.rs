@@ -14,6 +14,7 @@ use delivery_history::clock::monotonic_ns;
 use delivery_history::manifest::{Host, Role, RunManifest, Workload};
 use delivery_history::{Event, EventKind, RunDir};
 use nix::sys::statvfs::statvfs;
+use uuid::Uuid;
 
 use crate::drive::{Arrivals, Driver};
 use crate::interrupt::Interrupts;
@@ -29,6 +30,9 @@ const NEWS_WAIT: Duration = Duration::from_millis(10);
 const LAST_WORD_LIMIT: Duration = Duration::from_secs(2);
 /// How long a worker may take to end politely.
 const FINISH_LIMIT: Duration = Duration::from_secs(5);
+
+/// Name under which nodes and clients are given what only they know.
+const SECRET: &str = "cluster.secret";
 
 /// A disk with less space than this is full: nodes and histories grow by larger steps.
 const FULL_BYTES: u64 = 1 << 20;
@@ -63,6 +67,7 @@ pub struct RealDriver<'a> {
     drained: BTreeMap<u16, BTreeSet<u16>>,
     leader: Option<u32>,
     running_version: Option<String>,
+    secret: String,
 }
 
 impl<'a> RealDriver<'a> {
@@ -94,6 +99,7 @@ impl<'a> RealDriver<'a> {
             drained: BTreeMap::new(),
             leader: None,
             running_version: None,
+            secret: Uuid::new_v4().simple().to_string().to_uppercase(),
         }
     }
 
@@ -129,7 +135,7 @@ impl<'a> RealDriver<'a> {
         }
         let plan = ClusterPlan {
             nodes,
-            config: self.plan.broker_config.clone(),
+            config: self.plan.broker_config.clone().into_iter().chain([(String::from(SECRET), self.secret.clone())]).collect(),
             timings: self.plan.timings,
             run_id: self.plan.manifest.run_id.clone(),
         };
@@ -178,6 +184,7 @@ impl<'a> RealDriver<'a> {
         let mut spec = self.plan.client_spec(worker, self.plan.manifest.nodes.iter().map(node).collect());
         spec.config.insert(String::from("cluster.version"), self.installation.version.clone());
         spec.config.insert(String::from("cluster.timings"), self.plan.manifest.timings.clone());
+        spec.config.insert(String::from(SECRET), self.secret.clone());
         spec.nodes.rotate_left(self.first_node_for(worker));
         spec
     }
