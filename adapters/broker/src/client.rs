@@ -128,7 +128,7 @@ pub enum ConsumerEvent {
     PositionReset {
         /// Where.
         destination: u16,
-        /// The new position, if known.
+        /// The new position, where it was inferred from what was read; nothing where the client announced the reset.
         offset: Option<u64>,
     },
     /// A settle that was not waited for ended.

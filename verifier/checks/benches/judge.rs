@@ -1,7 +1,7 @@
 //! Events judged a second on one core, in memory: `cargo bench -p delivery-checks`.
 //!
 //! `delivery`: the delivery checks, without audits. `all`: every check, dense. `random`: every
-//! check, messages stored and read in any order.
+//! check, messages stored and read in any order. `queue`: every check of competing consumers.
 
 mod scenes;
 
@@ -26,6 +26,7 @@ fn bench(criterion: &mut Criterion) {
         ("delivery", Workload::Fanout, Order::Dense),
         ("all", Workload::Log, Order::Dense),
         ("random", Workload::Log, Order::Random),
+        ("queue", Workload::Queue, Order::Dense),
     ];
     for (name, workload, order) in groups {
         let mut group = criterion.benchmark_group(name);

@@ -49,9 +49,14 @@ impl AckTrack {
         self.cells.iter().copied().filter(|(first, last)| first <= last)
     }
 
+    /// How many stretches there are from `from_ns` to `to_ns`.
+    pub(crate) fn stretches(from_ns: u64, to_ns: u64) -> u64 {
+        to_ns.saturating_sub(from_ns).div_ceil(BUCKET_NS)
+    }
+
     /// (stretches with an ack, all stretches) from `from_ns` to `to_ns`.
     pub(crate) fn available(&self, from_ns: u64, to_ns: u64) -> (u64, u64) {
-        let all = to_ns.saturating_sub(from_ns).div_ceil(BUCKET_NS);
+        let all = Self::stretches(from_ns, to_ns);
         let mut counted = 0;
         let mut next = 0;
         for at_ns in self.acks().flat_map(|(first, last)| [first, last]) {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use delivery_history::event::{FLAG_CORRUPT, FLAG_FOREIGN};
 use delivery_history::manifest::{Role, Workload};
 use delivery_history::{Event, NO_DESTINATION, NO_OFFSET, NO_SEQUENCE, NO_SESSION};
 
@@ -10,6 +11,8 @@ use crate::directory::state;
 use crate::evidence::segments::{Cursor, Segments};
 use crate::health::{Health, Watch, kind};
 use crate::latency::Latencies;
+use crate::properties::{aborted_read, reordered_key};
+use crate::reader::{Jumps, Positions};
 use crate::stored::same_content;
 use crate::tally::Subject;
 use crate::work::{Found, LaneWork};
@@ -40,6 +43,20 @@ pub(crate) struct GroupWork {
     pub(crate) processed: u64,
     /// Its workers.
     pub(crate) members: Vec<u16>,
+    /// It asks for committed messages only.
+    reads_committed: bool,
+    /// Jumps of its readers.
+    pub(crate) jumps: Jumps,
+    /// Settles that were confirmed.
+    pub(crate) settled: u64,
+    /// Destinations that were taken from a member, or given to one again.
+    pub(crate) rebalanced: u64,
+    /// Connections of members that ended in the middle.
+    pub(crate) sessions_ended: u64,
+    /// Destinations that were given to a member.
+    assigned: BTreeSet<u16>,
+    /// By segment in which a message was invoked: when the last of them was first delivered.
+    pub(crate) caught_up_ns: Vec<u64>,
     /// Destinations some member has drained.
     pub(crate) drained: BTreeSet<u16>,
     /// By destination: from when to when (exclusive) it is owed what is sent.
@@ -89,6 +106,13 @@ pub(crate) fn read_group(
         delivered: 0,
         processed: 0,
         members: Vec::new(),
+        reads_committed: work.context.manifest.groups.get(usize::from(group)).is_some_and(|one| !one.read_uncommitted),
+        jumps: Jumps::default(),
+        settled: 0,
+        rebalanced: 0,
+        sessions_ended: 0,
+        assigned: BTreeSet::new(),
+        caught_up_ns: vec![0; segments.len()],
         drained: BTreeSet::new(),
         subscribed: BTreeMap::new(),
     };
@@ -98,7 +122,9 @@ pub(crate) fn read_group(
             continue;
         }
         seen.members.push(worker);
+        let transactional = work.sends.transactions.iter().next().is_some();
         let mut pass = Pass {
+            transactional,
             work,
             seen: &mut seen,
             worker,
@@ -107,6 +133,8 @@ pub(crate) fn read_group(
             latency,
             invoked: segments.cursor(),
             highest: None,
+            positions: Positions::new(),
+            reordered: false,
             last: (NO_SESSION, NO_SEQUENCE, NO_DESTINATION, Found::Phantom),
             health,
         };
@@ -128,6 +156,11 @@ struct Pass<'a, 'b, 'c, 'd> {
     invoked: Cursor<'c>,
     /// Highest sequence first delivered so far, for subscribers.
     highest: Option<Highest>,
+    positions: Positions,
+    /// Some first delivery was out of order.
+    reordered: bool,
+    /// The lane's messages were sent in transactions.
+    transactional: bool,
     /// What the last event's identity stood for: a message's three events mostly follow each other.
     last: (u32, u32, u16, Found),
     health: &'c Health,
@@ -149,10 +182,27 @@ impl Pass<'_, '_, '_, '_> {
                 kind::DRAINED => {
                     self.seen.drained.insert(event.destination);
                 }
+                kind::ASSIGNED => {
+                    self.seen.rebalanced += u64::from(!self.seen.assigned.insert(event.destination));
+                    self.positions.assign(event);
+                }
+                kind::REVOKED => {
+                    self.seen.rebalanced += 1;
+                    self.positions.revoke(event);
+                }
+                kind::POSITION_RESET => self.positions.reset(event),
+                kind::SESSION_ENDED => self.seen.sessions_ended += 1,
+                kind::SETTLE_OK => self.seen.settled += 1,
                 kind::SUBSCRIBED => self.seen.subscribe(event.destination, event.time_ns),
                 kind::UNSUBSCRIBED => self.seen.unsubscribe(event.destination, event.time_ns),
                 _ => watch.pass_over(event),
             }
+        }
+        if self.reordered {
+            let readable =
+                |event: &&Event| event.kind == kind::DELIVERED && event.flags & (FLAG_CORRUPT | FLAG_FOREIGN) == 0;
+            let marks = &self.seen.marks;
+            reordered_key::mark(self.work, events.iter().filter(readable), |index, _| marks[index] & mark::AGAIN != 0);
         }
         watch
     }
@@ -179,6 +229,10 @@ impl Pass<'_, '_, '_, '_> {
 
     #[inline]
     fn deliver(&mut self, event: &Event) {
+        let in_log = self.work.is_log() && event.offset != NO_OFFSET;
+        if in_log {
+            self.seen.jumps.take(&mut self.positions, event, self.audits);
+        }
         if self.work.take_unreadable(self.worker, event) {
             return;
         }
@@ -188,7 +242,7 @@ impl Pass<'_, '_, '_, '_> {
             Found::Sentinel => {}
             Found::Misplaced { .. } | Found::Phantom => self.work.take_phantom(event, self.health),
         }
-        if self.work.workload == Workload::Log && event.offset != NO_OFFSET {
+        if in_log {
             self.compare_with_audit(event);
         }
     }
@@ -196,6 +250,9 @@ impl Pass<'_, '_, '_, '_> {
     #[inline]
     fn deliver_message(&mut self, event: &Event, slot: usize, index: usize) {
         self.seen.delivered += 1;
+        if self.transactional {
+            self.judge_transaction(event, index);
+        }
         let marks = &mut self.seen.marks[index];
         let first = *marks & mark::DELIVERED == 0;
         let flagged = event.has(delivery_history::event::FLAG_REDELIVERED);
@@ -205,10 +262,21 @@ impl Pass<'_, '_, '_, '_> {
         }
         let entry = self.work.directory.sessions(slot..slot + 1)[0];
         let invoked_ns = self.work.invoked(&entry, index).time_ns;
-        let part = self.invoked.part(invoked_ns);
-        self.latency.take(part, invoked_ns, event.time_ns);
+        let (segment_at, segment) = self.invoked.at(invoked_ns);
+        self.latency.take(segment.part, invoked_ns, event.time_ns);
+        let caught_up_ns = &mut self.seen.caught_up_ns[segment_at];
+        *caught_up_ns = event.time_ns.max(*caught_up_ns);
         if self.work.workload == Workload::Fanout {
             self.check_order(event, slot, index);
+        }
+    }
+
+    fn judge_transaction(&mut self, event: &Event, index: usize) {
+        if self.seen.reads_committed {
+            let (mut aborted, mut uncommitted) =
+                (std::mem::take(&mut self.work.aborted_read), std::mem::take(&mut self.work.uncommitted_read));
+            aborted_read::take_delivery(self.work, index, event, &mut aborted, &mut uncommitted);
+            (self.work.aborted_read, self.work.uncommitted_read) = (aborted, uncommitted);
         }
     }
 
@@ -223,6 +291,7 @@ impl Pass<'_, '_, '_, '_> {
         let now = event.sequence.saturating_add(1);
         if now < *known {
             work.sends.messages.state[index] |= state::REORDERED;
+            self.reordered = true;
         }
         *known = now.max(*known);
     }

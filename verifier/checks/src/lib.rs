@@ -20,11 +20,14 @@ mod lane;
 mod latency;
 mod node_set;
 mod properties;
+mod queue;
+mod reader;
 mod sends;
 mod stored;
 mod story;
 mod strength;
 mod tally;
+mod transactions;
 mod work;
 
 pub use judge::{Options, judge, judge_with};

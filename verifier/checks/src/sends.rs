@@ -1,6 +1,6 @@
 //! One pass over the producers of a lane: outcomes, rates, latency, who acked when.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 use delivery_history::manifest::{Lane, Role, first_session, worker_of_session};
@@ -13,6 +13,8 @@ use crate::evidence::segments::{Cursor, Part, Segment, Segments, Sides};
 use crate::health::{Health, Watch, kind};
 use crate::latency::Latencies;
 use crate::node_set::node_bit;
+use crate::properties::reordered_total::AckCurve;
+use crate::transactions::Transactions;
 
 /// Sends and outcomes in one segment of the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +49,15 @@ pub(crate) struct Sends {
     /// By fault and destination.
     pub(crate) writes: HashMap<(usize, u16), FaultWrites>,
     pub(crate) acks: AckTrack,
+    /// The same by fault and side of the node that acked.
+    pub(crate) side_acks: BTreeMap<(usize, usize), AckTrack>,
+    /// By fault: the first ack after it was healed.
+    pub(crate) first_ack_ns: Vec<Option<u64>>,
+    /// Highest offset acked by each moment.
+    pub(crate) curve: AckCurve,
+    pub(crate) transactions: Transactions,
+    /// Sessions that ended with a fatal error.
+    pub(crate) sessions_ended: u64,
     pub(crate) latency: Latencies,
     pub(crate) first_send_ns: Option<u64>,
     pub(crate) last_send_ns: u64,
@@ -68,6 +79,8 @@ struct Pass<'a, 'b> {
     sessions: Vec<Session>,
     /// Destination of the lane that was sent to last.
     own: u16,
+    /// Heals that no ack has come after yet, the latest first.
+    heals: Vec<(u64, usize)>,
     watch: Watch,
     /// Events that cannot be: outcomes without a send, numbers out of order, foreign destinations.
     irregular: u64,
@@ -94,11 +107,22 @@ pub(crate) fn read_sends(
         exposed: 0,
         writes: HashMap::new(),
         acks: AckTrack::new(context.timeline.load_start_ns, context.timeline.load_end_ns),
+        side_acks: BTreeMap::new(),
+        first_ack_ns: vec![None; context.timeline.faults.len()],
+        curve: AckCurve::new(
+            context.timeline.load_start_ns,
+            context.timeline.load_end_ns,
+            context.producers_of(lane).iter().map(|worker| context.stream(*worker).len() as u64).sum(),
+            context.destinations_of(lane).len(),
+        ),
+        transactions: Transactions::default(),
+        sessions_ended: 0,
         latency: Latencies::new("send"),
         first_send_ns: None,
         last_send_ns: 0,
         last_ack_ns: 0,
     };
+    let heals = heals_of(context);
     for (worker, role) in context.workers() {
         if role.role != Role::Producer || role.lane != Some(lane) {
             continue;
@@ -114,6 +138,7 @@ pub(crate) fn read_sends(
             invoked: segments.cursor(),
             sessions: Vec::new(),
             own: NO_DESTINATION,
+            heals: heals.clone(),
             watch: Watch::default(),
             irregular: 0,
             again: 0,
@@ -125,13 +150,24 @@ pub(crate) fn read_sends(
     }
     sends.slots.end = directory.len();
     sends.messages.shrink();
+    sends.curve.finish();
+    sends.transactions.withdraw(&mut sends.messages);
     sends
+}
+
+/// When each fault was healed, the latest first.
+fn heals_of(context: &Context<'_>) -> Vec<(u64, usize)> {
+    let windows = context.timeline.faults.iter().enumerate();
+    let mut heals: Vec<(u64, usize)> = windows.filter_map(|(fault, window)| Some((window.healed_ns?, fault))).collect();
+    heals.sort_unstable_by(|left, right| right.cmp(left));
+    heals
 }
 
 impl Pass<'_, '_> {
     fn run(&mut self, sends: &mut Sends, mut cursor: Cursor<'_>) {
         // A send and its outcome are two events; only memory that is written to is really taken.
         sends.messages.reserve(self.events.len() / 2 + 1);
+        sends.transactions.begin_stream();
         for (at, event) in self.events.iter().enumerate() {
             self.watch.see(event);
             match event.kind {
@@ -144,9 +180,18 @@ impl Pass<'_, '_> {
                 kind::SEND_SENT => self.outcome(sends, event, state::SENT, &mut cursor),
                 kind::SEND_FAILED => self.outcome(sends, event, state::FAILED, &mut cursor),
                 kind::SEND_UNKNOWN => self.outcome(sends, event, state::UNKNOWN, &mut cursor),
+                kind::TRANSACTION_BEGIN
+                | kind::TRANSACTION_COMMIT
+                | kind::TRANSACTION_ABORT
+                | kind::TRANSACTION_OUTCOME => {
+                    let next = u32::try_from(sends.messages.state.len()).unwrap_or(u32::MAX);
+                    self.irregular += u64::from(!sends.transactions.take(event, next));
+                }
+                kind::SESSION_ENDED => sends.sessions_ended += 1,
                 _ => self.watch.pass_over(event),
             }
         }
+        sends.transactions.end_stream(u32::try_from(sends.messages.state.len()).unwrap_or(u32::MAX));
     }
 
     #[inline]
@@ -239,6 +284,9 @@ impl Pass<'_, '_> {
         }
         let (at, segment) = cursor.at(event.time_ns);
         sends.acks.take(event.time_ns);
+        if self.heals.last().is_some_and(|(healed_ns, _)| event.time_ns >= *healed_ns) {
+            self.note_comeback(sends, event.time_ns);
+        }
         sends.last_ack_ns = sends.last_ack_ns.max(event.time_ns);
         let invoked_ns = self.events[sends.messages.invoked_at[index] as usize].time_ns;
         if bit == state::SENT {
@@ -248,9 +296,20 @@ impl Pass<'_, '_> {
             return;
         }
         sends.counts[at].acked += 1;
+        sends.curve.take(event);
         let part = self.invoked.part(invoked_ns);
         sends.latency.take(part, invoked_ns, event.time_ns);
         self.ack(sends, event, segment);
+    }
+
+    /// The first ack of this stream after one or more heals.
+    #[cold]
+    fn note_comeback(&mut self, sends: &mut Sends, acked_ns: u64) {
+        while let Some((healed_ns, fault)) = self.heals.pop_if(|(healed_ns, _)| acked_ns >= *healed_ns) {
+            debug_assert!(acked_ns >= healed_ns);
+            let first = &mut sends.first_ack_ns[fault];
+            *first = Some(first.map_or(acked_ns, |known| known.min(acked_ns)));
+        }
     }
 
     fn ack(&self, sends: &mut Sends, event: &Event, segment: &Segment) {
@@ -264,6 +323,9 @@ impl Pass<'_, '_> {
         let writes = fault_writes(sends, fault, event.destination, sides.nodes.len());
         writes.acks_during_fault[side] += 1;
         writes.acks[side] += u64::from(segment.past_detection);
+        let timeline = &self.context.timeline;
+        let track = sends.side_acks.entry((fault, side));
+        track.or_insert_with(|| AckTrack::new(timeline.load_start_ns, timeline.load_end_ns)).take(event.time_ns);
     }
 
     fn report(&self, settings: &Lane, health: &mut Health) {

@@ -2,13 +2,16 @@
 //! random correct history is found with the right witness.
 
 mod common;
+#[path = "common/queue.rs"]
+mod queue;
 
 use bytemuck::{Zeroable, bytes_of_mut};
 use common::*;
 use delivery_checks::judgement::{FindingKind, Guarantee, Verdict};
-use delivery_history::manifest::{Phase, RunManifest, Workload, first_session};
+use delivery_history::manifest::{Destination, Phase, RunManifest, Workload, first_session};
 use delivery_history::{Event, EventKind};
 use proptest::prelude::*;
+use queue::{DEAD, Queue};
 
 /// Streams with one more event each, in a place where the judge will meet it.
 fn with_event(worker: u16, event: Event) -> Scene {
@@ -98,6 +101,11 @@ fn any_manifest() -> impl Strategy<Value = RunManifest> {
                 manifest.groups.clear();
                 manifest.nodes.clear();
             }
+            if broken & 16 != 0 {
+                let dead_letters_of = Some(u16::from(broken >> 6));
+                manifest.destinations.push(Destination { dead_letters_of, ..manifest.destinations[0].clone() });
+                manifest.lanes[0].automatic_ack = broken & 32 != 0;
+            }
             if broken & 8 != 0 {
                 manifest.lanes.push(manifest.lanes[0].clone());
                 manifest.faults = vec![manifest.faults[0].clone(); 70];
@@ -153,6 +161,25 @@ proptest! {
         scene.phases.push((Phase::Drain, 17));
         scene.extra = extra;
         prop_assert_eq!(scene.judge().lanes.len(), 1);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn arbitrary_events_in_a_queue_never_panic(
+        extra in prop::collection::vec((0..8u16, any_event()), 1..20),
+        dead in prop::collection::vec((0..8u32, 0..3_000u32), 0..6),
+        phase in 0..8usize,
+        automatic_ack in any::<bool>(),
+    ) {
+        let mut queue = Queue::new();
+        queue.scene.phases.remove(phase.min(queue.scene.phases.len() - 1));
+        queue.scene.manifest.lanes[0].automatic_ack = automatic_ack;
+        queue.leave(DEAD, dead.into_iter().map(|(worker, number)| (worker << 16, number)).collect());
+        queue.scene.extra.extend(extra);
+        prop_assert_eq!(queue.judge().lanes.len(), 1);
     }
 }
 

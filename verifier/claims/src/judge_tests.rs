@@ -109,6 +109,7 @@ fn judged(name: &str) -> LaneJudgement {
         label: Label { observed: String::from("not shown"), ..Label::default() },
         available_during_fault: None,
         longest_stall_ms: 0,
+        recovery: vec![],
         doubts: Vec::new(),
     }
 }

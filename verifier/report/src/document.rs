@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use delivery_checks::judgement::{Finding, GuaranteeJudgement, SideWrites, Stats};
+use delivery_checks::judgement::{Finding, GuaranteeJudgement, Recovery, SideWrites, Stats};
 use delivery_claims::{ClaimJudgement, Overall, RequiredJudgement, Standing, Violation};
 use delivery_history::manifest::{Requirement, RunStatus, Workload};
 use serde::{Deserialize, Serialize};
@@ -143,6 +143,8 @@ pub struct LaneEntry {
     pub available_during_fault: Option<f64>,
     /// Longest time without an ack, milliseconds.
     pub longest_stall_ms: u64,
+    /// By fault: how long the lane took to come back after its heal.
+    pub recovery: Vec<Recovery>,
     /// What keeps anything here from being judged to hold.
     pub doubts: Vec<String>,
 }
@@ -250,6 +252,7 @@ fn lane_entry(view: LaneView<'_>) -> LaneEntry {
         standing: verdict.map(|verdict| verdict.standing),
         available_during_fault: judged.and_then(|judged| judged.available_during_fault),
         longest_stall_ms: judged.map_or(0, |judged| judged.longest_stall_ms),
+        recovery: judged.map_or_else(Vec::new, |judged| judged.recovery.clone()),
         doubts: judged.map(|judged| judged.doubts.clone()).unwrap_or_default(),
     }
 }

@@ -1,10 +1,12 @@
 //! Healthy histories to judge, as large as asked for.
 //!
 //! A log has eight events a message: invoked, acked; delivered, processing, processed; read from
-//! three replicas. A fan-out with one subscriber leaves the audits out: five.
+//! three replicas. A fan-out with one subscriber leaves the audits out: five. A queue
+//! has two more for the settle: seven.
 
 use std::collections::BTreeMap;
 
+use delivery_broker::Settle;
 use delivery_history::manifest::{
     Destination, Group, Host, Lane, MANIFEST_FORMAT, Phase, Role, RunManifest, RunStatus, Worker, Workload,
     first_session,
@@ -96,7 +98,12 @@ pub(crate) struct Scene {
 impl Scene {
     /// Makes one up.
     pub(crate) fn new(workload: Workload, order: Order, events: u64) -> Self {
-        let messages = events / if workload == Workload::Log { 8 } else { 5 };
+        let events_a_message = match workload {
+            Workload::Log => 8,
+            Workload::Queue => 7,
+            Workload::Fanout | Workload::Transactions => 5,
+        };
+        let messages = events / events_a_message;
         Self { manifest: manifest(workload, messages), streams: streams(workload, order, messages) }
     }
 
@@ -147,6 +154,10 @@ fn streams(workload: Workload, order: Order, messages: u64) -> Vec<Vec<Event>> {
         for kind in [EventKind::Delivered, EventKind::Processing, EventKind::Processed] {
             streams[CONSUMER].push(event(kind).at(at_ns));
         }
+        for kind in [EventKind::SettleInvoked, EventKind::SettleOk] {
+            let settle = event(kind).detail(Settle::Ack as u32).at(at_ns);
+            streams[CONSUMER].extend((workload == Workload::Queue).then_some(settle));
+        }
     }
     for producer in PRODUCERS {
         streams[producer].sort_by_key(|event| event.time_ns);
@@ -163,6 +174,13 @@ fn streams(workload: Workload, order: Order, messages: u64) -> Vec<Vec<Event>> {
         [(Phase::Baseline, 1_000_000), (Phase::Recover, end_ns), (Phase::Drain, end_ns), (Phase::Audit, end_ns)];
     let entered = |(phase, at_ns)| Event::new(EventKind::PhaseEntered).detail(phase as u32).at(at_ns);
     streams[RUNNER].extend(phases.map(entered));
+    if workload == Workload::Queue {
+        let event = |kind: EventKind| Event::new(kind).destination(0).detail(0).offset(0).at(end_ns);
+        let depth = event(EventKind::ObservedDepth);
+        let audit = [event(EventKind::AuditStart), depth, depth, depth, event(EventKind::AuditEnd)];
+        streams[AUDIT].extend(audit);
+        streams[CONSUMER].push(Event::new(EventKind::WorkerFinished).at(end_ns));
+    }
     if workload == Workload::Log {
         log.push(sentinel);
         (1..=3).for_each(|replica| audit(&mut streams[AUDIT], &log, replica, end_ns));
