@@ -31,6 +31,9 @@ pub struct SystemInfo {
     pub nodes: u32,
     /// TCP port clients connect to.
     pub client_port: u16,
+    /// A client talks to the node it is connected to, whoever leads: one client does not show what the other side of
+    /// a cut accepts.
+    pub clients_stay: bool,
     /// Load before the first fault, milliseconds, where the user gives no times.
     pub baseline_ms: u64,
     /// Load after the last heal, milliseconds, where the user gives no times.

@@ -325,7 +325,7 @@ fn topology(info: &SystemInfo, request: &RunRequest, lanes: &[LanePlan], simulat
     topology.add_worker("runner", Role::Runner, None, None, runner_host);
     topology.add_worker("observer", Role::Observer, None, None, runner_host);
     for (index, lane) in (0u16..).zip(lanes) {
-        topology.add_lane(index, lane, request, simulated);
+        topology.add_lane(index, lane, request, info);
     }
     if simulated {
         for node in topology.nodes.clone() {
@@ -350,7 +350,8 @@ impl Topology {
         (self.groups.len() - 1) as u16
     }
 
-    fn add_lane(&mut self, index: u16, plan: &LanePlan, request: &RunRequest, simulated: bool) {
+    fn add_lane(&mut self, index: u16, plan: &LanePlan, request: &RunRequest, info: &SystemInfo) {
+        let simulated = self.client_hosts.is_empty();
         let name = self.unused_name(&plan.lane.name);
         for partition in 0..plan.partitions {
             let partition = matches!(plan.lane.workload, Workload::Log | Workload::Transactions).then_some(partition);
@@ -366,7 +367,7 @@ impl Topology {
         } else {
             (FIRST_CLIENT_HOST..FIRST_CLIENT_HOST + CLIENT_HOSTS).collect()
         };
-        for number in 0..request.producers.unwrap_or_else(|| needed_producers(request, simulated)) {
+        for number in 0..request.producers.unwrap_or_else(|| needed_producers(request, info, simulated)) {
             let host = hosts[usize::from(number) % hosts.len()];
             self.add_worker(&format!("{name}-producer-{}", number + 1), Role::Producer, Some(index), None, host);
         }
@@ -401,11 +402,12 @@ impl Topology {
     }
 }
 
-/// One, unless a side of a cut would have none: clients of a simulated node share its side, and some
-/// shapes confine a client host.
-fn needed_producers(request: &RunRequest, simulated: bool) -> u16 {
+/// One, unless a side of a cut would have none: clients of a simulated node share its side, some shapes confine a
+/// client host, and clients of some products stay with the node they are connected to.
+fn needed_producers(request: &RunRequest, info: &SystemInfo, simulated: bool) -> u16 {
     let confines = |fault: &FaultRequest| find_fault(fault.fault).is_ok_and(|kind| kind.confines_clients(fault.shape));
-    if simulated || request.faults.iter().any(confines) { 2 } else { 1 }
+    let stay = info.clients_stay && !request.faults.is_empty();
+    if simulated || stay || request.faults.iter().any(confines) { 2 } else { 1 }
 }
 
 fn run_id(system: &str, now: jiff::Timestamp) -> String {
