@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use delivery_broker::{ClientSpec, DestinationRef, NodeAddress};
-use delivery_history::manifest::{Role, Worker, Workload};
+use delivery_history::manifest::{Destination, Role, Worker, Workload};
 
 use crate::plan::RunPlan;
 
@@ -14,15 +14,15 @@ impl RunPlan {
     }
 
     /// Numbers of the destinations a worker works on: those its lane's messages are sent to, or all. Nobody writes
-    /// sentinels to a queue: whoever is handed one proves nothing about what others hold.
+    /// sentinels where dead letters end.
     pub fn destinations_for(&self, worker: u16) -> Vec<u16> {
         let entry = self.worker(worker);
         if let Some(lane) = entry.lane {
             return self.destinations_of(lane);
         }
         let destinations = (0u16..).zip(&self.manifest.destinations);
-        let works_on = |lane: u16| entry.role != Role::Sentinel || self.workload_of(lane) != Workload::Queue;
-        destinations.filter(|(_, destination)| works_on(destination.lane)).map(|(index, _)| index).collect()
+        let works_on = |destination: &Destination| entry.role != Role::Sentinel || destination.dead_letters_of.is_none();
+        destinations.filter(|(_, destination)| works_on(destination)).map(|(index, _)| index).collect()
     }
 
     /// Numbers of the queues that are drained by asking them, and of those for their dead letters.

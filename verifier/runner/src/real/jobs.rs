@@ -126,6 +126,9 @@ pub(crate) fn sentinel(bench: &mut Bench<'_>, size_bytes: u32) -> Result<(), Wor
             return Ok(());
         }
         writing.step(producer.as_mut(), &mut bench.recorder, IDLE_WAIT)?;
+        if producer.fatal().is_some() {
+            producer = bench.system.sentinel(&bench.spec.client)?;
+        }
     }
     report(&Report::SentinelsWritten);
     wait_for_finish(bench);
