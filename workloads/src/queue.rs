@@ -261,7 +261,10 @@ mod tests {
         ConsumerEvent::Delivered(Delivery { destination: 0, offset: tag, payload, redelivered: false })
     }
 
-    fn run(plan: QueuePlan, events: Vec<ConsumerEvent>) -> (Vec<(EventKind, u64, u32)>, Vec<(Settle, u64)>) {
+    /// Kind, offset and detail of an event.
+    type Told = (EventKind, u64, u32);
+
+    fn run(plan: QueuePlan, events: Vec<ConsumerEvent>) -> (Vec<Told>, Vec<(Settle, u64)>) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("worker.events");
         let mut recorder = Recorder::create(&path, 0, Clock::Monotonic).unwrap();
@@ -309,11 +312,8 @@ mod tests {
         let late = ConsumerEvent::Settled { destination: 0, offset: 1, failed: None };
         let (told, _) = run(PLAN, vec![delivered(1), ended, late]);
         let transport = Reason::Transport as u32;
-        let last: Vec<(EventKind, u64, u32)> = told[4..].to_vec();
-        assert_eq!(
-            last,
-            [(EventKind::SettleFailed, 1, transport), (EventKind::SessionEnded, NO_OFFSET, transport)]
-        );
+        let last: Vec<Told> = told[4..].to_vec();
+        assert_eq!(last, [(EventKind::SettleFailed, 1, transport), (EventKind::SessionEnded, NO_OFFSET, transport)]);
     }
 
     #[test]

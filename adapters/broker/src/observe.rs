@@ -200,11 +200,7 @@ pub trait Auditor {
     ///
     /// # Errors
     /// When that does not come about within the adapter's limit; what was seen before stands.
-    fn drain(
-        &mut self,
-        destination: &DestinationRef,
-        _sink: &mut dyn FnMut(DrainItem),
-    ) -> Result<(), ClientError> {
+    fn drain(&mut self, destination: &DestinationRef, _sink: &mut dyn FnMut(DrainItem)) -> Result<(), ClientError> {
         let operation = format!("draining `{}`", destination.name);
         Err(ClientError::Refused { operation, cause: String::from("this product has no queues") })
     }

@@ -164,8 +164,7 @@ mod tests {
 
     #[test]
     fn attempts_go_from_node_to_node_and_slow_down() {
-        let nodes: Vec<NodeAddress> =
-            (1..=3).map(|id| NodeAddress { id, address: format!("198.18.0.{id}") }).collect();
+        let nodes: Vec<NodeAddress> = (1..=3).map(|id| NodeAddress { id, address: format!("198.18.0.{id}") }).collect();
         let mut attempts = Attempts::default();
         let mut next = || attempts.next(&nodes).map(|(node, wait)| (node.id, wait.as_millis())).unwrap();
         assert_eq!([next(), next(), next(), next()], [(1, 0), (2, 100), (3, 200), (1, 400)]);

@@ -124,7 +124,9 @@ impl Draft {
                 return Ok(());
             }
             let have = types.join(" and ");
-            Err(ConfigError::Contradiction(format!("only {have} queues have {name}, and this lane's is a {queue_type}")))
+            Err(ConfigError::Contradiction(format!(
+                "only {have} queues have {name}, and this lane's is a {queue_type}"
+            )))
         };
         only("queue.version", &["classic"])?;
         only("queue.mirrored", &["classic"])?;
@@ -161,7 +163,9 @@ impl Draft {
         let stream = self.is("queue.type", "stream");
         let refuses = !self.is("consumer.refuse", "none");
         if stream && self.is("consumer.prefetch", "0") {
-            return Err(contradiction("a stream is consumed with a prefetch limit: consumer.prefetch above 0 is needed"));
+            return Err(contradiction(
+                "a stream is consumed with a prefetch limit: consumer.prefetch above 0 is needed",
+            ));
         }
         if stream && (refuses || !self.is("consumer.ack", "after-processing")) {
             return Err(contradiction(
@@ -334,7 +338,9 @@ mod tests {
     #[test]
     fn versions_that_lack_a_kind_of_queue_are_refused_with_the_reason() {
         let refused = |preset: &str, version: &str| {
-            check_version(&plan(&request(Some(preset), &[])).unwrap().lane, version).err().map(|error| error.to_string())
+            check_version(&plan(&request(Some(preset), &[])).unwrap().lane, version)
+                .err()
+                .map(|error| error.to_string())
         };
         assert_eq!(
             refused("mirrored", "4.0.5").unwrap(),
@@ -343,7 +349,12 @@ mod tests {
         );
         assert!(refused("stream", "3.8.9").is_some() && refused("classic-v2", "3.8.9").is_some());
         for preset in PRESETS.iter().filter(|preset| preset.in_tour) {
-            assert_eq!((refused(preset.name, "3.10.8"), refused(preset.name, "4.3.6")), (None, None), "{}", preset.name);
+            assert_eq!(
+                (refused(preset.name, "3.10.8"), refused(preset.name, "4.3.6")),
+                (None, None),
+                "{}",
+                preset.name
+            );
         }
     }
 

@@ -27,10 +27,9 @@ pub(crate) fn detection_ms(timings: Timings) -> u64 {
 pub(crate) fn broker_settings(timings: Timings) -> Vec<(&'static str, String)> {
     match timings {
         Timings::Vendor => Vec::new(),
-        Timings::Short => vec![
-            ("net_ticktime", (SHORT_TICK_MS / 1_000).to_string()),
-            ("heartbeat", SHORT_HEARTBEAT_S.to_string()),
-        ],
+        Timings::Short => {
+            vec![("net_ticktime", (SHORT_TICK_MS / 1_000).to_string()), ("heartbeat", SHORT_HEARTBEAT_S.to_string())]
+        }
     }
 }
 

@@ -61,8 +61,7 @@ pub(crate) fn queues(topic: &LaneTopic, nodes: u32, mirrored: bool) -> Vec<Queue
         durable: value(config, "queue.durable") != Some("false"),
         arguments,
         members: if queue_type == "classic" && !mirrored { 1 } else { nodes },
-        mirrored: mirrored
-            .then(|| (policy("queue.promote.on.failure", "always"), policy("queue.sync.mode", "manual"))),
+        mirrored: mirrored.then(|| (policy("queue.promote.on.failure", "always"), policy("queue.sync.mode", "manual"))),
     }];
     if let Some(name) = &topic.dead_letters {
         let queue_type = value(config, "queue.dead.letter").unwrap_or("classic");

@@ -21,7 +21,8 @@ impl RunPlan {
             return self.destinations_of(lane);
         }
         let destinations = (0u16..).zip(&self.manifest.destinations);
-        let works_on = |destination: &Destination| entry.role != Role::Sentinel || destination.dead_letters_of.is_none();
+        let works_on =
+            |destination: &Destination| entry.role != Role::Sentinel || destination.dead_letters_of.is_none();
         destinations.filter(|(_, destination)| works_on(destination)).map(|(index, _)| index).collect()
     }
 

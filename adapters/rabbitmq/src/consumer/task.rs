@@ -5,9 +5,7 @@ use std::time::Duration;
 use delivery_broker::{ClientSpec, ConsumerEvent, Delivery, Reason, Settle, decode};
 use futures::stream::StreamExt;
 use lapin::message::Delivery as Delivered;
-use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, BasicRejectOptions,
-};
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, BasicRejectOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection};
 use tokio::sync::mpsc;

@@ -242,8 +242,7 @@ impl Socket {
 fn outcome(reason: Term) -> Result<Term, ErlangError> {
     match reason {
         Term::Tuple(mut told)
-            if told.elements.len() == 3
-                && matches!(&told.elements[1], Term::Atom(kind) if kind.name == "return") =>
+            if told.elements.len() == 3 && matches!(&told.elements[1], Term::Atom(kind) if kind.name == "return") =>
         {
             Ok(told.elements.swap_remove(2))
         }

@@ -78,8 +78,8 @@ mod tests {
     use delivery_broker::{MessageId, Reason, SendOutcome, encode};
     use futures::future::{Either, pending, ready};
     use futures::stream::FuturesUnordered;
-    use lapin::message::BasicReturnMessage;
     use lapin::Confirmation;
+    use lapin::message::BasicReturnMessage;
 
     use super::{Returned, take_ready};
 
@@ -92,8 +92,7 @@ mod tests {
     fn returned(sequence: u32) -> BasicReturnMessage {
         let mut payload = Vec::new();
         encode(&mut payload, RUN, id(sequence), 0, 64);
-        let delivery =
-            lapin::message::Delivery::mock(1, "".into(), "".into(), false, payload);
+        let delivery = lapin::message::Delivery::mock(1, "".into(), "".into(), false, payload);
         BasicReturnMessage { delivery, reply_code: 312, reply_text: "NO_ROUTE".into() }
     }
 

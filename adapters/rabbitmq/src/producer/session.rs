@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use delivery_broker::{ClientSpec, MessageId, Reason, SendOutcome};
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use futures::FutureExt;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
 use lapin::{BasicProperties, Channel, Connection, Event, PublisherConfirm};

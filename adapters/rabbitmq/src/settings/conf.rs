@@ -53,7 +53,8 @@ mod tests {
 
     #[test]
     fn keys_values_and_comments() {
-        let text = "# mine\n\nnet_ticktime = 15\ncluster_partition_handling=autoheal # why not\nlisteners.tcp.1 = 5673\n";
+        let text =
+            "# mine\n\nnet_ticktime = 15\ncluster_partition_handling=autoheal # why not\nlisteners.tcp.1 = 5673\n";
         let conf = read_conf(&file(text)).unwrap();
         let owned = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         assert_eq!(conf.applied, [owned("net_ticktime", "15"), owned("cluster_partition_handling", "autoheal")]);
@@ -62,7 +63,9 @@ mod tests {
 
     #[test]
     fn a_line_that_is_no_setting_is_named() {
-        let Err(ConfigError::File { reason, .. }) = read_conf(&file("a = b\n[{rabbit, []}].\n")) else { panic!("read") };
+        let Err(ConfigError::File { reason, .. }) = read_conf(&file("a = b\n[{rabbit, []}].\n")) else {
+            panic!("read")
+        };
         assert!(reason.starts_with("line 2 "), "{reason}");
     }
 }

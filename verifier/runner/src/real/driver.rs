@@ -135,7 +135,13 @@ impl<'a> RealDriver<'a> {
         }
         let plan = ClusterPlan {
             nodes,
-            config: self.plan.broker_config.clone().into_iter().chain([(String::from(SECRET), self.secret.clone())]).collect(),
+            config: self
+                .plan
+                .broker_config
+                .clone()
+                .into_iter()
+                .chain([(String::from(SECRET), self.secret.clone())])
+                .collect(),
             timings: self.plan.timings,
             run_id: self.plan.manifest.run_id.clone(),
         };

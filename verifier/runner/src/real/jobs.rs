@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use delivery_broker::{Admin, ClientError, ClientSpec, DestinationRef, RealSystem};
 use delivery_workloads::{
-    CommitMode, ConsumePlan, ConsumerLoop, ProducePlan, ProducerLoop, QueueLoop, QueuePlan, SentinelLoop, WorkloadError,
-    observation_event,
+    CommitMode, ConsumePlan, ConsumerLoop, ProducePlan, ProducerLoop, QueueLoop, QueuePlan, SentinelLoop,
+    WorkloadError, observation_event,
 };
 
 use crate::real::protocol::{Command, Report};
@@ -212,9 +212,8 @@ pub(crate) fn audit(bench: &mut Bench<'_>, replicas: &[u32], queues: &BTreeSet<u
     let unread = delivery_workloads::audit(auditor.as_mut(), &logs, replicas, &mut bench.recorder)?;
     let name = |index: u16| destinations.iter().find(|known| known.index == index).map_or("?", |known| &known.name);
     let undrained = undrained.into_iter().map(|(destination, error)| format!("{}: {error}", name(destination)));
-    let unread = unread
-        .into_iter()
-        .map(|(destination, replica, error)| format!("{} on n{replica}: {error}", name(destination)));
+    let unread =
+        unread.into_iter().map(|(destination, replica, error)| format!("{} on n{replica}: {error}", name(destination)));
     let incomplete = undrained.chain(unread).collect();
     report(&Report::Audited { incomplete });
     wait_for_finish(bench);
