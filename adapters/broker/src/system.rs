@@ -166,6 +166,12 @@ pub trait RealSystem: Send + Sync {
     /// A broker setting that is unknown or contradicts another.
     fn nodes(&self, plan: &ClusterPlan, installation: &Installation) -> Result<Vec<NodeSpec>, ConfigError>;
 
+    /// What a node's log says about why the node does not run in its cluster, in the broker's words
+    /// and ours; nothing where it says nothing of it.
+    fn explain(&self, _log: &str) -> Option<String> {
+        None
+    }
+
     /// Connects a producer.
     ///
     /// # Errors

@@ -32,6 +32,9 @@ pub enum Command {
     Check(CheckArgs),
     /// Show presets, faults, settings or guarantees.
     List(ListArgs),
+    /// Make a root file system with one release of a broker, without root, from Debian's packages.
+    #[cfg(feature = "rabbitmq")]
+    Rootfs(RootfsArgs),
     /// Try out what this machine permits, and say how to install or permit what is missing.
     Doctor(DoctorArgs),
     /// Print a completion script for a shell.
@@ -224,6 +227,22 @@ pub struct ListArgs {
     pub topic: Topic,
     /// Of which system; without it, of all.
     pub system: Option<String>,
+}
+
+/// Making a root file system.
+#[derive(Clone, Debug, Args)]
+pub struct RootfsArgs {
+    /// With which broker: `rabbitmq`.
+    pub system: String,
+    /// From which of Debian's suites (bullseye, bookworm, trixie, sid): it decides the release.
+    #[arg(long, value_name = "SUITE")]
+    pub suite: String,
+    /// The mirror to download from; without it, the one this machine's own packages come from.
+    #[arg(long, value_name = "URL")]
+    pub mirror: Option<String>,
+    /// No progress on standard error.
+    #[arg(long)]
+    pub quiet: bool,
 }
 
 /// Probing.

@@ -8,6 +8,8 @@ pub mod generate;
 pub mod list;
 pub mod outcome;
 pub mod progress;
+#[cfg(feature = "rabbitmq")]
+pub mod rootfs;
 pub mod run;
 pub mod systems;
 pub mod terminal;
@@ -28,6 +30,8 @@ pub fn dispatch(cli: Cli) -> Result<i32, CliError> {
         Command::Pubsub(args) => run::run(&systems::PUBSUB, &args),
         Command::Check(args) => check::check(&args),
         Command::List(args) => list::list(&args),
+        #[cfg(feature = "rabbitmq")]
+        Command::Rootfs(args) => rootfs::rootfs(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man => generate::man(),

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use delivery_broker::{ConfigFile, InstallRequest, Installation, LaneRequest, Scope, System};
 use delivery_cluster::enclosure::enclose;
+use delivery_cluster::rootfs::check_owners;
 use delivery_faults::FaultRequest;
 use delivery_history::manifest::{Phase, Requirement};
 use delivery_runner::{
@@ -85,11 +86,15 @@ fn install(system: &dyn System, args: &RunArgs) -> Result<Installation, CliError
         cache_dir: cache_dir(),
     };
     let quiet = args.output.quiet;
-    Ok(real.install(&request, &mut |line| {
+    let installation = real.install(&request, &mut |line| {
         if !quiet {
             eprintln!("{line}");
         }
-    })?)
+    })?;
+    if let Some(tree) = &installation.rootfs {
+        check_owners(tree)?;
+    }
+    Ok(installation)
 }
 
 /// What the version that will run does not have is refused before anything starts.

@@ -14,6 +14,10 @@ pub static ALL: &[&dyn System] = &[
     &PUBSUB,
 ];
 
+/// What root file systems are made of. An adapter whose broker runs in one is one line here.
+#[cfg(feature = "rabbitmq")]
+pub static ROOTFS_RECIPES: &[&delivery_broker::RootfsRecipe] = &[&delivery_rabbitmq::RECIPE];
+
 /// The system with this name.
 ///
 /// # Errors

@@ -26,6 +26,7 @@ fn main() {
         None => support::run(&[
             ("three_nodes_of_this_machines_packages_are_one_cluster", three_nodes_of_this_machine),
             ("three_nodes_of_each_root_file_system_are_one_cluster", three_nodes_of_each_root_file_system),
+            ("three_nodes_of_an_archive_are_one_cluster", three_nodes_of_an_archive),
             ("a_node_with_another_cookie_is_no_member_and_says_why", a_node_with_another_cookie),
             ("a_configuration_the_broker_refuses_is_told_in_its_words", a_refused_configuration),
         ]),
@@ -156,6 +157,25 @@ fn three_nodes_of_this_machine() {
     if let Some(installation) = of_this_machine() {
         forms_one_cluster(&installation);
     }
+}
+
+/// The vendor's archive has what the packages have, below one directory.
+fn three_nodes_of_an_archive() {
+    let Some(installed) = of_this_machine() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("rabbitmq-server-generic-unix.tar.xz");
+    let mut tar = Command::new("tar");
+    tar.env("XZ_OPT", "-0").arg("-cJf").arg(&file).arg("-C").arg(installed.home.parent().unwrap());
+    assert!(tar.arg(installed.home.file_name().unwrap()).status().unwrap().success());
+    let request = InstallRequest {
+        dist: Some(file),
+        cache_dir: directory.path().join("cache"),
+        version: Some(installed.version.clone()),
+        ..InstallRequest::default()
+    };
+    let unpacked = delivery_rabbitmq::install(&request, &mut |_| {}).unwrap();
+    assert!(unpacked.home.starts_with(directory.path()));
+    forms_one_cluster(&unpacked);
 }
 
 fn three_nodes_of_each_root_file_system() {

@@ -39,7 +39,7 @@ pub(super) fn with(version: Version, cache_dir: &Path) -> Result<Installation, I
 }
 
 /// The command that brings a release.
-fn how_to_get(version: Version) -> String {
+pub(super) fn how_to_get(version: Version) -> String {
     let wanted = version.to_string();
     match SUITES.iter().find(|(_, carries)| *carries == wanted) {
         Some((suite, _)) => format!("`verify rootfs {NAME} --suite {suite}` makes one with it."),

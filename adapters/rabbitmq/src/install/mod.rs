@@ -59,7 +59,11 @@ pub fn install(request: &InstallRequest, progress: &mut dyn FnMut(&str)) -> Resu
 /// A broker that runs on this machine's files and its Erlang.
 fn on_this_machine(found: Found) -> Result<Installation, InstallError> {
     let (runtime, otp) = erlang::find()?;
-    tree::check_range(found.version, otp, &format!("{} is", runtime.display()))?;
+    let remedy = format!(
+        "Put such an Erlang first on the PATH, or use a root file system that has its own: {}",
+        cached::how_to_get(found.version)
+    );
+    tree::check_range(found.version, otp, &format!("{} is", runtime.display()), remedy)?;
     Ok(Installation { rootfs: None, home: found.home, version: found.version.to_string(), runtime })
 }
 

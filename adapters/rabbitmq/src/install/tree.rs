@@ -83,7 +83,8 @@ pub(super) fn installation_in(root: &Path) -> Result<Installation, InstallError>
     let (erlang, otp) = erlang_in(&root).ok_or_else(|| {
         refused("there is a RabbitMQ in this root file system and no Erlang (no usr/lib/erlang/releases/*/OTP_VERSION)")
     })?;
-    check_range(found.version, otp, &format!("{} has", root.display()))?;
+    let remedy = String::from("Use one whose broker and Erlang fit: `verify rootfs rabbitmq --suite SUITE` makes one.");
+    check_range(found.version, otp, &format!("{} has", root.display()), remedy)?;
     Ok(Installation {
         home: inside(&root, &found.home),
         version: found.version.to_string(),
@@ -95,18 +96,13 @@ pub(super) fn installation_in(root: &Path) -> Result<Installation, InstallError>
 /// Refuses an Erlang the release does not support.
 ///
 /// # Errors
-/// It is out of range; `whose` says where it stands.
-pub(super) fn check_range(version: Version, otp: Otp, whose: &str) -> Result<(), InstallError> {
+/// It is out of range; `whose` says where it stands, `remedy` how to get another.
+pub(super) fn check_range(version: Version, otp: Otp, whose: &str, remedy: String) -> Result<(), InstallError> {
     let range = OtpRange::of(version);
     if range.holds(otp) {
         return Ok(());
     }
-    Err(InstallError::Missing {
-        what: format!("{whose} Erlang {otp}, and RabbitMQ {version} runs on {range}"),
-        remedy: format!(
-            "Put one of these first on the PATH, or run it with the Erlang of its own release: `verify rootfs rabbitmq` and --broker-version {version}."
-        ),
-    })
+    Err(InstallError::Missing { what: format!("{whose} Erlang {otp}, and RabbitMQ {version} runs on {range}"), remedy })
 }
 
 /// How a path of the tree is called inside it.

@@ -106,7 +106,9 @@ type Row = ([u32; 3], (u32, u32), (u32, Option<u32>));
 
 /// The vendor's compatibility matrix: <https://www.rabbitmq.com/docs/which-erlang>, read in
 /// November 2026. Erlang 28 is in it for 4.2.9 to 4.3.5 with the remark "for brand new clusters
-/// only", which those started here are.
+/// only", which those started here are. It ends at 28.x for 4.3.6 and names 4.3.7 as the first for 29,
+/// but Debian builds 4.3.6 for Erlang 29 and says that upstream's support for it is in that release
+/// (changelog of its package 4.3.6-1): so it is let through.
 const ROWS: &[Row] = &[
     ([3, 8, 0], (21, 3), (22, None)),
     ([3, 8, 4], (21, 3), (23, None)),
@@ -132,7 +134,7 @@ const ROWS: &[Row] = &[
     ([4, 2, 9], (27, 0), (28, None)),
     ([4, 3, 0], (26, 2), (27, None)),
     ([4, 3, 3], (27, 0), (28, None)),
-    ([4, 3, 7], (27, 0), (29, None)),
+    ([4, 3, 6], (27, 0), (29, None)),
 ];
 
 /// Digits only: `u32::from_str` takes a sign as well.
@@ -166,7 +168,7 @@ mod tests {
 
     #[test]
     fn what_debian_ships_together_fits_together() {
-        for (broker, otp) in [("3.8.9", "23.2.6"), ("3.10.8", "25.2.3"), ("4.0.5", "27.3.4"), ("4.3.6", "28.1")] {
+        for (broker, otp) in [("3.8.9", "23.2.6"), ("3.10.8", "25.2.3"), ("4.0.5", "27.3.4"), ("4.3.6", "29.1.2")] {
             assert!(range(broker).holds(Otp::parse(otp).unwrap()), "{broker} on {otp}");
         }
     }
@@ -183,7 +185,7 @@ mod tests {
             ("4.0.3", "27.0"),
             ("4.0.5", "26.1"),
             ("4.0.5", "28.0"),
-            ("4.3.6", "29.0"),
+            ("4.3.5", "29.0"),
         ] {
             assert!(!range(broker).holds(Otp::parse(otp).unwrap()), "{broker} on {otp}");
         }

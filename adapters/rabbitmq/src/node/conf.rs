@@ -13,6 +13,20 @@ const MEMORY_LIMIT: &str = "512MB";
 /// Statistics of queues and connections, which the HTTP API shows, are as old as this, milliseconds (the vendor: 5,000).
 const STATISTICS_EVERY_MS: &str = "1000";
 
+/// The first release whose nodes take a lock before they form a cluster:
+/// <https://github.com/rabbitmq/rabbitmq-server/releases/tag/v3.8.18>.
+const FIRST_WITH_A_LOCK: Version = Version { major: 3, minor: 8, patch: 18 };
+/// Before it: no delay, and patience with the first node, 60 s.
+const FOLLOW: [(&str, &str); 4] = [
+    ("randomized_startup_delay_range.min", "0"),
+    ("randomized_startup_delay_range.max", "1"),
+    ("discovery_retry_limit", "120"),
+    ("discovery_retry_interval", "500"),
+];
+/// From it on until 4.0: whoever takes the lock first asks its peers to let it in, which none can yet,
+/// and holds up the others meanwhile, 10 times 500 ms by default. The lock keeps two from being first.
+const LOCK: [(&str, &str); 2] = [("discovery_retry_limit", "2"), ("discovery_retry_interval", "200")];
+
 /// Settings that belong to this program: the nodes would not find each other, or not be found.
 const OURS: [&str; 7] =
     ["listeners.", "loopback_users", "cluster_formation.", "management.tcp.", "log.", "default_user", "default_pass"];
@@ -71,15 +85,23 @@ fn ours(plan: &ClusterPlan, host: &HostPlan, version: Version) -> BTreeMap<Strin
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
     .collect();
-    if version.major < 4 {
-        // The first node that takes the lock for forming the cluster asks its peers to let it in, which
-        // none can yet, and holds up the others meanwhile: 10 times 500 ms by default. Once is enough,
-        // since the lock keeps two from being first.
-        settings.insert(String::from("cluster_formation.discovery_retry_limit"), String::from("2"));
-        settings.insert(String::from("cluster_formation.discovery_retry_interval"), String::from("200"));
-    }
-    for (index, peer) in (1..).zip(&plan.nodes) {
-        settings.insert(format!("cluster_formation.classic_config.nodes.{index}"), node_name(peer));
-    }
+    let formation = formation(plan, host, version).into_iter();
+    settings.extend(formation.map(|(name, value)| (format!("cluster_formation.{name}"), value)));
     settings
+}
+
+/// How the nodes find each other.
+fn formation(plan: &ClusterPlan, host: &HostPlan, version: Version) -> Vec<(String, String)> {
+    let first = plan.nodes.first().map(|node| node.id);
+    let (peers, settings): (Vec<&HostPlan>, &[(&str, &str)]) = if version < FIRST_WITH_A_LOCK {
+        // Nothing but a random delay of up to a minute keeps two nodes from being first, so the first
+        // is chosen: it knows no peer to wait for, and the others know only it.
+        (plan.nodes.iter().filter(|node| Some(node.id) == first || node.id == host.id).collect(), &FOLLOW)
+    } else if version.major < 4 {
+        (plan.nodes.iter().collect(), &LOCK)
+    } else {
+        (plan.nodes.iter().collect(), &[])
+    };
+    let nodes = (1..).zip(peers).map(|(index, peer)| (format!("classic_config.nodes.{index}"), node_name(peer)));
+    nodes.chain(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))).collect()
 }

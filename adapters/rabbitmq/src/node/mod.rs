@@ -153,11 +153,14 @@ mod tests {
     }
 
     #[test]
-    fn old_nodes_wait_less_for_each_other() {
-        let text = |version: &str| {
-            nodes(&plan(&[], Timings::Vendor), &installation(version)).unwrap()[0].files[1].text.clone()
+    fn how_nodes_find_each_other_depends_on_the_release() {
+        let formation = |version: &str| {
+            let described = nodes(&plan(&[], Timings::Vendor), &installation(version)).unwrap();
+            let of = |text: &str| text.lines().filter(|line| line.contains("formation")).collect::<Vec<_>>().join("\n");
+            described.iter().map(|node| of(&node.files[1].text)).collect::<Vec<_>>().join("\n\n")
         };
-        assert!(text("3.10.8").contains("discovery_retry_limit"));
-        assert!(!text("4.0.5").contains("discovery_retry_limit"));
+        insta::assert_snapshot!("formation_3_8_9", formation("3.8.9"));
+        insta::assert_snapshot!("formation_3_10_8", formation("3.10.8"));
+        insta::assert_snapshot!("formation_4_0_5", formation("4.0.5"));
     }
 }

@@ -22,6 +22,7 @@ use crate::machine::{Action, Input};
 use crate::plan::{KEYS, RunPlan};
 use crate::real::process::{SpawnError, Word, WorkerProcess, describe};
 use crate::real::protocol::{Command, Job, Report, WorkerSpec};
+use crate::real::trouble::node_trouble;
 use crate::request::AuditMode;
 
 /// Longest wait for news in one step.
@@ -344,18 +345,22 @@ impl<'a> RealDriver<'a> {
                     )));
                 }
                 NodeEvent::Died { id, status, last_lines } => {
-                    arrivals.inputs.push(Input::Trouble(node_trouble(
-                        id,
-                        &format!("ended by itself ({status})"),
-                        &last_lines,
-                    )));
+                    let what = format!("ended by itself ({status})");
+                    arrivals.inputs.push(Input::Trouble(self.node_trouble(id, &what, &last_lines)));
                 }
                 NodeEvent::NotReady { id, after_ms, last_lines } => {
                     let what = format!("was not ready within {} s", after_ms / 1_000);
-                    arrivals.inputs.push(Input::Trouble(node_trouble(id, &what, &last_lines)));
+                    arrivals.inputs.push(Input::Trouble(self.node_trouble(id, &what, &last_lines)));
                 }
             }
         }
+    }
+
+    fn node_trouble(&self, id: u32, what: &str, last_lines: &[String]) -> String {
+        let node = self.plan.manifest.nodes.iter().find(|node| node.id == id);
+        let name = node.map_or_else(|| format!("n{id}"), |node| node.name.clone());
+        let log = self.run_dir.logs_dir().join(format!("{name}.log"));
+        node_trouble(self.system.real(), &log, &format!("node {name} {what}"), last_lines)
     }
 
     /// A full disk is the machine's doing, and no node's.
@@ -465,11 +470,4 @@ impl Driver for RealDriver<'_> {
 
 fn local_host(host: &Host) -> LocalHost {
     LocalHost { id: host.id, name: host.name.clone(), address: host.address.clone() }
-}
-
-fn node_trouble(id: u32, what: &str, last_lines: &[String]) -> String {
-    if last_lines.is_empty() {
-        return format!("node n{id} {what}; it said nothing");
-    }
-    format!("node n{id} {what}; the last lines of its log:\n  {}", last_lines.join("\n  "))
 }
