@@ -122,6 +122,9 @@ pub struct Recovery {
     pub whole: bool,
     /// What is still missing, for progress and for the reason of a verdict.
     pub waiting_for: String,
+    /// What had to be done by hand, as an operator would, since it was last asked.
+    #[serde(default)]
+    pub by_hand: Vec<String>,
 }
 
 /// Makes destinations and asks whether the cluster is whole.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use delivery_broker::{Admin, ClientError, ClientSpec, DestinationRef, LaneTopic, NodeAddress, Prepared, Recovery};
 
-use crate::amqp::{AmqpError, answer, connect, log, runtime};
+use crate::amqp::{AmqpError, answer, connect, runtime};
 use crate::erlang::{Ask, Known, Look, Peer, peers};
 use crate::lane::is_mirrored;
 use crate::partitions::{distrusted, needs_restart};
@@ -20,6 +20,8 @@ const ANSWER: Duration = Duration::from_secs(2);
 const RESTART_LIMIT: Duration = Duration::from_secs(45);
 /// Between two questions while waiting.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long a broker may take to start again on a node that every other sees: RabbitMQ's own remedy comes at 20 s.
+const HANG_LIMIT: Duration = Duration::from_secs(25);
 /// How long every node must say that a queue is gone before it is not waited for any more.
 const GONE_LIMIT: Duration = Duration::from_secs(20);
 
@@ -31,6 +33,10 @@ pub(crate) struct RabbitAdmin {
     gone_since: BTreeMap<String, Instant>,
     /// How far any copy of a queue had come when it was last asked.
     furthest: BTreeMap<String, u64>,
+    /// Since when the broker on a node that every other sees has not run.
+    down_since: BTreeMap<u32, Instant>,
+    /// What was done by hand and not told yet.
+    by_hand: Vec<String>,
 }
 
 impl RabbitAdmin {
@@ -40,7 +46,14 @@ impl RabbitAdmin {
     /// A node's address cannot be used.
     pub(crate) fn new(spec: &ClientSpec) -> Result<Self, ClientError> {
         let peers = peers(spec)?;
-        Ok(Self { spec: spec.clone(), peers, gone_since: BTreeMap::new(), furthest: BTreeMap::new() })
+        Ok(Self {
+            spec: spec.clone(),
+            peers,
+            gone_since: BTreeMap::new(),
+            furthest: BTreeMap::new(),
+            down_since: BTreeMap::new(),
+            by_hand: Vec::new(),
+        })
     }
 
     fn all_bits(&self) -> u32 {
@@ -149,7 +162,10 @@ impl RabbitAdmin {
             return Err(format!("the broker to end the partition ({handling})"));
         }
         for node in distrusted(&seen) {
-            log("admin", &format!("node {node} is restarted, as the documentation of `{handling}` tells operators to"));
+            let what = format!(
+                "restarted the broker on n{node}: with cluster_partition_handling={handling} it stays partitioned"
+            );
+            self.by_hand.push(what);
             let peer = self.peers.iter_mut().find(|peer| peer.id == node).ok_or("a node")?;
             peer.ask(Ask::Restart, &[], Instant::now() + RESTART_LIMIT)
                 .map_err(|error| format!("node {node} to restart: {error}"))?;
@@ -157,9 +173,33 @@ impl RabbitAdmin {
         Err(String::from("restarted nodes to join again"))
     }
 
+    /// A broker that was paused or is restarted by itself waits for `global` of its Erlang before it starts. After a
+    /// partition that can hang for good; what RabbitMQ does about it after 20 s has no effect on Erlang 25.
+    fn free_who_hangs(&mut self, looks: &[(u32, Look)]) -> Result<(), String> {
+        let all = self.all_bits();
+        let connected = looks.iter().all(|(_, look)| look.up_bits & all == all);
+        for (node, look) in looks {
+            if look.running || !connected {
+                self.down_since.remove(node);
+                continue;
+            }
+            let since = *self.down_since.entry(*node).or_insert_with(Instant::now);
+            if since.elapsed() < HANG_LIMIT {
+                continue;
+            }
+            self.down_since.remove(node);
+            let what = format!("reset the Erlang connections of n{node}: its broker hung while it started again");
+            self.by_hand.push(what);
+            let peer = self.peers.iter_mut().find(|peer| peer.id == *node).ok_or("a node")?;
+            peer.ask(Ask::Reconnect, &[], Instant::now() + ANSWER).map_err(|error| format!("node {node}: {error}"))?;
+        }
+        Ok(())
+    }
+
     fn whole(&mut self, destinations: &[DestinationRef]) -> Result<(), String> {
         let names: Vec<&str> = destinations.iter().map(|destination| destination.name.as_str()).collect();
         let looks = self.look_all(&names)?;
+        self.free_who_hangs(&looks)?;
         self.joined(&looks)?;
         self.end_partitions(&looks)?;
         let mut waiting = Ok(());
@@ -234,7 +274,11 @@ impl Admin for RabbitAdmin {
 
     fn recovered(&mut self, destinations: &[DestinationRef]) -> Recovery {
         let whole = self.whole(destinations);
-        Recovery { whole: whole.is_ok(), waiting_for: whole.err().unwrap_or_default() }
+        Recovery {
+            whole: whole.is_ok(),
+            waiting_for: whole.err().unwrap_or_default(),
+            by_hand: std::mem::take(&mut self.by_hand),
+        }
     }
 }
 

@@ -79,6 +79,10 @@ impl RealSystem for RabbitMq {
         lane::check_version(&lane.lane, &installation.version)
     }
 
+    fn explain(&self, log: &str) -> Option<String> {
+        node::explain(log)
+    }
+
     fn nodes(&self, plan: &ClusterPlan, installation: &Installation) -> Result<Vec<NodeSpec>, ConfigError> {
         node::nodes(plan, installation)
     }

@@ -259,6 +259,7 @@ fn manifest(
         destinations: topology.destinations,
         groups: topology.groups,
         faults: load.faults.clone(),
+        by_hand: Vec::new(),
         limits_ms: limits_by_name(limits),
         status: RunStatus::Running,
     })
@@ -380,8 +381,11 @@ impl Topology {
             }
             return;
         }
-        let group = self.add_group(index, format!("{name}-group"), plan.session_timeout_ms);
+        let mut group = self.add_group(index, format!("{name}-group"), plan.session_timeout_ms);
         for number in 0..request.consumers {
+            if number > 0 && plan.readers_apart {
+                group = self.add_group(index, format!("{name}-group-{}", number + 1), plan.session_timeout_ms);
+            }
             // The first consumer is on the second host, away from the host `leader-clients` cuts off.
             let host = hosts[(usize::from(number) + 1) % hosts.len()];
             self.add_worker(&format!("{name}-consumer-{}", number + 1), Role::Consumer, Some(index), Some(group), host);

@@ -23,6 +23,8 @@ pub(crate) enum Ask {
     Handling,
     /// Mirror a queue to all nodes.
     Mirror,
+    /// Give up its connections to other nodes; they are made again by themselves.
+    Reconnect,
     /// Stop and start the broker application.
     Restart,
 }
@@ -35,6 +37,7 @@ impl Ask {
             Self::Version => include_str!("version.erl"),
             Self::Handling => include_str!("handling.erl"),
             Self::Mirror => include_str!("mirror.erl"),
+            Self::Reconnect => include_str!("reconnect.erl"),
             Self::Restart => include_str!("restart.erl"),
         }
     }

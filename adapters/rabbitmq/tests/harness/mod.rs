@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use delivery_broker::{
     ClientSpec, ClusterPlan, Consumer, ConsumerEvent, DestinationRef, HostPlan, InstallRequest, Installation,
-    LaneRequest, LaneTopic, MessageId, NodeAddress, NodeSpec, Producer, RealSystem, SendReport, System, Timings, encode,
+    LaneRequest, LaneTopic, MessageId, NodeAddress, NodeSpec, Producer, RealSystem, SendReport, System, Timings,
+    encode,
 };
 use delivery_rabbitmq::RabbitMq;
 

@@ -288,6 +288,8 @@ impl<'a> RealDriver<'a> {
                 arrivals.inputs.push(Input::Prepared);
             }
             Report::Recovered { recovery } => {
+                arrivals.notes.extend(recovery.by_hand.iter().map(|what| format!("by hand: {what}")));
+                arrivals.by_hand.extend(recovery.by_hand);
                 let waiting_for = (!recovery.whole).then_some(recovery.waiting_for);
                 arrivals.inputs.push(Input::Recovered { waiting_for });
             }
