@@ -56,7 +56,7 @@ pub struct RunEntry {
     /// Timings that differ from the vendor's.
     pub tuned: Vec<String>,
     /// What had to be done by hand, as an operator would, for the cluster to come back; left out where nothing had.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_hand: Vec<String>,
     /// Seed of everything drawn.
     pub seed: u64,
