@@ -38,6 +38,8 @@ pub struct SystemInfo {
     pub baseline_ms: u64,
     /// Load after the last heal, milliseconds, where the user gives no times.
     pub after_heal_ms: u64,
+    /// How long the cluster may take to be whole again after the last heal, milliseconds.
+    pub recover_ms: u64,
     /// Cluster start, as expected before it is known, milliseconds (0 in simulation).
     pub start_ms: u64,
 }

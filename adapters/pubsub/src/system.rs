@@ -49,6 +49,7 @@ impl System for PubSub {
             // With a fault of the default length (7.5 s) a run is 59.5 simulated seconds of load.
             baseline_ms: 20_000,
             after_heal_ms: 32_000,
+            recover_ms: 60_000,
             start_ms: 0,
         }
     }

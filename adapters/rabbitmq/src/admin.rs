@@ -35,6 +35,8 @@ pub(crate) struct RabbitAdmin {
     furthest: BTreeMap<String, u64>,
     /// Since when the broker on a node that every other sees has not run.
     down_since: BTreeMap<u32, Instant>,
+    /// Connections were reset, which can leave a partition that the broker does nothing about.
+    has_reset: bool,
     /// What was done by hand and not told yet.
     by_hand: Vec<String>,
 }
@@ -52,6 +54,7 @@ impl RabbitAdmin {
             gone_since: BTreeMap::new(),
             furthest: BTreeMap::new(),
             down_since: BTreeMap::new(),
+            has_reset: false,
             by_hand: Vec::new(),
         })
     }
@@ -158,13 +161,12 @@ impl RabbitAdmin {
         }
         let peer = self.peers.first_mut().ok_or("a node")?;
         let handling = peer.ask(Ask::Handling, &[], Instant::now() + ANSWER).map_err(|error| error.to_string())?;
-        if !needs_restart(&handling) {
+        if !needs_restart(&handling) && !self.has_reset {
             return Err(format!("the broker to end the partition ({handling})"));
         }
         for node in distrusted(&seen) {
-            let what = format!(
-                "restarted the broker on n{node}: with cluster_partition_handling={handling} it stays partitioned"
-            );
+            let why = if self.has_reset { "after the reset" } else { "with cluster_partition_handling=ignore" };
+            let what = format!("restarted the broker on n{node}: {why} it stays partitioned");
             self.by_hand.push(what);
             let peer = self.peers.iter_mut().find(|peer| peer.id == node).ok_or("a node")?;
             peer.ask(Ask::Restart, &[], Instant::now() + RESTART_LIMIT)
@@ -190,6 +192,7 @@ impl RabbitAdmin {
             self.down_since.remove(node);
             let what = format!("reset the Erlang connections of n{node}: its broker hung while it started again");
             self.by_hand.push(what);
+            self.has_reset = true;
             let peer = self.peers.iter_mut().find(|peer| peer.id == *node).ok_or("a node")?;
             peer.ask(Ask::Reconnect, &[], Instant::now() + ANSWER).map_err(|error| format!("node {node}: {error}"))?;
         }

@@ -23,6 +23,9 @@ const DEFAULT_VERSION: &str = "installed";
 const BASELINE_MS: u64 = 8_000;
 /// Load after the last heal, milliseconds.
 const AFTER_HEAL_MS: u64 = 5_000;
+/// Every member back after the last heal, at most, milliseconds: a broker that was paused or is restarted waits up to
+/// 30 s for each of the others.
+const RECOVER_MS: u64 = 120_000;
 /// Three nodes up on two cores, as expected, milliseconds.
 const START_MS: u64 = 15_000;
 
@@ -45,6 +48,7 @@ impl System for RabbitMq {
             clients_stay: true,
             baseline_ms: BASELINE_MS,
             after_heal_ms: AFTER_HEAL_MS,
+            recover_ms: RECOVER_MS,
             start_ms: START_MS,
         }
     }

@@ -100,7 +100,7 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
             detection_ms: system.detection_ms(request.timings),
         },
     )?;
-    let limits = limits(&lanes);
+    let limits = limits(&info, &lanes);
     let manifest = manifest(system, &info, request, &lanes, &load, &limits)?;
     let windows = load
         .faults
@@ -188,14 +188,14 @@ fn common_broker_config(lanes: &[LanePlan]) -> Result<BTreeMap<String, String>, 
     }
 }
 
-fn limits(lanes: &[LanePlan]) -> Limits {
+fn limits(info: &SystemInfo, lanes: &[LanePlan]) -> Limits {
     let session_timeout_ms = lanes.iter().map(|lane| lane.session_timeout_ms).max().unwrap_or(0);
     let has_queues = lanes.iter().any(|lane| lane.lane.workload == Workload::Queue);
     Limits {
         start_ms: 120_000,
         prepare_ms: 60_000,
         clients_ms: 60_000,
-        recover_ms: 60_000,
+        recover_ms: info.recover_ms,
         flush_ms: 20_000,
         sentinels_ms: 30_000,
         // A group goes on without a dead member only once its session has timed out.
