@@ -10,6 +10,7 @@ use delivery_history::recorder::{RecordError, Recorder};
 use delivery_history::{Event, EventKind, NO_OFFSET};
 
 use crate::error::WorkloadError;
+use crate::queue::session_ended;
 
 /// Deliveries handled between two looks at commands.
 const MAX_BATCH: usize = 500;
@@ -150,6 +151,10 @@ impl ConsumerLoop {
                 let kind = if failed.is_some() { EventKind::SettleFailed } else { EventKind::SettleOk };
                 let detail = failed.map_or(Settle::Commit as u32, |reason| reason as u32);
                 recorder.record(Event::new(kind).destination(destination).offset(offset).detail(detail))
+            }
+            ConsumerEvent::SessionEnded { reason } => {
+                self.uncommitted.clear();
+                recorder.record(session_ended(reason))
             }
         }
     }

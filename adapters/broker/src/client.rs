@@ -140,6 +140,12 @@ pub enum ConsumerEvent {
         /// Nothing when confirmed.
         failed: Option<Reason>,
     },
+    /// The connection or channel it read on is gone: what it was handed and has not settled is somebody
+    /// else's again, and delivery tags begin anew.
+    SessionEnded {
+        /// Why.
+        reason: Reason,
+    },
 }
 
 /// How a delivery is settled. Numbers stand in event details and never change their meaning.

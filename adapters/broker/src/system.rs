@@ -31,10 +31,15 @@ pub struct SystemInfo {
     pub nodes: u32,
     /// TCP port clients connect to.
     pub client_port: u16,
+    /// A client talks to the node it is connected to, whoever leads: one client does not show what the other side of
+    /// a cut accepts.
+    pub clients_stay: bool,
     /// Load before the first fault, milliseconds, where the user gives no times.
     pub baseline_ms: u64,
     /// Load after the last heal, milliseconds, where the user gives no times.
     pub after_heal_ms: u64,
+    /// How long the cluster may take to be whole again after the last heal, milliseconds.
+    pub recover_ms: u64,
     /// Cluster start, as expected before it is known, milliseconds (0 in simulation).
     pub start_ms: u64,
 }
@@ -148,6 +153,14 @@ pub trait RealSystem: Send + Sync {
     /// Tries out what the product needs of the machine and whether `cache_dir` has it, without
     /// downloading anything.
     fn probe(&self, cache_dir: &Path) -> Vec<RuntimeProbe>;
+
+    /// Whether the version that will run can run the lane.
+    ///
+    /// # Errors
+    /// What it does not have, with the reason.
+    fn check_lane(&self, _lane: &LanePlan, _installation: &Installation) -> Result<(), ConfigError> {
+        Ok(())
+    }
 
     /// Describes every node of the cluster.
     ///

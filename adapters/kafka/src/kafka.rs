@@ -21,6 +21,8 @@ use crate::{install, lane, node, presets, settings, timings};
 const BASELINE_MS: u64 = 8_000;
 /// Load after the last heal, milliseconds.
 const AFTER_HEAL_MS: u64 = 5_000;
+/// Every replica in sync again after the last heal, at most, milliseconds.
+const RECOVER_MS: u64 = 60_000;
 /// Three nodes up on two cores, as expected, milliseconds.
 const START_MS: u64 = 12_000;
 
@@ -40,8 +42,10 @@ impl System for Kafka {
             default_version: install::DEFAULT_VERSION,
             nodes: lane::NODES,
             client_port: CLIENT_PORT,
+            clients_stay: false,
             baseline_ms: BASELINE_MS,
             after_heal_ms: AFTER_HEAL_MS,
+            recover_ms: RECOVER_MS,
             start_ms: START_MS,
         }
     }

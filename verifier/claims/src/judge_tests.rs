@@ -94,6 +94,7 @@ fn manifest(lanes: Vec<Lane>) -> RunManifest {
         destinations: Vec::new(),
         groups: Vec::new(),
         faults: vec![netsplit("leader")],
+        by_hand: Vec::new(),
         limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 58_000 },
     }

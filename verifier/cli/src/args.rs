@@ -23,6 +23,9 @@ pub enum Command {
     /// Verify a real three-node Apache Kafka cluster, started on this machine.
     #[cfg(feature = "kafka")]
     Kafka(RunArgs),
+    /// Verify a real three-node RabbitMQ cluster, started on this machine.
+    #[cfg(feature = "rabbitmq")]
+    Rabbitmq(RunArgs),
     /// Verify the embedded PubSub on a simulated network: needs nothing, takes a second.
     Pubsub(RunArgs),
     /// Judge a finished or killed run again from its directory alone, or a history that others recorded.

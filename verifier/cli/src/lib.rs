@@ -27,6 +27,8 @@ pub fn dispatch(cli: Cli) -> Result<i32, CliError> {
     match cli.command {
         #[cfg(feature = "kafka")]
         Command::Kafka(args) => run::run(&delivery_kafka::Kafka, &args),
+        #[cfg(feature = "rabbitmq")]
+        Command::Rabbitmq(args) => run::run(&delivery_rabbitmq::RabbitMq, &args),
         Command::Pubsub(args) => run::run(&systems::PUBSUB, &args),
         Command::Check(args) => check::check(&args),
         Command::Export(args) => export::export(&args),

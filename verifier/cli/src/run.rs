@@ -32,6 +32,7 @@ pub fn run(system: &'static dyn System, args: &RunArgs) -> Result<i32, CliError>
         return conclude(&completed, shown, &args.output);
     }
     let installation = install(system, args)?;
+    check_lanes(system, &planned, &installation)?;
     announce(&planned, args.output.quiet);
     // Everything from here on happens in namespaces that end with it, so nothing stays behind.
     let code = enclose(|| match run_enclosed(&planned, &request, system, &installation, &args.output) {
@@ -94,6 +95,15 @@ fn install(system: &dyn System, args: &RunArgs) -> Result<Installation, CliError
         check_owners(tree)?;
     }
     Ok(installation)
+}
+
+/// What the version that will run does not have is refused before anything starts.
+fn check_lanes(system: &dyn System, planned: &RunPlan, installation: &Installation) -> Result<(), CliError> {
+    let Some(real) = system.real() else { return Ok(()) };
+    for lane in &planned.lanes {
+        real.check_lane(lane, installation)?;
+    }
+    Ok(())
 }
 
 fn announce(planned: &RunPlan, quiet: bool) {

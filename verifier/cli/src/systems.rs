@@ -9,6 +9,8 @@ pub static PUBSUB: delivery_pubsub::PubSub = delivery_pubsub::PubSub::new();
 pub static ALL: &[&dyn System] = &[
     #[cfg(feature = "kafka")]
     &delivery_kafka::Kafka,
+    #[cfg(feature = "rabbitmq")]
+    &delivery_rabbitmq::RabbitMq,
     &PUBSUB,
 ];
 

@@ -55,6 +55,9 @@ pub struct RunEntry {
     pub timings: String,
     /// Timings that differ from the vendor's.
     pub tuned: Vec<String>,
+    /// What had to be done by hand, as an operator would, for the cluster to come back; left out where nothing had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_hand: Vec<String>,
     /// Seed of everything drawn.
     pub seed: u64,
     /// Wall-clock start, RFC 3339.
@@ -202,6 +205,7 @@ fn run_entry(report: &Report<'_>) -> RunEntry {
         simulated: manifest.simulated,
         timings: manifest.timings.clone(),
         tuned: manifest.tuned.clone(),
+        by_hand: manifest.by_hand.clone(),
         seed: manifest.seed,
         started_at: manifest.started_at.clone(),
         took_ms: took_ms(&manifest.status),

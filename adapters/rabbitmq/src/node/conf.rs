@@ -5,8 +5,9 @@ use std::path::Path;
 
 use delivery_broker::{ClusterPlan, ConfigError, HostPlan};
 
-use super::{CLIENT_PORT, MANAGEMENT_PORT, broker_settings, node_name};
+use super::{CLIENT_PORT, MANAGEMENT_PORT, node_name};
 use crate::install::Version;
+use crate::timings::broker_settings;
 
 /// Memory of a node, above which it blocks publishers.
 const MEMORY_LIMIT: &str = "512MB";
@@ -42,8 +43,7 @@ pub(super) fn rabbitmq_conf(
     definitions: Option<&Path>,
 ) -> Result<String, ConfigError> {
     let mut settings = ours(plan, host, version);
-    let timings = broker_settings(plan.timings).iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    settings.extend(timings);
+    settings.extend(broker_settings(plan.timings).into_iter().map(|(name, value)| (name.to_owned(), value)));
     for (full, value) in &plan.config {
         let Some(name) = full.strip_prefix("broker.") else { continue };
         check(full, name, value)?;

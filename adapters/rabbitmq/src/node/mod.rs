@@ -4,12 +4,10 @@ mod command;
 mod conf;
 mod definitions;
 mod explain;
-mod timings;
 
 use delivery_broker::{ClusterPlan, ConfigError, HostPlan, Installation, NodeFile, NodeSpec};
 
 pub use explain::explain;
-pub(crate) use timings::broker_settings;
 
 use crate::install::Version;
 
@@ -18,7 +16,7 @@ pub(crate) const CLIENT_PORT: u16 = 5672;
 /// TCP port of the management plugin's HTTP API.
 pub(crate) const MANAGEMENT_PORT: u16 = 15672;
 /// TCP port nodes connect to each other on.
-const DISTRIBUTION_PORT: u16 = 25672;
+pub(crate) const DISTRIBUTION_PORT: u16 = 25672;
 /// TCP port of Erlang's port mapper, which nodes ask for the other's port.
 const EPMD_PORT: u16 = 4369;
 /// Text of the line a broker logs when it serves clients.

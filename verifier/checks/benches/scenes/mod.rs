@@ -75,6 +75,7 @@ fn manifest(workload: Workload, messages: u64) -> RunManifest {
         destinations: vec![Destination { lane: 0, name: "orders".into(), partition: Some(0), dead_letters_of: None }],
         groups: vec![Group { lane: 0, name: "readers".into(), session_timeout_ms: 6_000, read_uncommitted: false }],
         faults: vec![],
+        by_hand: Vec::new(),
         limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 1 },
     }

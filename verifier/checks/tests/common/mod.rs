@@ -163,6 +163,7 @@ pub fn manifest(workload: Workload) -> RunManifest {
         destinations: vec![Destination { lane: 0, name: "orders".into(), partition: Some(0), dead_letters_of: None }],
         groups,
         faults: vec![cut()],
+        by_hand: Vec::new(),
         limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 30_000 },
     }

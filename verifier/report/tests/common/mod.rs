@@ -115,6 +115,7 @@ pub(crate) fn manifest(lanes: Vec<Lane>) -> RunManifest {
             sides: vec![vec![2], vec![1, 3]],
             detection_ms: 11_000,
         }],
+        by_hand: Vec::new(),
         limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 57_800 },
     }
