@@ -66,6 +66,7 @@ pub(crate) fn manifest(lane: Lane) -> RunManifest {
         destinations: destinations(workload),
         groups: groups(workload),
         faults: vec![cut()],
+        by_hand: vec![],
         limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 20_000 },
     }
