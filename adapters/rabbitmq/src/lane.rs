@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use delivery_broker::{ConfigError, LanePlan, LaneRequest, Scope};
+use delivery_broker::{ConfigError, ConfigFile, LanePlan, LaneRequest, Scope};
 use delivery_history::manifest::{Lane, Workload};
 
 use crate::presets::{COMMON, MINE, MINE_FROM, PRESETS, layer, type_layer};
-use crate::settings::{check_value, full_name, read_conf};
+use crate::settings::{check_value, full_name, read_conf, read_definitions};
 use crate::timings::DEAD_CONNECTION_MS;
 
 /// Nodes of a cluster.
@@ -36,15 +36,7 @@ pub(crate) fn plan(request: &LaneRequest) -> Result<LanePlan, ConfigError> {
         draft.set(name, value);
     }
     for file in &request.files {
-        if file.scope != Scope::Broker {
-            let reason = String::from("RabbitMQ has no such file: give rabbitmq.conf with --broker-config");
-            return Err(ConfigError::File { path: file.path.clone(), reason });
-        }
-        let conf = read_conf(file)?;
-        draft.not_applied.extend(conf.not_applied);
-        for (name, value) in conf.applied {
-            draft.choose(Scope::Broker, &name, &value)?;
-        }
+        draft.read(file)?;
     }
     for (typed, value) in &request.overrides {
         let (scope, name) = full_name(typed)?;
@@ -79,6 +71,29 @@ impl Draft {
         self.chosen.retain(|chosen| *chosen != full);
         self.chosen.push(full);
         Ok(())
+    }
+
+    /// A `rabbitmq.conf` says what the brokers are, a `definitions.json` what the queue is.
+    fn read(&mut self, file: &ConfigFile) -> Result<(), ConfigError> {
+        match file.scope {
+            Scope::Broker => {
+                let conf = read_conf(file)?;
+                self.not_applied.extend(conf.not_applied);
+                conf.applied.iter().try_for_each(|(name, value)| self.choose(Scope::Broker, name, value))
+            }
+            Scope::Topic | Scope::Queue => {
+                let definition = read_definitions(file)?;
+                self.not_applied.extend(definition.not_applied);
+                // Without a type of its own a queue is a classic one.
+                self.set("queue.type", "classic");
+                definition.applied.iter().try_for_each(|(name, value)| self.choose(Scope::Queue, name, value))
+            }
+            Scope::Producer | Scope::Consumer => {
+                let reason = "RabbitMQ's clients have no such file: give rabbitmq.conf with --broker-config, or \
+                              definitions.json with --topic-config";
+                Err(ConfigError::File { path: file.path.clone(), reason: reason.to_owned() })
+            }
+        }
     }
 
     fn get(&self, full: &str) -> &str {
@@ -372,6 +387,10 @@ mod tests {
         assert_eq!(planned.lane.name, "mine");
         assert_eq!(planned.lane.not_applied, ["broker.listeners.tcp.1"]);
         assert_eq!(planned.lane.config["broker.cluster_partition_handling"], "pause_minority");
+        let queue = r#"{"queues": [{"name": "q", "arguments": {"x-queue-type": "quorum", "x-delivery-limit": 5}}]}"#;
+        let planned = plan(&LaneRequest { files: vec![file(Scope::Topic, queue)], ..LaneRequest::default() }).unwrap();
+        assert_eq!(planned.lane.name, "mine");
+        assert_eq!(planned.lane.settings, "quorum confirms ack=after durable=true delivery.limit=5");
         let files = vec![file(Scope::Producer, "acks=1\n")];
         assert!(matches!(plan(&LaneRequest { files, ..LaneRequest::default() }), Err(ConfigError::File { .. })));
     }

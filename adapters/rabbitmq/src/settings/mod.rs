@@ -1,10 +1,12 @@
 //! Settings: which there are, what values they take, how a user's spelling becomes a full name.
 
 mod conf;
+mod definitions;
 mod resolve;
 mod values;
 
 pub(crate) use conf::read_conf;
+pub(crate) use definitions::read_definitions;
 pub(crate) use resolve::full_name;
 pub(crate) use values::check_value;
 
