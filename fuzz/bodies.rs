@@ -7,13 +7,13 @@ use std::sync::OnceLock;
 
 use delivery_broker::{Decoded, decode, encode};
 use delivery_checks::jepsen::{LogOptions, judge_operations};
-use delivery_checks::{Options, judge, judge_named};
+use delivery_checks::{Judgement, Options, judge_named};
 use delivery_claims::Registry;
 use delivery_faults::schedule::Defaults;
 use delivery_faults::{FaultRequest, plan_load};
 use delivery_history::export::write_operations;
 use delivery_history::import::{OperationHistory, read_operations, read_operations_edn, read_operations_json};
-use delivery_history::plain::{read_plain, write_csv, write_jsonl};
+use delivery_history::plain::{MessageNames, read_plain, write_csv, write_jsonl};
 use delivery_history::{Event, History, HistoryView, RunDir, RunManifest, StreamView};
 use tempfile::TempDir;
 
@@ -56,7 +56,7 @@ pub fn event_file(bytes: &[u8]) {
         });
         fs::write(run.event_path("safe-producer-1"), bytes).expect("the file can be written");
         if let Ok(history) = History::open(run) {
-            let judgement = judge(&history.view());
+            let judgement = judge(&history.view(), None);
             let events = judgement.events;
             assert_eq!(events.judged + events.not_judged, history.event_count(), "every event is counted");
         }
@@ -76,7 +76,7 @@ pub fn events(bytes: &[u8]) {
     }
     let views = (0u16..).zip(&streams).map(|(worker, events)| StreamView { worker, events }).collect();
     let history = HistoryView { manifest, streams: views, damage: Vec::new() };
-    let _ = judge(&history);
+    let _ = judge(&history, None);
     reads_back(&history, &streams);
 }
 
@@ -94,7 +94,7 @@ pub fn fault_list(bytes: &[u8]) {
 pub fn jsonl(bytes: &[u8]) {
     let Ok(history) = read_plain(bytes, "log.jsonl") else { return };
     let view = history.view();
-    let judgement = judge_named(&view, &Options::default(), history.names.as_ref());
+    let judgement = judge(&view, history.names.as_ref());
     assert_eq!(judgement.lanes.len(), history.manifest.lanes.len());
     reads_back(&view, &history.streams);
 }
@@ -102,7 +102,7 @@ pub fn jsonl(bytes: &[u8]) {
 /// A `run.json` of anybody's making, with no events at all.
 pub fn manifest(bytes: &[u8]) {
     let Ok(manifest) = serde_json::from_slice::<RunManifest>(bytes) else { return };
-    let judgement = judge(&HistoryView { manifest: &manifest, streams: Vec::new(), damage: Vec::new() });
+    let judgement = judge(&HistoryView { manifest: &manifest, streams: Vec::new(), damage: Vec::new() }, None);
     assert_eq!(judgement.lanes.len(), manifest.lanes.len());
 }
 
@@ -135,6 +135,11 @@ const RUN_JSON: &str = include_str!("run.json");
 fn run_manifest() -> &'static RunManifest {
     static MANIFEST: OnceLock<RunManifest> = OnceLock::new();
     MANIFEST.get_or_init(|| serde_json::from_str(RUN_JSON).expect("the manifest is one of ours"))
+}
+
+/// On one thread: a fuzzer that looks for leaks takes a thread on its way out for one.
+fn judge(history: &HistoryView<'_>, names: Option<&MessageNames>) -> Judgement {
+    judge_named(history, &Options { threads: 1, ..Options::default() }, names)
 }
 
 fn judge_both_ways(history: &OperationHistory) {

@@ -1,6 +1,6 @@
 //! Reading everything that is stored, from every replica.
 
-use delivery_broker::{AuditItem, Auditor, ClientError, Decoded, DestinationRef};
+use delivery_broker::{AuditItem, Auditor, ClientError, Decoded, DestinationRef, DrainItem};
 use delivery_history::event::{FLAG_CORRUPT, FLAG_FOREIGN};
 use delivery_history::recorder::{RecordError, Recorder};
 use delivery_history::{Event, EventKind};
@@ -43,6 +43,62 @@ fn read_replica(
     });
     unwritten?;
     Ok(read.err())
+}
+
+/// Waits until each queue is drained, takes out what is left, and records all of it. A queue that is not drained is
+/// returned with the reason; its audit then has no end in the history and proves nothing.
+///
+/// # Errors
+/// When the history cannot be written.
+pub fn drain(
+    auditor: &mut dyn Auditor,
+    queues: &[DestinationRef],
+    recorder: &mut Recorder,
+) -> Result<Vec<(u16, ClientError)>, WorkloadError> {
+    let mut incomplete = Vec::new();
+    for queue in queues {
+        let mut unwritten = Ok(());
+        let mut drained = DrainEvents { destination: queue.index, node: 0, read: 0 };
+        let outcome = auditor.drain(queue, &mut |item| {
+            if unwritten.is_ok() {
+                unwritten = recorder.record(drained.event(item));
+            }
+        });
+        unwritten?;
+        if let Err(error) = outcome {
+            incomplete.push((queue.index, error));
+        }
+    }
+    Ok(incomplete)
+}
+
+/// Turns what the drain of one queue met into events.
+struct DrainEvents {
+    destination: u16,
+    node: u32,
+    read: u64,
+}
+
+impl DrainEvents {
+    fn event(&mut self, item: DrainItem) -> Event {
+        match item {
+            DrainItem::Start { node } => {
+                self.node = node;
+                audit_event(self.destination, node, AuditItem::Start(0))
+            }
+            DrainItem::Depth { node, ready, unacked } => {
+                let depth = Event::new(EventKind::ObservedDepth).destination(self.destination);
+                let mut depth = depth.offset(ready).detail(unacked);
+                depth.session = node;
+                depth
+            }
+            DrainItem::Message { payload } => {
+                self.read += 1;
+                audit_event(self.destination, self.node, AuditItem::Message { offset: self.read - 1, payload })
+            }
+            DrainItem::End => audit_event(self.destination, self.node, AuditItem::End(self.read)),
+        }
+    }
 }
 
 /// The event an audited item becomes.

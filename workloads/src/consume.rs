@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use delivery_broker::{Consumer, ConsumerEvent, Decoded, Delivery, MessageId, Settle};
-use delivery_history::event::{FLAG_CORRUPT, FLAG_FOREIGN, FLAG_REDELIVERED};
+use delivery_history::event::{FLAG_CORRUPT, FLAG_FOREIGN, FLAG_REDELIVERED, FLAG_SELF};
 use delivery_history::manifest::worker_of_session;
 use delivery_history::recorder::{RecordError, Recorder};
 use delivery_history::{Event, EventKind, NO_OFFSET};
 
 use crate::error::WorkloadError;
+use crate::queue::session_ended;
 
 /// Deliveries handled between two looks at commands.
 const MAX_BATCH: usize = 500;
@@ -141,12 +142,19 @@ impl ConsumerLoop {
                 record_place(recorder, EventKind::Revoked, destination, None)
             }
             ConsumerEvent::PositionReset { destination, offset } => {
-                record_place(recorder, EventKind::PositionReset, destination, offset)
+                // A client that announces a reset does not know yet where it will read on; a jump is only inferred.
+                let flags = if offset.is_none() { FLAG_SELF } else { 0 };
+                let moved = Event::new(EventKind::PositionReset).destination(destination);
+                recorder.record(moved.offset(offset.unwrap_or(NO_OFFSET)).flags(flags))
             }
             ConsumerEvent::Settled { destination, offset, failed } => {
                 let kind = if failed.is_some() { EventKind::SettleFailed } else { EventKind::SettleOk };
                 let detail = failed.map_or(Settle::Commit as u32, |reason| reason as u32);
                 recorder.record(Event::new(kind).destination(destination).offset(offset).detail(detail))
+            }
+            ConsumerEvent::SessionEnded { reason } => {
+                self.uncommitted.clear();
+                recorder.record(session_ended(reason))
             }
         }
     }

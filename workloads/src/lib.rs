@@ -10,11 +10,13 @@ pub mod consume;
 pub mod error;
 pub mod observe;
 pub mod produce;
+pub mod queue;
 pub mod sentinel;
 
-pub use audit::audit;
+pub use audit::{audit, drain};
 pub use consume::{CommitMode, ConsumePlan, ConsumerLoop};
 pub use error::WorkloadError;
 pub use observe::observation_event;
 pub use produce::{ProducePlan, ProducerLoop};
+pub use queue::{QueueLoop, QueuePlan};
 pub use sentinel::SentinelLoop;

@@ -1,14 +1,17 @@
 //! The last message of every destination: who has read it has drained.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use delivery_broker::{MessageId, Producer, SendOutcome, SendReport, encode};
+use delivery_broker::{MessageId, Producer, Reason, SendOutcome, SendReport, encode};
 use delivery_history::manifest::first_session;
 use delivery_history::recorder::{RecordError, Recorder};
 use delivery_history::{Event, EventKind};
 
 use crate::produce::outcome_event;
+
+/// Sentinels handed back in a row after which a destination is taken to be gone.
+const MAX_RETURNS: u32 = 1_000;
 
 /// Writes sentinels until each destination has one that is acked (or sent, where nothing is acked).
 ///
@@ -20,6 +23,8 @@ pub struct SentinelLoop {
     next_sequence: u32,
     waiting: BTreeSet<u16>,
     in_flight: BTreeSet<u16>,
+    /// Sentinels that were handed back in a row, by destination.
+    returns: BTreeMap<u16, u32>,
     reports: Vec<SendReport>,
     payload: Vec<u8>,
 }
@@ -34,12 +39,14 @@ impl SentinelLoop {
             next_sequence: 0,
             waiting: destinations.iter().copied().collect(),
             in_flight: BTreeSet::new(),
+            returns: BTreeMap::new(),
             reports: Vec::new(),
             payload: Vec::new(),
         }
     }
 
-    /// Whether every destination has its sentinel.
+    /// Whether every destination has its sentinel; one that hands back all of them is not there any more, and its
+    /// sentinel is missing from the history.
     pub fn done(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -66,12 +73,19 @@ impl SentinelLoop {
         producer.poll(wait, &mut self.reports);
         for report in std::mem::take(&mut self.reports) {
             self.in_flight.remove(&report.destination);
-            if !matches!(report.outcome, SendOutcome::NotAcked(_)) {
+            if !matches!(report.outcome, SendOutcome::NotAcked(_)) || self.is_gone(&report) {
                 self.waiting.remove(&report.destination);
             }
             recorder.record(outcome_event(&report))?;
         }
         Ok(())
+    }
+
+    fn is_gone(&mut self, report: &SendReport) -> bool {
+        let returns = self.returns.entry(report.destination).or_default();
+        let returned = report.outcome == SendOutcome::NotAcked(Reason::Returned);
+        *returns = if returned { *returns + 1 } else { 0 };
+        *returns >= MAX_RETURNS
     }
 
     fn send(

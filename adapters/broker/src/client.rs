@@ -128,7 +128,7 @@ pub enum ConsumerEvent {
     PositionReset {
         /// Where.
         destination: u16,
-        /// The new position, if known.
+        /// The new position, where it was inferred from what was read; nothing where the client announced the reset.
         offset: Option<u64>,
     },
     /// A settle that was not waited for ended.
@@ -139,6 +139,12 @@ pub enum ConsumerEvent {
         offset: u64,
         /// Nothing when confirmed.
         failed: Option<Reason>,
+    },
+    /// The connection or channel it read on is gone: what it was handed and has not settled is somebody
+    /// else's again, and delivery tags begin anew.
+    SessionEnded {
+        /// Why.
+        reason: Reason,
     },
 }
 

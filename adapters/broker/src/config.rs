@@ -96,6 +96,10 @@ pub struct LanePlan {
     pub lane: Lane,
     /// Partitions of its topic, where the product has them.
     pub partitions: u32,
+    /// It has a queue beside its own in which dead letters end.
+    pub dead_letters: bool,
+    /// Its consumers share no position: each reads everything, as a group of its own.
+    pub readers_apart: bool,
     /// How long the broker waits for a dead group member, milliseconds.
     pub session_timeout_ms: u64,
 }

@@ -6,10 +6,13 @@
 
 pub mod client;
 pub mod config;
+pub mod leash;
+pub mod leftovers;
 pub mod node;
 pub mod observe;
 pub mod payload;
 pub mod reason;
+pub mod rootfs;
 pub mod simulated;
 pub mod system;
 
@@ -19,9 +22,10 @@ pub use client::{
 };
 pub use config::{ConfigError, ConfigFile, LanePlan, LaneRequest, Preset, Scope, Setting, Timings};
 pub use node::{ClusterPlan, HostPlan, NodeCommand, NodeFile, NodeSpec};
-pub use observe::{Admin, AuditItem, Auditor, LaneTopic, Observation, Observer, Prepared, Recovery};
+pub use observe::{Admin, AuditItem, Auditor, DrainItem, LaneTopic, Observation, Observer, Prepared, Recovery};
 pub use payload::{Decoded, MessageId, decode, encode};
 pub use reason::Reason;
+pub use rootfs::{RootfsRecipe, rootfs_dir};
 pub use simulated::{LinkLedger, SimulatedLane, SimulatedNode, SimulatedPlan, SimulatedSystem};
 pub use system::{
     InstallError, InstallProblem, InstallRequest, Installation, RealSystem, RuntimeProbe, System, SystemInfo,

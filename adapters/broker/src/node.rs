@@ -31,7 +31,7 @@ pub struct ClusterPlan {
     pub run_id: String,
 }
 
-/// A file written before the node starts.
+/// A file written before the node starts, for its user alone to read: it may hold a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeFile {
     /// Absolute path as the node sees it, inside its data directory.
@@ -56,6 +56,10 @@ pub struct NodeCommand {
 pub struct NodeSpec {
     /// Where it runs.
     pub host: HostPlan,
+    /// Root file system its commands run in, which they cannot write to: only the data directory,
+    /// `/tmp` and `/run` are theirs, and `/etc/hosts` names the hosts. Without one they run on the
+    /// host's files.
+    pub rootfs: Option<PathBuf>,
     /// Written first.
     pub files: Vec<NodeFile>,
     /// Run to their end, in order, before the node (format the storage). All must exit 0.

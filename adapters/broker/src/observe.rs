@@ -95,6 +95,9 @@ pub struct LaneTopic {
     pub name: String,
     /// Partitions, where the product has them.
     pub partitions: u32,
+    /// Name of the queue in which its dead letters end, where it has one.
+    #[serde(default)]
+    pub dead_letters: Option<String>,
     /// The lane's settings by full name.
     pub config: BTreeMap<String, String>,
 }
@@ -119,6 +122,9 @@ pub struct Recovery {
     pub whole: bool,
     /// What is still missing, for progress and for the reason of a verdict.
     pub waiting_for: String,
+    /// What had to be done by hand, as an operator would, since it was last asked.
+    #[serde(default)]
+    pub by_hand: Vec<String>,
 }
 
 /// Makes destinations and asks whether the cluster is whole.
@@ -152,6 +158,33 @@ pub enum AuditItem {
     End(u64),
 }
 
+/// One thing the drain of a queue met. A complete one is `Start`, depths of which the last three agree and
+/// show nothing unsettled, as many messages as they show, `End`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DrainItem {
+    /// The first question was put to this node.
+    Start {
+        /// Who was asked.
+        node: u32,
+    },
+    /// What the queue itself said.
+    Depth {
+        /// Who was asked.
+        node: u32,
+        /// Messages nobody has been handed.
+        ready: u64,
+        /// Messages handed out and not settled.
+        unacked: u32,
+    },
+    /// A message that was still in the queue, taken out of it.
+    Message {
+        /// Its payload.
+        payload: Decoded,
+    },
+    /// The queue is empty.
+    End,
+}
+
 /// Reads everything that is stored, one replica at a time, with no group and no reset.
 pub trait Auditor {
     /// Reads `destination` on `replica` from its start to its end.
@@ -164,4 +197,14 @@ pub trait Auditor {
         replica: u32,
         sink: &mut dyn FnMut(AuditItem),
     ) -> Result<(), ClientError>;
+
+    /// Waits until nobody takes anything out of the queue `destination` any more and nothing that was handed out
+    /// is unsettled, then takes out what is left.
+    ///
+    /// # Errors
+    /// When that does not come about within the adapter's limit; what was seen before stands.
+    fn drain(&mut self, destination: &DestinationRef, _sink: &mut dyn FnMut(DrainItem)) -> Result<(), ClientError> {
+        let operation = format!("draining `{}`", destination.name);
+        Err(ClientError::Refused { operation, cause: String::from("this product has no queues") })
+    }
 }

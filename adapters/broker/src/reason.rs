@@ -36,6 +36,8 @@ reasons! {
     Returned = 4, "returned by the broker";
     /// Refused for good by the broker before it was appended.
     Rejected = 5, "rejected for good";
+    /// The client had no connection; the message never left it.
+    NotConnected = 6, "not connected";
     /// No answer within the client's limit.
     TimedOut = 20, "timed out";
     /// The connection broke or could not be made.
@@ -54,13 +56,25 @@ reasons! {
     Fenced = 27, "fenced by the group";
     /// An error this program has no word for.
     Other = 28, "other error";
+    /// The broker ended the subscription.
+    Cancelled = 29, "cancelled by the broker";
+    /// What was asked for is not there.
+    NotFound = 30, "not found";
 }
 
 impl Reason {
     /// Whether a send that ended so cannot have been stored. A short list on purpose:
     /// everything else is unknown.
     pub const fn is_certain_failure(self) -> bool {
-        matches!(self, Self::QueueFull | Self::TooLarge | Self::NotAuthorised | Self::Returned | Self::Rejected)
+        matches!(
+            self,
+            Self::QueueFull
+                | Self::TooLarge
+                | Self::NotAuthorised
+                | Self::Returned
+                | Self::Rejected
+                | Self::NotConnected
+        )
     }
 }
 

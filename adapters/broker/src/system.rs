@@ -1,6 +1,6 @@
 //! The product under test, as the rest of the program sees it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use delivery_history::manifest::Workload;
 
@@ -31,10 +31,15 @@ pub struct SystemInfo {
     pub nodes: u32,
     /// TCP port clients connect to.
     pub client_port: u16,
+    /// A client talks to the node it is connected to, whoever leads: one client does not show what the other side of
+    /// a cut accepts.
+    pub clients_stay: bool,
     /// Load before the first fault, milliseconds, where the user gives no times.
     pub baseline_ms: u64,
     /// Load after the last heal, milliseconds, where the user gives no times.
     pub after_heal_ms: u64,
+    /// How long the cluster may take to be whole again after the last heal, milliseconds.
+    pub recover_ms: u64,
     /// Cluster start, as expected before it is known, milliseconds (0 in simulation).
     pub start_ms: u64,
 }
@@ -74,6 +79,8 @@ pub struct InstallRequest {
     pub version: Option<String>,
     /// `--dist`.
     pub dist: Option<PathBuf>,
+    /// `--rootfs`.
+    pub rootfs: Option<PathBuf>,
     /// Where downloads are kept.
     pub cache_dir: PathBuf,
 }
@@ -81,6 +88,8 @@ pub struct InstallRequest {
 /// A product that is ready to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installation {
+    /// Root file system it stands in; none is the host's. The other paths are as seen inside.
+    pub rootfs: Option<PathBuf>,
     /// Directory it stands in.
     pub home: PathBuf,
     /// Its version, as far as its files say.
@@ -141,14 +150,29 @@ pub trait RealSystem: Send + Sync {
     /// See [`InstallError`].
     fn install(&self, request: &InstallRequest, progress: &mut dyn FnMut(&str)) -> Result<Installation, InstallError>;
 
-    /// Tries out what the product needs of the machine, without downloading anything.
-    fn probe(&self) -> Vec<RuntimeProbe>;
+    /// Tries out what the product needs of the machine and whether `cache_dir` has it, without
+    /// downloading anything.
+    fn probe(&self, cache_dir: &Path) -> Vec<RuntimeProbe>;
+
+    /// Whether the version that will run can run the lane.
+    ///
+    /// # Errors
+    /// What it does not have, with the reason.
+    fn check_lane(&self, _lane: &LanePlan, _installation: &Installation) -> Result<(), ConfigError> {
+        Ok(())
+    }
 
     /// Describes every node of the cluster.
     ///
     /// # Errors
     /// A broker setting that is unknown or contradicts another.
     fn nodes(&self, plan: &ClusterPlan, installation: &Installation) -> Result<Vec<NodeSpec>, ConfigError>;
+
+    /// What a node's log says about why the node does not run in its cluster, in the broker's words
+    /// and ours; nothing where it says nothing of it.
+    fn explain(&self, _log: &str) -> Option<String> {
+        None
+    }
 
     /// Connects a producer.
     ///

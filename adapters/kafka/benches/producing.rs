@@ -38,7 +38,8 @@ fn main() {
     let cluster = harness::Cluster::start(&installation, 2);
     let request = LaneRequest { preset: Some(String::from("fast")), ..LaneRequest::default() };
     let config = Kafka.lane(&request).unwrap().lane.config;
-    let topic = |name: &str| LaneTopic { name: name.to_owned(), partitions: 1, config: config.clone() };
+    let topic =
+        |name: &str| LaneTopic { name: name.to_owned(), partitions: 1, dead_letters: None, config: config.clone() };
     let mut admin = Kafka.admin(&cluster.client("admin", BTreeMap::new(), &[], None)).unwrap();
     admin.prepare(&[topic("bench")]).unwrap();
     let destination = DestinationRef { index: 0, name: String::from("bench"), partition: Some(0) };

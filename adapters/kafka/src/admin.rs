@@ -149,7 +149,7 @@ impl Admin for KafkaAdmin {
         }
         wanted.push((OFFSETS_TOPIC.to_owned(), 0));
         let whole = self.whole(&wanted, None).and_then(|()| self.offices());
-        Recovery { whole: whole.is_ok(), waiting_for: whole.err().unwrap_or_default() }
+        Recovery { whole: whole.is_ok(), waiting_for: whole.err().unwrap_or_default(), by_hand: Vec::new() }
     }
 }
 
@@ -233,7 +233,7 @@ mod tests {
         let config = [("topic.replication.factor", "2"), ("topic.min.insync.replicas", "2"), ("producer.acks", "1")];
         let config: BTreeMap<String, String> =
             config.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let topic = LaneTopic { name: String::from("lane"), partitions: 4, config };
+        let topic = LaneTopic { name: String::from("lane"), partitions: 4, dead_letters: None, config };
         let made = new_topic(&topic, 2, &[1, 2, 3]);
         assert_eq!((made.partitions, made.replicas), (4, vec![2, 1]));
         assert_eq!(made.config, [(String::from("min.insync.replicas"), String::from("2"))]);

@@ -1,5 +1,7 @@
 //! Apache Kafka as a system under test.
 
+use std::path::Path;
+
 use delivery_broker::{
     Admin, Auditor, ClientError, ClientSpec, ClusterPlan, ConfigError, Consumer, InstallError, InstallRequest,
     Installation, LanePlan, LaneRequest, NodeSpec, Observer, Producer, RealSystem, RuntimeProbe, System, SystemInfo,
@@ -19,6 +21,8 @@ use crate::{install, lane, node, presets, settings, timings};
 const BASELINE_MS: u64 = 8_000;
 /// Load after the last heal, milliseconds.
 const AFTER_HEAL_MS: u64 = 5_000;
+/// Every replica in sync again after the last heal, at most, milliseconds.
+const RECOVER_MS: u64 = 60_000;
 /// Three nodes up on two cores, as expected, milliseconds.
 const START_MS: u64 = 12_000;
 
@@ -38,8 +42,10 @@ impl System for Kafka {
             default_version: install::DEFAULT_VERSION,
             nodes: lane::NODES,
             client_port: CLIENT_PORT,
+            clients_stay: false,
             baseline_ms: BASELINE_MS,
             after_heal_ms: AFTER_HEAL_MS,
+            recover_ms: RECOVER_MS,
             start_ms: START_MS,
         }
     }
@@ -66,7 +72,7 @@ impl RealSystem for Kafka {
         install::install(request, progress)
     }
 
-    fn probe(&self) -> Vec<RuntimeProbe> {
+    fn probe(&self, _cache_dir: &Path) -> Vec<RuntimeProbe> {
         install::probe()
     }
 

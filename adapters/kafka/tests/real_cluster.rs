@@ -77,8 +77,12 @@ fn three_real_brokers() {
 fn prepare(cluster: &Cluster, lanes: &[TestLane]) -> Prepared {
     let config = BTreeMap::from([(String::from("cluster.version"), String::from("4.1.1"))]);
     let mut admin = Kafka.admin(&cluster.client("admin", config, &[], None)).unwrap();
-    let topic =
-        |lane: &TestLane| LaneTopic { name: lane.destination.name.clone(), partitions: 1, config: lane.config.clone() };
+    let topic = |lane: &TestLane| LaneTopic {
+        name: lane.destination.name.clone(),
+        partitions: 1,
+        dead_letters: None,
+        config: lane.config.clone(),
+    };
     let topics: Vec<LaneTopic> = lanes.iter().map(topic).collect();
     let prepared = admin.prepare(&topics).unwrap();
     assert_eq!(prepared.broker_version, "4.1.1");

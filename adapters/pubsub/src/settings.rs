@@ -182,7 +182,7 @@ pub(crate) fn lane(request: &LaneRequest) -> Result<LanePlan, ConfigError> {
         automatic_ack: false,
         not_applied: Vec::new(),
     };
-    Ok(LanePlan { lane, partitions: 1, session_timeout_ms: 0 })
+    Ok(LanePlan { lane, partitions: 1, dead_letters: false, readers_apart: false, session_timeout_ms: 0 })
 }
 
 fn summary(delivery: DeliveryMode, config: &BTreeMap<String, String>) -> String {

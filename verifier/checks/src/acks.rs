@@ -16,6 +16,9 @@ pub(crate) struct AckTrack {
     limit: usize,
     /// As far as acks came. First and last ack; (`u64::MAX`, 0) where none came.
     cells: Vec<(u64, u64)>,
+    /// The cell the last ack fell into: its number and when it begins.
+    current: usize,
+    current_ns: u64,
 }
 
 impl AckTrack {
@@ -27,31 +30,48 @@ impl AckTrack {
             shift += 1;
         }
         let limit = usize::try_from((length_ns >> shift) + 1).unwrap_or(1);
-        Self { origin_ns: start_ns, shift, limit, cells: Vec::new() }
+        Self { origin_ns: start_ns, shift, limit, cells: Vec::new(), current: 0, current_ns: start_ns }
     }
 
     /// Takes an ack; those outside of the load are left out.
     #[inline]
     pub(crate) fn take(&mut self, at_ns: u64) {
-        let Ok(cell) = usize::try_from(at_ns.wrapping_sub(self.origin_ns) >> self.shift) else { return };
-        if cell >= self.cells.len() {
-            if cell >= self.limit {
-                return;
-            }
-            self.cells.resize(cell + 1, (u64::MAX, 0));
+        let elsewhere = at_ns.wrapping_sub(self.current_ns) >> self.shift != 0 || self.cells.is_empty();
+        if elsewhere && !self.turn_to(at_ns) {
+            return;
         }
-        let (first, last) = &mut self.cells[cell];
+        let (first, last) = &mut self.cells[self.current];
         *first = (*first).min(at_ns);
         *last = (*last).max(at_ns);
+    }
+
+    /// Goes to the cell of `at_ns`; false where that is outside of the load.
+    #[cold]
+    fn turn_to(&mut self, at_ns: u64) -> bool {
+        let Ok(cell) = usize::try_from(at_ns.wrapping_sub(self.origin_ns) >> self.shift) else { return false };
+        if cell >= self.limit {
+            return false;
+        }
+        if cell >= self.cells.len() {
+            self.cells.resize(cell + 1, (u64::MAX, 0));
+        }
+        self.current = cell;
+        self.current_ns = self.origin_ns + ((cell as u64) << self.shift);
+        true
     }
 
     fn acks(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.cells.iter().copied().filter(|(first, last)| first <= last)
     }
 
+    /// How many stretches there are from `from_ns` to `to_ns`.
+    pub(crate) fn stretches(from_ns: u64, to_ns: u64) -> u64 {
+        to_ns.saturating_sub(from_ns).div_ceil(BUCKET_NS)
+    }
+
     /// (stretches with an ack, all stretches) from `from_ns` to `to_ns`.
     pub(crate) fn available(&self, from_ns: u64, to_ns: u64) -> (u64, u64) {
-        let all = to_ns.saturating_sub(from_ns).div_ceil(BUCKET_NS);
+        let all = Self::stretches(from_ns, to_ns);
         let mut counted = 0;
         let mut next = 0;
         for at_ns in self.acks().flat_map(|(first, last)| [first, last]) {

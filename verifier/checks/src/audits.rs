@@ -9,6 +9,8 @@ use delivery_history::manifest::Role;
 use crate::context::Context;
 use crate::directory::Directory;
 use crate::health::{Health, Watch, kind};
+use crate::queue::audit::Depths;
+use crate::queue::{self, is_queue};
 
 /// One reading of one destination on one replica.
 #[derive(Clone, Debug)]
@@ -24,6 +26,8 @@ pub(crate) struct AuditRun<'a> {
     pub(crate) ended_ns: u64,
     /// It holds a sentinel: it was not read before the drain, nor short of the end.
     pub(crate) sentinel: bool,
+    /// What a queue said of itself before it was read.
+    pub(crate) depths: Depths,
     /// Why it is not complete; nothing when it is.
     pub(crate) flaw: Option<String>,
 }
@@ -59,11 +63,13 @@ pub(crate) struct Audits<'a> {
 
 impl<'a> Audits<'a> {
     /// Picks the audits of a lane's destinations. Of several readings of one replica the last
-    /// complete one counts.
+    /// complete one counts; of a queue, whose messages a reading takes out, every one.
     pub(crate) fn read(context: &Context<'_>, directory: &Directory, all: &[AuditRun<'a>], lane: u16) -> Self {
         let mut last: BTreeMap<(u16, u32), &AuditRun<'a>> = BTreeMap::new();
         let mine = |run: &&AuditRun<'_>| context.destination(run.destination).is_some_and(|known| known.lane == lane);
-        for run in all.iter().filter(mine) {
+        let (of_queues, of_logs): (Vec<_>, Vec<_>) =
+            all.iter().filter(mine).partition(|run| is_queue(context, run.destination));
+        for run in of_logs {
             let known = last.entry((run.destination, run.replica)).or_insert(run);
             if run.is_complete() || !known.is_complete() {
                 *known = run;
@@ -74,6 +80,9 @@ impl<'a> Audits<'a> {
             // Sentinels are written last, so the search ends at once unless there is none.
             run.sentinel = run.reads.iter().rev().any(|read| directory.is_sentinel(read));
         }
+        runs.extend(
+            of_queues.into_iter().map(|run| AuditRun { flaw: queue::audit::flaw(context, run), ..run.clone() }),
+        );
         runs.sort_by_key(|run| (run.destination, !run.proves_absence(), !run.is_complete(), Reverse(run.end_offset())));
         Self { runs }
     }
@@ -126,6 +135,7 @@ struct Open {
     start_offset: u64,
     next_offset: u64,
     last_ns: u64,
+    depths: Depths,
 }
 
 struct RunReader<'a, 'b> {
@@ -153,9 +163,11 @@ impl RunReader<'_, '_> {
                     start_offset: event.offset,
                     next_offset: event.offset,
                     last_ns: event.time_ns,
+                    depths: Depths::default(),
                 });
             }
             kind::AUDIT_END => self.end(event),
+            kind::OBSERVED_DEPTH => self.depth(at, event),
             _ => {
                 watch.pass_over(event);
                 self.interrupt("was interrupted by another event of its worker");
@@ -185,6 +197,19 @@ impl RunReader<'_, '_> {
             String::from("was mixed with that of another replica or destination")
         };
         self.close(Some(flaw));
+    }
+
+    /// A queue is asked for its depth before it is read; in the middle of a reading that is somebody else's event.
+    fn depth(&mut self, at: usize, event: &Event) {
+        match &mut self.open {
+            Some(open) if open.from == open.to => {
+                (open.from, open.to) = (at + 1, at + 1);
+                if open.destination == event.destination {
+                    open.depths.see(event);
+                }
+            }
+            _ => self.interrupt("was interrupted by another event of its worker"),
+        }
     }
 
     fn end(&mut self, event: &Event) {
@@ -220,6 +245,7 @@ impl RunReader<'_, '_> {
                 reads: &self.events[open.from..open.to],
                 ended_ns: open.last_ns,
                 sentinel: false,
+                depths: open.depths,
                 flaw,
             });
         }

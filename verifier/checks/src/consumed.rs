@@ -2,14 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use delivery_history::event::{FLAG_CORRUPT, FLAG_FOREIGN};
 use delivery_history::manifest::{Role, Workload};
 use delivery_history::{Event, NO_DESTINATION, NO_OFFSET, NO_SEQUENCE, NO_SESSION};
 
+use crate::ahead::{Ahead, LOOK_AHEAD};
 use crate::audits::{AuditRun, Audits};
 use crate::directory::state;
 use crate::evidence::segments::{Cursor, Segments};
 use crate::health::{Health, Watch, kind};
+use crate::judge::Scope;
 use crate::latency::Latencies;
+use crate::properties::{aborted_read, reordered_key};
+use crate::reader::{Jumps, Positions};
 use crate::stored::same_content;
 use crate::tally::Subject;
 use crate::work::{Found, LaneWork};
@@ -40,6 +45,20 @@ pub(crate) struct GroupWork {
     pub(crate) processed: u64,
     /// Its workers.
     pub(crate) members: Vec<u16>,
+    /// It asks for committed messages only.
+    reads_committed: bool,
+    /// Jumps of its readers.
+    pub(crate) jumps: Jumps,
+    /// Settles that were confirmed.
+    pub(crate) settled: u64,
+    /// Destinations that were taken from a member, or given to one again.
+    pub(crate) rebalanced: u64,
+    /// Connections of members that ended in the middle.
+    pub(crate) sessions_ended: u64,
+    /// Destinations that were given to a member.
+    assigned: BTreeSet<u16>,
+    /// By segment in which a message was invoked: when the last of them was first delivered.
+    pub(crate) caught_up_ns: Vec<u64>,
     /// Destinations some member has drained.
     pub(crate) drained: BTreeSet<u16>,
     /// By destination: from when to when (exclusive) it is owed what is sent.
@@ -89,6 +108,13 @@ pub(crate) fn read_group(
         delivered: 0,
         processed: 0,
         members: Vec::new(),
+        reads_committed: work.context.manifest.groups.get(usize::from(group)).is_some_and(|one| !one.read_uncommitted),
+        jumps: Jumps::default(),
+        settled: 0,
+        rebalanced: 0,
+        sessions_ended: 0,
+        assigned: BTreeSet::new(),
+        caught_up_ns: vec![0; segments.len()],
         drained: BTreeSet::new(),
         subscribed: BTreeMap::new(),
     };
@@ -98,17 +124,29 @@ pub(crate) fn read_group(
             continue;
         }
         seen.members.push(worker);
+        let all = work.scope == Scope::All;
+        let in_log = work.is_log() && all;
+        let transactional = all && work.sends.transactions.iter().next().is_some();
         let mut pass = Pass {
-            work,
+            transactional,
+            in_log,
             seen: &mut seen,
             worker,
             audits,
             reference: None,
             latency,
             invoked: segments.cursor(),
-            highest: None,
+            measured: all,
+            ahead: Ahead::default(),
+            highest: (work.workload == Workload::Fanout && all).then(|| {
+                let limit = DENSE_PAIRS.max(work.sends.messages.state.len());
+                Highest::new(work.sends.slots.len(), &work.destinations, limit)
+            }),
+            positions: Positions::new(),
+            reordered: false,
             last: (NO_SESSION, NO_SEQUENCE, NO_DESTINATION, Found::Phantom),
             health,
+            work,
         };
         let watch = pass.run(context.stream(worker));
         health.note_watch(worker, &role.name, &watch);
@@ -128,6 +166,17 @@ struct Pass<'a, 'b, 'c, 'd> {
     invoked: Cursor<'c>,
     /// Highest sequence first delivered so far, for subscribers.
     highest: Option<Highest>,
+    positions: Positions,
+    /// Some first delivery was out of order.
+    reordered: bool,
+    /// The lane's messages were sent in transactions.
+    transactional: bool,
+    /// Fetches what is about to be needed, where deliveries jump about.
+    ahead: Ahead,
+    /// They stand in logs.
+    in_log: bool,
+    /// Latencies and order are asked for.
+    measured: bool,
     /// What the last event's identity stood for: a message's three events mostly follow each other.
     last: (u32, u32, u16, Found),
     health: &'c Health,
@@ -136,25 +185,94 @@ struct Pass<'a, 'b, 'c, 'd> {
 impl Pass<'_, '_, '_, '_> {
     fn run(&mut self, events: &[Event]) -> Watch {
         let mut watch = Watch::default();
-        for event in events {
-            watch.see(event);
-            match event.kind {
-                kind::DELIVERED => self.deliver(event),
-                kind::PROCESSING => {
-                    self.mark(event, mark::PROCESSING, mark::PROCESSING_AGAIN);
-                }
-                kind::PROCESSED => {
-                    self.seen.processed += u64::from(self.mark(event, mark::PROCESSED, 0));
-                }
-                kind::DRAINED => {
-                    self.seen.drained.insert(event.destination);
-                }
-                kind::SUBSCRIBED => self.seen.subscribe(event.destination, event.time_ns),
-                kind::UNSUBSCRIBED => self.seen.unsubscribe(event.destination, event.time_ns),
-                _ => watch.pass_over(event),
+        let mut left = events;
+        let mut looked_ahead = left.len() + 1;
+        while let Some((event, rest)) = left.split_first() {
+            if left.len() < looked_ahead {
+                self.ahead.look(self.work, &self.seen.marks, self.audits, left);
+                looked_ahead = left.len().saturating_sub(LOOK_AHEAD);
             }
+            left = match left.first_chunk() {
+                Some(whole) if self.take_whole(whole) => {
+                    whole.iter().for_each(|event| watch.see(event));
+                    &left[whole.len()..]
+                }
+                _ => {
+                    watch.see(event);
+                    self.take(event, &mut watch);
+                    rest
+                }
+            };
+        }
+        if self.reordered {
+            let readable =
+                |event: &&Event| event.kind == kind::DELIVERED && event.flags & (FLAG_CORRUPT | FLAG_FOREIGN) == 0;
+            let marks = &self.seen.marks;
+            reordered_key::mark(self.work, events.iter().filter(readable), |index, _| marks[index] & mark::AGAIN != 0);
         }
         watch
+    }
+
+    /// Takes a message that is delivered, begun and done in a row, for the first time: what nearly every one comes to.
+    /// False, and nothing is taken, where it is anything else.
+    #[inline(always)]
+    fn take_whole(&mut self, whole: &[Event; 3]) -> bool {
+        let [delivered, processing, processed] = whole;
+        let kinds = (delivered.kind, processing.kind, processed.kind);
+        if kinds != (kind::DELIVERED, kind::PROCESSING, kind::PROCESSED)
+            || delivered.flags != 0
+            || !same_subject(delivered, processing)
+            || !same_subject(delivered, processed)
+            || self.transactional
+        {
+            return false;
+        }
+        let Found::Judged { slot, index } = self.work.resolve(delivered) else { return false };
+        let marks = &mut self.seen.marks[index];
+        if *marks != 0 {
+            return false;
+        }
+        *marks = mark::DELIVERED | mark::PROCESSING | mark::PROCESSED;
+        self.seen.delivered += 1;
+        self.seen.processed += 1;
+        if self.measured {
+            self.first_delivery(delivered, slot, index);
+        }
+        if self.in_log && delivered.offset != NO_OFFSET {
+            self.seen.jumps.take(&mut self.positions, delivered, self.audits);
+            self.compare_with_audit(delivered);
+        }
+        true
+    }
+
+    #[inline]
+    fn take(&mut self, event: &Event, watch: &mut Watch) {
+        match event.kind {
+            kind::DELIVERED => self.deliver(event),
+            kind::PROCESSING => {
+                self.mark(event, mark::PROCESSING, mark::PROCESSING_AGAIN);
+            }
+            kind::PROCESSED => {
+                self.seen.processed += u64::from(self.mark(event, mark::PROCESSED, 0));
+            }
+            kind::DRAINED => {
+                self.seen.drained.insert(event.destination);
+            }
+            kind::ASSIGNED => {
+                self.seen.rebalanced += u64::from(!self.seen.assigned.insert(event.destination));
+                self.positions.assign(event);
+            }
+            kind::REVOKED => {
+                self.seen.rebalanced += 1;
+                self.positions.revoke(event);
+            }
+            kind::POSITION_RESET => self.positions.reset(event),
+            kind::SESSION_ENDED => self.seen.sessions_ended += 1,
+            kind::SETTLE_OK => self.seen.settled += 1,
+            kind::SUBSCRIBED => self.seen.subscribe(event.destination, event.time_ns),
+            kind::UNSUBSCRIBED => self.seen.unsubscribe(event.destination, event.time_ns),
+            _ => watch.pass_over(event),
+        }
     }
 
     /// What the event's identity stands for.
@@ -179,6 +297,10 @@ impl Pass<'_, '_, '_, '_> {
 
     #[inline]
     fn deliver(&mut self, event: &Event) {
+        let in_log = self.in_log && event.offset != NO_OFFSET;
+        if in_log {
+            self.seen.jumps.take(&mut self.positions, event, self.audits);
+        }
         if self.work.take_unreadable(self.worker, event) {
             return;
         }
@@ -188,7 +310,7 @@ impl Pass<'_, '_, '_, '_> {
             Found::Sentinel => {}
             Found::Misplaced { .. } | Found::Phantom => self.work.take_phantom(event, self.health),
         }
-        if self.work.workload == Workload::Log && event.offset != NO_OFFSET {
+        if in_log {
             self.compare_with_audit(event);
         }
     }
@@ -196,33 +318,48 @@ impl Pass<'_, '_, '_, '_> {
     #[inline]
     fn deliver_message(&mut self, event: &Event, slot: usize, index: usize) {
         self.seen.delivered += 1;
+        if self.transactional {
+            self.judge_transaction(event, index);
+        }
         let marks = &mut self.seen.marks[index];
         let first = *marks & mark::DELIVERED == 0;
         let flagged = event.has(delivery_history::event::FLAG_REDELIVERED);
         *marks |= if first && !flagged { mark::DELIVERED } else { mark::DELIVERED | mark::AGAIN };
-        if !first {
-            return;
-        }
-        let entry = self.work.directory.sessions(slot..slot + 1)[0];
-        let invoked_ns = self.work.invoked(&entry, index).time_ns;
-        let part = self.invoked.part(invoked_ns);
-        self.latency.take(part, invoked_ns, event.time_ns);
-        if self.work.workload == Workload::Fanout {
-            self.check_order(event, slot, index);
+        if first && self.measured {
+            self.first_delivery(event, slot, index);
         }
     }
 
+    /// Measures, and judges the order of, what is handed out for the first time.
+    #[inline]
+    fn first_delivery(&mut self, event: &Event, slot: usize, index: usize) {
+        let entry = self.work.directory.sessions(slot..slot + 1)[0];
+        let invoked_ns = self.work.invoked(&entry, index).time_ns;
+        let (segment_at, segment) = self.invoked.at(invoked_ns);
+        self.latency.take(segment.part, invoked_ns, event.time_ns);
+        let caught_up_ns = &mut self.seen.caught_up_ns[segment_at];
+        *caught_up_ns = event.time_ns.max(*caught_up_ns);
+        self.check_order(event, slot, index);
+    }
+
+    fn judge_transaction(&mut self, event: &Event, index: usize) {
+        if self.seen.reads_committed {
+            let (mut aborted, mut uncommitted) =
+                (std::mem::take(&mut self.work.aborted_read), std::mem::take(&mut self.work.uncommitted_read));
+            aborted_read::take_delivery(self.work, index, event, &mut aborted, &mut uncommitted);
+            (self.work.aborted_read, self.work.uncommitted_read) = (aborted, uncommitted);
+        }
+    }
+
+    #[inline]
     fn check_order(&mut self, event: &Event, slot: usize, index: usize) {
-        let work = &mut *self.work;
-        let slots = work.sends.slots.clone();
-        let places = &work.destinations;
-        let limit = DENSE_PAIRS.max(work.sends.messages.state.len());
-        let highest = self.highest.get_or_insert_with(|| Highest::new(slots.len(), places, limit));
-        let known = highest.of(slot - slots.start, event.destination);
+        let Some(highest) = &mut self.highest else { return };
+        let known = highest.of(slot - self.work.sends.slots.start, event.destination);
         // Kept one higher, so that 0 means none yet.
         let now = event.sequence.saturating_add(1);
         if now < *known {
-            work.sends.messages.state[index] |= state::REORDERED;
+            self.work.sends.messages.state[index] |= state::REORDERED;
+            self.reordered = true;
         }
         *known = now.max(*known);
     }
@@ -249,6 +386,12 @@ impl Pass<'_, '_, '_, '_> {
             self.work.disagreement.add(event.time_ns, place, event.destination);
         }
     }
+}
+
+/// Whether both events are about one message in one place.
+#[inline(always)]
+fn same_subject(left: &Event, right: &Event) -> bool {
+    (left.session, left.sequence, left.destination) == (right.session, right.sequence, right.destination)
 }
 
 /// Highest sequence by (session, destination): dense where that is small, hashed where not.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use delivery_broker::Reason;
-use delivery_history::manifest::{Destination, Host, RunManifest, Worker, worker_of_session};
+use delivery_history::manifest::{Destination, Host, Role, RunManifest, Worker, worker_of_session};
 use delivery_history::plain::MessageNames;
 use delivery_history::{Event, HistoryView, NO_DESTINATION, NO_NODE, NO_SESSION};
 
@@ -58,10 +58,16 @@ impl<'a> Context<'a> {
         manifest.workers.iter().enumerate().map_while(|(number, worker)| Some((u16::try_from(number).ok()?, worker)))
     }
 
-    /// Indexes of the destinations of `lane`.
+    /// Workers that send in `lane`.
+    pub(crate) fn producers_of(&self, lane: u16) -> Vec<u16> {
+        let mine = self.workers().filter(|(_, one)| one.role == Role::Producer && one.lane == Some(lane));
+        mine.map(|(worker, _)| worker).collect()
+    }
+
+    /// Indexes of the destinations of `lane` that are sent to: all but those its dead letters end in.
     pub(crate) fn destinations_of(&self, lane: u16) -> Vec<u16> {
         let all = self.manifest.destinations.iter().enumerate();
-        all.filter(|(_, destination)| destination.lane == lane)
+        all.filter(|(_, destination)| destination.lane == lane && destination.dead_letters_of.is_none())
             .filter_map(|(index, _)| u16::try_from(index).ok())
             .filter(|index| *index != NO_DESTINATION)
             .collect()

@@ -28,6 +28,8 @@ pub(crate) mod state {
     pub(crate) const REORDERED: u16 = 1 << 7;
     /// Read in a destination it was not sent to.
     pub(crate) const MISPLACED: u16 = 1 << 8;
+    /// Its transaction aborted, or is not known to have committed: nobody is owed it.
+    pub(crate) const WITHDRAWN: u16 = 1 << 9;
     /// Proved lost.
     pub(crate) const LOST: u16 = 1 << 10;
     /// Reached some reader.
@@ -38,6 +40,8 @@ pub(crate) mod state {
     pub(crate) const PROCESSED_TWICE: u16 = 1 << 13;
     /// Delivered again to some group that did not process it again.
     pub(crate) const REDELIVERED: u16 = 1 << 14;
+    /// Stored (or first delivered) after a later message of its session and key.
+    pub(crate) const REORDERED_KEY: u16 = 1 << 15;
     /// All outcomes of a send.
     pub(crate) const OUTCOMES: u16 = ACKED | SENT | FAILED | UNKNOWN;
 }
@@ -93,14 +97,16 @@ pub(crate) struct Messages {
 impl Messages {
     /// Makes room for `count` more, without touching memory that is not needed.
     pub(crate) fn reserve(&mut self, count: usize) {
-        self.state.reserve(count);
-        self.invoked_at.reserve(count);
+        self.state.reserve_exact(count);
+        self.invoked_at.reserve_exact(count);
     }
 
-    /// Gives back what was reserved in vain.
+    /// Gives back what was reserved in vain, where that is worth a copy.
     pub(crate) fn shrink(&mut self) {
-        self.state.shrink_to_fit();
-        self.invoked_at.shrink_to_fit();
+        if self.state.capacity() / 8 * 7 > self.state.len() {
+            self.state.shrink_to_fit();
+            self.invoked_at.shrink_to_fit();
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use delivery_history::manifest::Workload;
 
+use crate::judge::Scope;
 use crate::judgement::{Guarantee, GuaranteeJudgement, Verdict};
 
 /// Doubts told in one reason.
@@ -15,18 +16,22 @@ pub(crate) struct Doubts {
     pub(crate) general: Vec<String>,
     /// What is stored is not known whole.
     pub(crate) storage: Vec<String>,
+    /// Messages are missing, and nothing proves whose doing that is.
+    pub(crate) missing: Vec<String>,
     /// Replicas were not all read, or cannot be compared.
     pub(crate) replicas: Vec<String>,
     /// Groups did not drain, or their members did not record all.
     pub(crate) readers: Vec<String>,
     /// Writes and groups were not seen to come back.
     pub(crate) comeback: Vec<String>,
+    /// One guarantee could not have been seen to break.
+    pub(crate) unbreakable: Vec<(Guarantee, String)>,
 }
 
 impl Doubts {
     /// All of them, each once.
     pub(crate) fn all(&self) -> Vec<String> {
-        let parts = [&self.general, &self.storage, &self.replicas, &self.readers, &self.comeback];
+        let parts = [&self.general, &self.storage, &self.missing, &self.replicas, &self.readers, &self.comeback];
         let mut all: Vec<String> = Vec::new();
         for doubt in parts.into_iter().flatten() {
             if !all.contains(doubt) {
@@ -40,6 +45,8 @@ impl Doubts {
     fn touching(&self, guarantee: Guarantee, workload: Workload) -> Vec<&String> {
         let fanout = workload == Workload::Fanout;
         let (storage, replicas, readers) = match guarantee {
+            // What a queue's consumers were given has an order, what lies in it shows none.
+            Guarantee::Ordering if workload == Workload::Queue => (false, false, true),
             Guarantee::Durability | Guarantee::Ordering => (true, false, fanout),
             Guarantee::AtLeastOnce
             | Guarantee::AtMostOnce
@@ -51,9 +58,12 @@ impl Doubts {
         };
         let mut touching: Vec<&String> = self.general.iter().collect();
         touching.extend(self.storage.iter().filter(|_| storage));
+        let counts_all = matches!(guarantee, Guarantee::Durability | Guarantee::AtLeastOnce | Guarantee::ExactlyOnce);
+        touching.extend(self.missing.iter().filter(|_| counts_all));
         touching.extend(self.replicas.iter().filter(|_| replicas));
         touching.extend(self.readers.iter().filter(|_| readers));
         touching.extend(&self.comeback);
+        touching.extend(self.unbreakable.iter().filter(|(one, _)| *one == guarantee).map(|(_, words)| words));
         touching
     }
 }
@@ -71,6 +81,9 @@ pub(crate) struct Proved {
     pub(crate) phantom: u64,
     pub(crate) corrupt: u64,
     pub(crate) failed_but_stored: u64,
+    pub(crate) torn: u64,
+    pub(crate) aborted_read: u64,
+    pub(crate) uncommitted_read: u64,
     /// Why liveness is violated.
     pub(crate) not_live: Option<String>,
 }
@@ -78,6 +91,7 @@ pub(crate) struct Proved {
 /// What the lane is, for reasons.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LaneKind {
+    pub(crate) scope: Scope,
     pub(crate) workload: Workload,
     pub(crate) acknowledged: bool,
     /// No fault was asked for.
@@ -87,6 +101,11 @@ pub(crate) struct LaneKind {
 /// Judges every guarantee that applies, in the order of the output.
 pub(crate) fn judge(kind: LaneKind, proved: &Proved, doubts: &Doubts) -> Vec<GuaranteeJudgement> {
     let applies = |guarantee: &&Guarantee| match guarantee {
+        Guarantee::Ordering | Guarantee::Agreement | Guarantee::Atomicity | Guarantee::Liveness
+            if kind.scope == Scope::Delivery =>
+        {
+            false
+        }
         Guarantee::Agreement => matches!(kind.workload, Workload::Log | Workload::Transactions),
         Guarantee::Atomicity => kind.workload == Workload::Transactions,
         _ => true,
@@ -128,7 +147,8 @@ fn proved_against(name: Guarantee, kind: LaneKind, proved: &Proved) -> Vec<Strin
         Guarantee::AtMostOnce => vec![processed_twice, stored_twice],
         Guarantee::ExactlyOnce => vec![lost, undelivered, processed_twice],
         Guarantee::Ordering => {
-            let what = if kind.workload == Workload::Fanout { "first delivered" } else { "stored" };
+            let what =
+                if matches!(kind.workload, Workload::Fanout | Workload::Queue) { "first delivered" } else { "stored" };
             vec![(
                 proved.reordered,
                 format!("{} {what} after a later one of the same session", counted(proved.reordered)),
@@ -145,7 +165,11 @@ fn proved_against(name: Guarantee, kind: LaneKind, proved: &Proved) -> Vec<Strin
                 format!("{} failed for certain and there all the same", counted(proved.failed_but_stored)),
             ),
         ],
-        Guarantee::Atomicity => vec![],
+        Guarantee::Atomicity => vec![
+            (proved.torn, format!("{} transactions torn", proved.torn)),
+            (proved.aborted_read, format!("{} of aborted transactions read", counted(proved.aborted_read))),
+            (proved.uncommitted_read, format!("{} read before the commit", counted(proved.uncommitted_read))),
+        ],
         Guarantee::Liveness => {
             let words = proved.not_live.clone();
             vec![(u64::from(words.is_some()), words.unwrap_or_default())]
@@ -158,6 +182,7 @@ fn messages(count: u64) -> &'static str {
     if count == 1 { "message" } else { "messages" }
 }
 
-fn counted(count: u64) -> String {
+/// `1 message`, `3 messages`.
+pub(crate) fn counted(count: u64) -> String {
     format!("{count} {}", messages(count))
 }

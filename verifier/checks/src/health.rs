@@ -12,7 +12,7 @@ use delivery_history::{Event, HistoryView};
 const MAX_DAMAGE: usize = 20;
 
 /// What is wrong with the recording.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Health {
     /// In words, for the whole run.
     damage: Vec<String>,
@@ -35,6 +35,25 @@ impl Health {
             health.damage(words.clone());
         }
         health
+    }
+
+    /// Takes over what others noted.
+    pub(crate) fn absorb(&mut self, others: Self) {
+        others.damage.into_iter().for_each(|words| self.damage(words));
+        self.left_out += others.left_out;
+        self.not_judged += others.not_judged;
+        self.unsound.extend(others.unsound);
+        self.torn |= others.torn;
+        self.of_worker.extend(others.of_worker);
+    }
+
+    /// What was noted after `base`, which this began as a copy of.
+    pub(crate) fn beyond(mut self, base: &Self) -> Self {
+        self.damage.drain(..base.damage.len());
+        self.of_worker.drain(..base.of_worker.len());
+        self.left_out -= base.left_out;
+        self.not_judged -= base.not_judged;
+        self
     }
 
     /// Notes damage that concerns the whole run.
@@ -122,6 +141,12 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    /// Whether time does not go back at an event of that time.
+    #[inline]
+    pub(crate) fn is_at_or_before(&self, time_ns: u64) -> bool {
+        self.last_ns <= time_ns
+    }
+
     /// Looks at the time of the next event.
     #[inline]
     pub(crate) fn see(&mut self, event: &Event) {
@@ -148,6 +173,19 @@ pub(crate) mod kind {
     pub(crate) const DELIVERED: u8 = EventKind::Delivered as u8;
     pub(crate) const PROCESSING: u8 = EventKind::Processing as u8;
     pub(crate) const PROCESSED: u8 = EventKind::Processed as u8;
+    pub(crate) const SETTLE_INVOKED: u8 = EventKind::SettleInvoked as u8;
+    pub(crate) const SETTLE_OK: u8 = EventKind::SettleOk as u8;
+    pub(crate) const SETTLE_FAILED: u8 = EventKind::SettleFailed as u8;
+    pub(crate) const ASSIGNED: u8 = EventKind::Assigned as u8;
+    pub(crate) const OBSERVED_DEPTH: u8 = EventKind::ObservedDepth as u8;
+    pub(crate) const REVOKED: u8 = EventKind::Revoked as u8;
+    pub(crate) const POSITION_RESET: u8 = EventKind::PositionReset as u8;
+    pub(crate) const TRANSACTION_BEGIN: u8 = EventKind::TransactionBegin as u8;
+    pub(crate) const TRANSACTION_COMMIT: u8 = EventKind::TransactionCommit as u8;
+    pub(crate) const TRANSACTION_ABORT: u8 = EventKind::TransactionAbort as u8;
+    pub(crate) const TRANSACTION_OUTCOME: u8 = EventKind::TransactionOutcome as u8;
+    pub(crate) const WORKER_FINISHED: u8 = EventKind::WorkerFinished as u8;
+    pub(crate) const SESSION_ENDED: u8 = EventKind::SessionEnded as u8;
     pub(crate) const SUBSCRIBED: u8 = EventKind::Subscribed as u8;
     pub(crate) const UNSUBSCRIBED: u8 = EventKind::Unsubscribed as u8;
     pub(crate) const DRAINED: u8 = EventKind::Drained as u8;

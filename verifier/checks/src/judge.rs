@@ -1,7 +1,7 @@
 //! The whole run: shared evidence first, then lane by lane.
 
 use delivery_history::HistoryView;
-use delivery_history::manifest::{Phase, Role, RunStatus};
+use delivery_history::manifest::{Lane, Phase, Role, RunStatus};
 use delivery_history::plain::MessageNames;
 
 use crate::audits::read_runs;
@@ -13,10 +13,26 @@ use crate::health::Health;
 use crate::judgement::{EventCounts, FaultJudgement, FindingKind, Judgement};
 use crate::lane::{Prepared, Run, judge_lane, prepare};
 use crate::sends::read_sentinels;
+use crate::side_by_side::side_by_side;
+
+/// How much is judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything that applies.
+    #[default]
+    All,
+    /// Only whether messages arrive: lost, undelivered, stored and processed twice, redelivered, phantom, corrupt, failed
+    /// but stored. No order, no jumps, no transactions; no latencies, availability or label.
+    Delivery,
+}
 
 /// How a history is judged.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// How much is judged.
+    pub scope: Scope,
+    /// Threads that judge lanes side by side; 0 is one a core. What is found does not depend on it.
+    pub threads: usize,
     /// Checks that are left out: what they would find is neither reported nor held against a guarantee.
     /// For trying out what depends on a check; no verdict is published without any.
     pub without: Vec<FindingKind>,
@@ -27,7 +43,7 @@ pub fn judge(history: &HistoryView<'_>) -> Judgement {
     judge_with(history, &Options::default())
 }
 
-/// Judges a history: pure, in one thread, without a clock.
+/// Judges a history: pure, without a clock; the same on one thread as on many.
 ///
 /// Nothing a history claims makes this panic or take more memory than the history itself is
 /// large: damaged, cut off and contradictory recordings are judged as far as they go, and say so.
@@ -43,11 +59,14 @@ pub fn judge_named(history: &HistoryView<'_>, options: &Options, names: Option<&
     let manifest = history.manifest;
     let faults = manifest.faults.iter().enumerate().take(MAX_FAULTS);
     let facts: Vec<FaultFacts> = faults.map(|(index, fault)| FaultFacts::collect(&context, index, fault)).collect();
+    let lanes = manifest.lanes.iter().enumerate();
+    let lanes: Vec<(u16, &Lane)> =
+        lanes.map_while(|(number, lane)| Some((u16::try_from(number).ok()?, lane))).collect();
+    let prepared = side_by_side(options.threads, lanes.clone(), |(number, lane)| {
+        prepare(&context, &facts, number, lane, options.scope)
+    });
     let mut directory = Directory::new(manifest.workers.len());
-    let lanes =
-        || manifest.lanes.iter().enumerate().map_while(|(number, lane)| Some((u16::try_from(number).ok()?, lane)));
-    let prepared: Vec<Prepared> =
-        lanes().map(|(number, lane)| prepare(&context, &facts, number, lane, &mut directory, &mut health)).collect();
+    let prepared: Vec<Prepared> = prepared.into_iter().map(|lane| lane.enter(&mut directory, &mut health)).collect();
     let sentinels = read_sentinels(&context, &mut directory, &mut health);
     let audits = read_runs(&context, &mut health);
     let last_ack_ns = prepared.iter().map(|lane| lane.sends.last_ack_ns).fold(sentinels.last_ack_ns, u64::max);
@@ -58,12 +77,17 @@ pub fn judge_named(history: &HistoryView<'_>, options: &Options, names: Option<&
         facts: &facts,
         sentinels: &sentinels,
         audits: &audits,
+        health: &health,
         options,
     };
-    let lanes = lanes()
-        .zip(prepared)
-        .map(|((number, lane), prepared)| judge_lane(&run, number, lane, prepared, &mut health))
-        .collect();
+    let work = lanes.into_iter().zip(prepared).collect();
+    let judged =
+        side_by_side(options.threads, work, |((number, lane), prepared)| judge_lane(&run, number, lane, prepared));
+    let lanes = judged.into_iter().map(|(lane, notes)| {
+        health.absorb(notes);
+        lane
+    });
+    let lanes = lanes.collect();
     let all: u64 = history.streams.iter().map(|stream| stream.events.len() as u64).sum();
     let not_judged = health.not_judged().min(all);
     let events = EventCounts { judged: all - not_judged, not_judged };

@@ -315,6 +315,24 @@ pub struct SideWrites {
     pub acks: u64,
     /// Acks its nodes gave while the fault was on.
     pub acks_during_fault: u64,
+    /// Share of the fault's time with acks by its nodes, 0 to 1; nothing where nobody acks.
+    #[serde(default)]
+    pub available: Option<f64>,
+    /// Longest time without an ack by its nodes while the fault was on, milliseconds.
+    #[serde(default)]
+    pub longest_stall_ms: u64,
+}
+
+/// How a lane came back after one fault.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// `netsplit@4s+15s`.
+    pub fault: String,
+    /// From the heal to the first ack, milliseconds; nothing where none came.
+    pub first_ack_ms: Option<u64>,
+    /// From the heal until every group had been handed all that was sent before it, milliseconds; nothing where a group
+    /// never drained.
+    pub caught_up_ms: Option<u64>,
 }
 
 /// CP, AP and the like.
@@ -345,6 +363,9 @@ pub struct LaneJudgement {
     pub available_during_fault: Option<f64>,
     /// Longest time without an ack while sends were invoked, milliseconds.
     pub longest_stall_ms: u64,
+    /// By fault: how long the lane took to come back.
+    #[serde(default)]
+    pub recovery: Vec<Recovery>,
     /// What keeps anything here from being judged to hold (empty: nothing does).
     pub doubts: Vec<String>,
 }

@@ -3,23 +3,26 @@
 use delivery_history::manifest::{Lane, RunStatus, Workload};
 
 use crate::audits::{AuditRun, Audits};
-use crate::consumed::read_group;
+use crate::consumed::{GroupWork, read_group};
 use crate::context::Context;
 use crate::directory::{Directory, Outcome, outcome_of, state};
 use crate::evidence::bite::FaultFacts;
+use crate::evidence::breakable::{self, Chances};
 use crate::evidence::segments::{Segments, Sides};
-use crate::evidence::{label, load};
+use crate::evidence::{comeback, label, load};
 use crate::guarantees::{self, Doubts, LaneKind, Proved};
 use crate::health::Health;
-use crate::judge::Options;
+use crate::judge::{Options, Scope};
 use crate::judgement::{FindingKind, LaneJudgement, Stats};
 use crate::latency::Latencies;
 use crate::properties::liveness::{Comeback, Liveness};
 use crate::properties::lost::Lost;
 use crate::properties::undelivered::Leftover;
 use crate::properties::{
-    agreement, failed_but_stored, liveness, lost, processed_twice, reordered, stored_twice, undelivered,
+    aborted_read, agreement, commit_back, failed_but_stored, liveness, lost, processed_at_once, processed_twice,
+    reordered, reordered_key, reordered_total, stored_twice, torn_transaction, undelivered,
 };
+use crate::queue::{self, Queues};
 use crate::sends::{Sends, Sentinels};
 use crate::stored;
 use crate::story;
@@ -34,6 +37,8 @@ pub(crate) struct Run<'a, 'b> {
     pub(crate) facts: &'b [FaultFacts],
     pub(crate) sentinels: &'b Sentinels,
     pub(crate) audits: &'b [AuditRun<'a>],
+    /// What was noted before lanes are judged.
+    pub(crate) health: &'b Health,
     pub(crate) options: &'b Options,
 }
 
@@ -43,31 +48,47 @@ pub(crate) struct Prepared {
     pub(crate) sends: Sends,
     /// By fault: why it proves nothing about the lane.
     pub(crate) vacuous: Vec<Option<String>>,
+    notes: Health,
+}
+
+impl Prepared {
+    /// Takes its place after the lanes before it.
+    pub(crate) fn enter(mut self, directory: &mut Directory, health: &mut Health) -> Self {
+        self.sends.enter(directory);
+        health.absorb(std::mem::take(&mut self.notes));
+        self
+    }
 }
 
 /// What the passes over groups came to.
 struct Read {
     leftovers: Vec<Leftover>,
     undelivered: Tally,
+    offset_back: Tally,
+    offset_skipped: Tally,
+    commit_back: Tally,
+    rebalanced: u64,
+    sessions_ended: u64,
+    /// By segment in which a message was invoked: when the last of them was first delivered.
+    caught_up_ns: Vec<u64>,
     end_to_end: Latencies,
     delivered: u64,
     processed: u64,
+    /// What only queues have: findings and doubts.
+    queues: Option<Queues>,
 }
 
-/// Judges one lane.
-pub(crate) fn judge_lane(
-    run: &Run<'_, '_>,
-    number: u16,
-    lane: &Lane,
-    prepared: Prepared,
-    health: &mut Health,
-) -> LaneJudgement {
-    let Prepared { segments, sends, vacuous } = prepared;
+/// Judges one lane; also returns what was noted of its recordings meanwhile.
+pub(crate) fn judge_lane(run: &Run<'_, '_>, number: u16, lane: &Lane, prepared: Prepared) -> (LaneJudgement, Health) {
+    let Prepared { segments, sends, vacuous, .. } = prepared;
+    let mut noted = run.health.clone();
+    let health = &mut noted;
     let context = run.context;
     let mut work = LaneWork {
         context,
         lane: number,
         workload: lane.workload,
+        scope: run.options.scope,
         acknowledged: lane.acknowledged,
         destinations: context.destinations_of(number),
         directory: run.directory,
@@ -75,22 +96,32 @@ pub(crate) fn judge_lane(
         phantom: OnceTally::default(),
         corrupt: OnceTally::default(),
         disagreement: OnceTally::default(),
+        processed_at_once: OnceTally::default(),
+        aborted_read: OnceTally::default(),
+        uncommitted_read: OnceTally::default(),
         unattributed: 0,
         misplaced: false,
     };
     let audits = Audits::read(context, run.directory, run.audits, number);
     let comeback = Comeback::of(&context.manifest.status, context.timeline.went_past_recovery());
-    stored::mark_stored(&mut work, &audits, health);
-    stored::settle_misplaced(&mut work, &audits);
-    let unproved = match lane.workload {
-        Workload::Log => lost::mark_lost_from_log(&mut work, &audits, comeback.recovered()),
-        _ => 0,
+    let recovered = comeback.recovered();
+    let (unproved, read) = if lane.workload == Workload::Queue {
+        let queues = queue::read(&mut work, &audits, &segments, recovered, lane.automatic_ack, health);
+        (queues.unproved, Read::of_queues(queues, &segments))
+    } else {
+        stored::mark_stored(&mut work, &audits, health);
+        stored::settle_misplaced(&mut work, &audits);
+        let unproved = match lane.workload {
+            Workload::Log | Workload::Transactions => lost::mark_lost_from_log(&mut work, &audits, recovered),
+            _ => 0,
+        };
+        (unproved, read_groups(&mut work, &audits, &segments, recovered, health))
     };
-    let read = read_groups(&mut work, &audits, &segments, comeback.recovered(), health);
     let lost = lost::lost(&work, unproved);
     let live = liveness::judge(&work, &comeback, run.sentinels, &read.leftovers);
-    let doubts = doubts(run, &work, lane, &segments, &vacuous, &audits, &comeback, &lost, &read, &live, health);
-    conclude(run, work, lane, vacuous, &audits, lost, read, live, doubts)
+    let doubts = doubts(run, &work, &segments, &vacuous, &audits, &comeback, &lost, &read, &live, health);
+    let judged = conclude(run, work, lane, vacuous, &audits, lost, read, live, doubts, &segments, recovered);
+    (judged, noted.beyond(run.health))
 }
 
 fn read_groups(
@@ -100,27 +131,73 @@ fn read_groups(
     recovered: bool,
     health: &mut Health,
 ) -> Read {
-    let mut read = Read {
-        leftovers: Vec::new(),
-        undelivered: Tally::default(),
-        end_to_end: Latencies::new("end-to-end"),
-        delivered: 0,
-        processed: 0,
-    };
+    let mut read = Read::new(segments);
     for group in work.context.groups_of(work.lane) {
         let seen = read_group(work, group, audits, segments, &mut read.end_to_end, health);
         read.delivered += seen.delivered;
         read.processed += seen.processed;
         read.leftovers.push(undelivered::classify(work, &seen, recovered, health, &mut read.undelivered));
+        read.take(work, seen);
     }
     read
+}
+
+impl Read {
+    fn new(segments: &Segments) -> Self {
+        Self {
+            leftovers: Vec::new(),
+            undelivered: Tally::default(),
+            offset_back: Tally::default(),
+            offset_skipped: Tally::default(),
+            commit_back: Tally::default(),
+            rebalanced: 0,
+            sessions_ended: 0,
+            caught_up_ns: vec![0; segments.len()],
+            end_to_end: Latencies::new("end-to-end"),
+            delivered: 0,
+            processed: 0,
+            queues: None,
+        }
+    }
+
+    fn of_queues(mut queues: Queues, segments: &Segments) -> Self {
+        Self {
+            leftovers: vec![std::mem::take(&mut queues.leftover)],
+            undelivered: std::mem::take(&mut queues.undelivered),
+            rebalanced: queues.members.assigned_again,
+            sessions_ended: queues.members.sessions_ended,
+            caught_up_ns: std::mem::take(&mut queues.members.caught_up_ns),
+            end_to_end: std::mem::replace(&mut queues.end_to_end, Latencies::new("end-to-end")),
+            delivered: queues.members.delivered,
+            processed: queues.members.processed,
+            queues: Some(queues),
+            ..Self::new(segments)
+        }
+    }
+
+    /// Takes over what one group showed beside its messages.
+    fn take(&mut self, work: &mut LaneWork<'_, '_>, seen: GroupWork) {
+        let mut at_once = std::mem::take(&mut work.processed_at_once);
+        processed_at_once::find(work, &seen, &mut at_once);
+        work.processed_at_once = at_once;
+        if work.is_log() && work.scope == Scope::All {
+            self.commit_back.merge(commit_back::find(work.context, &seen));
+        }
+        self.rebalanced += seen.rebalanced;
+        self.sessions_ended += seen.sessions_ended;
+        for (all_ns, one_ns) in self.caught_up_ns.iter_mut().zip(&seen.caught_up_ns) {
+            *all_ns = (*all_ns).max(*one_ns);
+        }
+        let (back, skipped) = seen.jumps.into_tallies(seen.members.len() == 1);
+        self.offset_back.merge(back);
+        self.offset_skipped.merge(skipped);
+    }
 }
 
 #[expect(clippy::too_many_arguments, reason = "each is a part of the evidence that doubts are about")]
 fn doubts(
     run: &Run<'_, '_>,
     work: &LaneWork<'_, '_>,
-    lane: &Lane,
     segments: &Segments,
     vacuous: &[Option<String>],
     audits: &Audits<'_>,
@@ -139,9 +216,6 @@ fn doubts(
         RunStatus::CutShort { reason, .. } => doubts.general.push(format!("the run was cut short: {reason}")),
         RunStatus::Finished { .. } => {}
     }
-    if matches!(lane.workload, Workload::Queue | Workload::Transactions) {
-        doubts.general.push(String::from("this version judges no lanes of this workload"));
-    }
     doubts.general.extend(health.of_run(manifest));
     doubts.general.extend(health.of_lane(manifest, work.lane));
     doubts.general.extend(vacuous.iter().flatten().cloned());
@@ -153,13 +227,30 @@ fn doubts(
     if let Comeback::NotRecovered(words) = comeback {
         doubts.storage.push(format!("{words}: what is missing is not proved lost"));
     }
-    if lane.workload == Workload::Log {
+    if work.is_log() {
         doubts.storage.extend(storage_doubts(work, audits, lost));
         doubts.replicas = agreement::doubts(work, audits);
     }
-    doubts.readers = reader_doubts(work, read);
+    doubts.readers = match &read.queues {
+        Some(queues) => queues.readers.clone(),
+        None => reader_doubts(work, read),
+    };
+    doubts.storage.extend(read.queues.iter().flat_map(|queues| queues.storage.iter().cloned()));
+    doubts.missing.extend(read.queues.iter().flat_map(|queues| queues.missing.iter().cloned()));
     doubts.comeback = live.doubts.clone();
+    doubts.unbreakable = breakable::doubts(work, &chances(work, vacuous, read));
     doubts
+}
+
+fn chances(work: &LaneWork<'_, '_>, vacuous: &[Option<String>], read: &Read) -> Chances {
+    let states = &work.sends.messages.state;
+    Chances {
+        windows: vacuous.iter().filter(|why| why.is_none()).count() as u64,
+        unknown: how_many(states, |message| outcome_of(message) == Outcome::Unknown),
+        rebalanced: read.rebalanced,
+        redelivered: how_many(states, |message| message & (state::REDELIVERED | state::PROCESSED_TWICE) != 0),
+        sessions_ended: read.sessions_ended + work.sends.sessions_ended,
+    }
 }
 
 fn storage_doubts(work: &LaneWork<'_, '_>, audits: &Audits<'_>, lost: &Lost) -> Vec<String> {
@@ -215,20 +306,38 @@ fn conclude(
     read: Read,
     live: Liveness,
     doubts: Doubts,
+    segments: &Segments,
+    recovered: bool,
 ) -> LaneJudgement {
+    let torn = torn_transaction::find(&work, audits, recovered);
+    let total = match work.is_log() && work.scope == Scope::All {
+        true => reordered_total::find(&work, audits, &run.context.producers_of(work.lane)),
+        false => Tally::default(),
+    };
+    let mut aborted_read = std::mem::take(&mut work.aborted_read);
+    aborted_read::find_stored(&work, &mut aborted_read);
+    work.aborted_read = aborted_read;
     let windows = vacuous.iter().filter(|why| why.is_none()).count() as u64;
     let mut counted = tallies(&mut work, &read);
     counted.push((FindingKind::Lost, lost.tally));
+    counted.push((FindingKind::TornTransaction, torn));
+    counted.push((FindingKind::ReorderedTotal, total));
     counted.push((FindingKind::NotRecovered, live.not_recovered));
+    counted.extend(read.queues.iter().flat_map(|queues| queues.counted.iter().cloned()));
     let off = |kind: FindingKind| run.options.without.contains(&kind);
     counted.retain(|(kind, _)| !off(*kind));
     counted.sort_by_key(|(kind, _)| *kind);
     let proved = proved(&counted, &read, live.violated.filter(|_| !off(FindingKind::NotRecovered)));
-    let kind = LaneKind { workload: lane.workload, acknowledged: lane.acknowledged, calm: run.facts.is_empty() };
+    let kind = LaneKind {
+        scope: work.scope,
+        workload: lane.workload,
+        acknowledged: lane.acknowledged,
+        calm: run.facts.is_empty(),
+    };
     let guarantees = guarantees::judge(kind, &proved, &doubts);
-    let shown_whole = doubts.storage.is_empty() && doubts.comeback.is_empty();
+    let shown_whole = doubts.storage.is_empty() && doubts.missing.is_empty() && doubts.comeback.is_empty();
     let unseen: Vec<String> =
-        [&doubts.general, &doubts.storage, &doubts.comeback].into_iter().flatten().cloned().collect();
+        [&doubts.general, &doubts.storage, &doubts.missing, &doubts.comeback].into_iter().flatten().cloned().collect();
     let outcome = label::Outcome {
         lost: &lost.by_destination,
         disagreements: proved.disagreement,
@@ -240,6 +349,8 @@ fn conclude(
     stats.windows = windows;
     stats.bound = strength::bound(windows, proved.lost, shown_whole);
     let (available_during_fault, longest_stall_ms) = availability(&work, run.facts);
+    let drained = read.leftovers.iter().all(|left| left.not_drained.is_empty()) && !read.leftovers.is_empty();
+    let recovery = comeback::of(&work, run.facts, segments, drained.then_some(&read.caught_up_ns[..]));
     let findings = story::findings(&work, audits, &read.leftovers, counted);
     LaneJudgement {
         lane: lane.name.clone(),
@@ -249,6 +360,7 @@ fn conclude(
         label,
         available_during_fault,
         longest_stall_ms,
+        recovery,
         doubts: doubts.all(),
     }
 }
@@ -268,6 +380,9 @@ fn proved(counted: &[(FindingKind, Tally)], read: &Read, not_live: Option<String
         phantom: count(FindingKind::Phantom),
         corrupt: count(FindingKind::Corrupt),
         failed_but_stored: count(FindingKind::FailedButStored),
+        torn: count(FindingKind::TornTransaction),
+        aborted_read: count(FindingKind::AbortedRead),
+        uncommitted_read: count(FindingKind::UncommittedRead),
         not_live,
     }
 }
@@ -282,12 +397,19 @@ fn tallies(work: &mut LaneWork<'_, '_>, read: &Read) -> Vec<(FindingKind, Tally)
         (FindingKind::ProcessedTwice, when(state::PROCESSED_TWICE, &|| processed_twice::processed_twice(there))),
         (FindingKind::Redelivered, when(state::REDELIVERED, &|| processed_twice::redelivered(there))),
         (FindingKind::Reordered, when(state::REORDERED, &|| reordered::reordered(there))),
+        (FindingKind::OffsetBack, read.offset_back.clone()),
+        (FindingKind::OffsetSkipped, read.offset_skipped.clone()),
+        (FindingKind::CommitBack, read.commit_back.clone()),
+        (FindingKind::ReorderedKey, when(state::REORDERED_KEY, &|| reordered_key::reordered_key(there))),
         (FindingKind::FailedButStored, when(state::FAILED, &|| failed_but_stored::failed_but_stored(there))),
     ];
     let once = [
         (FindingKind::Disagreement, std::mem::take(&mut work.disagreement)),
         (FindingKind::Phantom, std::mem::take(&mut work.phantom)),
         (FindingKind::Corrupt, std::mem::take(&mut work.corrupt)),
+        (FindingKind::ProcessedAtOnce, std::mem::take(&mut work.processed_at_once)),
+        (FindingKind::AbortedRead, std::mem::take(&mut work.aborted_read)),
+        (FindingKind::UncommittedRead, std::mem::take(&mut work.uncommitted_read)),
     ];
     counted.extend(once.into_iter().map(|(kind, tally)| (kind, tally.into_tally())));
     counted
@@ -332,14 +454,7 @@ fn availability(work: &LaneWork<'_, '_>, facts: &[FaultFacts]) -> (Option<f64>, 
 }
 
 /// Reads the producers of a lane, once it is known which faults bit it.
-pub(crate) fn prepare(
-    context: &Context<'_>,
-    facts: &[FaultFacts],
-    number: u16,
-    lane: &Lane,
-    directory: &mut Directory,
-    health: &mut Health,
-) -> Prepared {
+pub(crate) fn prepare(context: &Context<'_>, facts: &[FaultFacts], number: u16, lane: &Lane, scope: Scope) -> Prepared {
     let destinations = context.destinations_of(number);
     let why = |fact: &FaultFacts| fact.why_vacuous(context, lane.workload, &destinations);
     let vacuous: Vec<Option<String>> = facts.iter().map(why).collect();
@@ -348,6 +463,7 @@ pub(crate) fn prepare(
     let segments = Segments::new(&context.timeline, facts, &detection_ms, &destinations, &bit);
     let sides: Vec<Sides> =
         context.manifest.faults.iter().take(facts.len()).map(|fault| Sides::new(&fault.sides)).collect();
-    let sends = crate::sends::read_sends(context, number, lane, &segments, &sides, directory, health);
-    Prepared { segments, sends, vacuous }
+    let mut notes = Health::default();
+    let sends = crate::sends::read_sends(context, number, lane, scope, &segments, &sides, &mut notes);
+    Prepared { segments, sends, vacuous, notes }
 }

@@ -6,6 +6,7 @@
 //! `guarantees`.
 
 mod acks;
+mod ahead;
 mod audits;
 mod consumed;
 mod context;
@@ -20,12 +21,16 @@ mod lane;
 mod latency;
 mod node_set;
 mod properties;
+mod queue;
+mod reader;
 mod sends;
+mod side_by_side;
 mod stored;
 mod story;
 mod strength;
 mod tally;
+mod transactions;
 mod work;
 
-pub use judge::{Options, judge, judge_named, judge_with};
+pub use judge::{Options, Scope, judge, judge_named, judge_with};
 pub use judgement::{FindingKind, Guarantee, Judgement, LaneJudgement, Verdict};

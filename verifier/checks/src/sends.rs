@@ -1,6 +1,6 @@
 //! One pass over the producers of a lane: outcomes, rates, latency, who acked when.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 use delivery_history::manifest::{Lane, Role, first_session, worker_of_session};
@@ -11,8 +11,14 @@ use crate::context::Context;
 use crate::directory::{Directory, Messages, Session, state};
 use crate::evidence::segments::{Cursor, Part, Segment, Segments, Sides};
 use crate::health::{Health, Watch, kind};
+use crate::judge::Scope;
 use crate::latency::Latencies;
 use crate::node_set::node_bit;
+use crate::properties::reordered_total::AckCurve;
+use crate::transactions::Transactions;
+
+/// Events that are looked at together before they are taken one by one.
+const BLOCK: usize = 256;
 
 /// Sends and outcomes in one segment of the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,8 +44,10 @@ pub(crate) struct FaultWrites {
 /// What the producers of a lane did.
 pub(crate) struct Sends {
     pub(crate) messages: Messages,
-    /// Slots of the lane's sessions in the directory, in the order of their messages.
+    /// Slots of the lane's sessions in the directory, in the order of their messages; none before they are entered.
     pub(crate) slots: Range<usize>,
+    /// By worker, in the order of their messages: sessions that are to be entered.
+    sessions: Vec<(u16, Vec<Session>)>,
     /// By segment.
     pub(crate) counts: Vec<Counts>,
     /// Acked (or sent) messages exposed to a fault that bit.
@@ -47,6 +55,15 @@ pub(crate) struct Sends {
     /// By fault and destination.
     pub(crate) writes: HashMap<(usize, u16), FaultWrites>,
     pub(crate) acks: AckTrack,
+    /// The same by fault and side of the node that acked.
+    pub(crate) side_acks: BTreeMap<(usize, usize), AckTrack>,
+    /// By fault: the first ack after it was healed.
+    pub(crate) first_ack_ns: Vec<Option<u64>>,
+    /// Highest offset acked by each moment.
+    pub(crate) curve: AckCurve,
+    pub(crate) transactions: Transactions,
+    /// Sessions that ended with a fatal error.
+    pub(crate) sessions_ended: u64,
     pub(crate) latency: Latencies,
     pub(crate) first_send_ns: Option<u64>,
     pub(crate) last_send_ns: u64,
@@ -59,6 +76,8 @@ struct Pass<'a, 'b> {
     lane: u16,
     worker: u16,
     acknowledged: bool,
+    /// Latencies, availability and who acked are asked for.
+    measured: bool,
     events: &'a [Event],
     /// Side of each fault this worker's host is confined to.
     confined: Vec<Option<usize>>,
@@ -68,6 +87,8 @@ struct Pass<'a, 'b> {
     sessions: Vec<Session>,
     /// Destination of the lane that was sent to last.
     own: u16,
+    /// Heals that no ack has come after yet, the latest first.
+    heals: Vec<(u64, usize)>,
     watch: Watch,
     /// Events that cannot be: outcomes without a send, numbers out of order, foreign destinations.
     irregular: u64,
@@ -77,28 +98,42 @@ struct Pass<'a, 'b> {
     contradictory: u64,
 }
 
-/// Goes through the producers of `lane` and enters their sessions.
+/// Goes through the producers of `lane`.
 pub(crate) fn read_sends(
     context: &Context<'_>,
     lane: u16,
     settings: &Lane,
+    scope: Scope,
     segments: &Segments,
     sides: &[Sides],
-    directory: &mut Directory,
     health: &mut Health,
 ) -> Sends {
     let mut sends = Sends {
         messages: Messages::default(),
-        slots: directory.len()..directory.len(),
+        slots: 0..0,
+        sessions: Vec::new(),
         counts: vec![Counts::default(); segments.len()],
         exposed: 0,
         writes: HashMap::new(),
         acks: AckTrack::new(context.timeline.load_start_ns, context.timeline.load_end_ns),
+        side_acks: BTreeMap::new(),
+        first_ack_ns: vec![None; context.timeline.faults.len()],
+        curve: AckCurve::new(
+            context.timeline.load_start_ns,
+            context.timeline.load_end_ns,
+            context.producers_of(lane).iter().map(|worker| context.stream(*worker).len() as u64).sum(),
+            context.destinations_of(lane).len(),
+        ),
+        transactions: Transactions::default(),
+        sessions_ended: 0,
         latency: Latencies::new("send"),
         first_send_ns: None,
         last_send_ns: 0,
         last_ack_ns: 0,
     };
+    let heals = heals_of(context);
+    // A send and its outcome are two events; only memory that is written to is really taken.
+    sends.messages.reserve(context.producers_of(lane).iter().map(|worker| context.stream(*worker).len() / 2 + 1).sum());
     for (worker, role) in context.workers() {
         if role.role != Role::Producer || role.lane != Some(lane) {
             continue;
@@ -108,12 +143,14 @@ pub(crate) fn read_sends(
             lane,
             worker,
             acknowledged: settings.acknowledged,
+            measured: scope == Scope::All,
             events: context.stream(worker),
             confined: sides.iter().map(|sides| sides.of_host(role.host)).collect(),
             sides,
             invoked: segments.cursor(),
             sessions: Vec::new(),
             own: NO_DESTINATION,
+            heals: heals.clone(),
             watch: Watch::default(),
             irregular: 0,
             again: 0,
@@ -121,40 +158,130 @@ pub(crate) fn read_sends(
         };
         pass.run(&mut sends, segments.cursor());
         pass.report(settings, health);
-        directory.add(worker, pass.sessions);
+        sends.sessions.push((worker, pass.sessions));
     }
-    sends.slots.end = directory.len();
     sends.messages.shrink();
+    sends.curve.finish();
+    sends.transactions.withdraw(&mut sends.messages);
     sends
+}
+
+impl Sends {
+    /// Enters the sessions of the lane, after those of the lanes before it.
+    pub(crate) fn enter(&mut self, directory: &mut Directory) {
+        let first = directory.len();
+        for (worker, sessions) in self.sessions.drain(..) {
+            directory.add(worker, sessions);
+        }
+        self.slots = first..directory.len();
+    }
+}
+
+/// When each fault was healed, the latest first.
+fn heals_of(context: &Context<'_>) -> Vec<(u64, usize)> {
+    let windows = context.timeline.faults.iter().enumerate();
+    let mut heals: Vec<(u64, usize)> = windows.filter_map(|(fault, window)| Some((window.healed_ns?, fault))).collect();
+    heals.sort_unstable_by(|left, right| right.cmp(left));
+    heals
 }
 
 impl Pass<'_, '_> {
     fn run(&mut self, sends: &mut Sends, mut cursor: Cursor<'_>) {
-        // A send and its outcome are two events; only memory that is written to is really taken.
-        sends.messages.reserve(self.events.len() / 2 + 1);
-        for (at, event) in self.events.iter().enumerate() {
-            self.watch.see(event);
-            match event.kind {
-                kind::SEND_INVOKED => {
-                    let (segment_at, segment) = cursor.at(event.time_ns);
-                    sends.counts[segment_at].invoked += 1;
-                    self.invoke(sends, at, event, segment);
+        sends.transactions.begin_stream();
+        let mut at = 0;
+        for block in self.events.chunks(BLOCK) {
+            match self.steady_segment(block, &mut cursor) {
+                Some((number, segment)) => self.take_steady(sends, at, block, number, segment, &mut cursor),
+                None => {
+                    for (inside, event) in block.iter().enumerate() {
+                        self.watch.see(event);
+                        self.take(sends, at + inside, event, &mut cursor);
+                    }
                 }
-                kind::SEND_ACKED => self.outcome(sends, event, state::ACKED, &mut cursor),
-                kind::SEND_SENT => self.outcome(sends, event, state::SENT, &mut cursor),
-                kind::SEND_FAILED => self.outcome(sends, event, state::FAILED, &mut cursor),
-                kind::SEND_UNKNOWN => self.outcome(sends, event, state::UNKNOWN, &mut cursor),
-                _ => self.watch.pass_over(event),
             }
+            at += block.len();
+        }
+        sends.transactions.end_stream(u32::try_from(sends.messages.state.len()).unwrap_or(u32::MAX));
+    }
+
+    /// The segment all of the block lies in, where its times never go back.
+    #[inline]
+    fn steady_segment<'s>(&self, block: &[Event], cursor: &mut Cursor<'s>) -> Option<(usize, &'s Segment)> {
+        let (first_ns, last_ns) = (block.first()?.time_ns, block.last()?.time_ns);
+        let mut steady = self.watch.is_at_or_before(first_ns);
+        for pair in block.windows(2) {
+            steady &= pair[0].time_ns <= pair[1].time_ns;
+        }
+        let (number, segment) = cursor.at(first_ns);
+        (steady && last_ns < segment.until_ns).then_some((number, segment))
+    }
+
+    /// Takes a block of events whose times never go back and that all lie in one segment.
+    #[inline]
+    fn take_steady(
+        &mut self,
+        sends: &mut Sends,
+        from: usize,
+        block: &[Event],
+        number: usize,
+        segment: &Segment,
+        cursor: &mut Cursor<'_>,
+    ) {
+        // Where no fault is on and none is near, nobody asks who tried and who acked.
+        let calm = segment.fault.is_none() && segment.exposed_bits == 0;
+        let (mut invoked, mut acked) = (0, 0);
+        for (inside, event) in block.iter().enumerate() {
+            match event.kind {
+                kind::SEND_INVOKED if calm => {
+                    invoked += 1;
+                    note_send(sends, event.time_ns);
+                    self.enter(sends, from + inside, event);
+                }
+                kind::SEND_ACKED if calm => match self.find(event) {
+                    Some(index) => {
+                        acked += 1;
+                        self.settle(sends, state::ACKED, index);
+                        self.measure_ack(sends, event, index);
+                    }
+                    None => self.irregular += 1,
+                },
+                _ => self.take(sends, from + inside, event, cursor),
+            }
+        }
+        sends.counts[number].invoked += invoked;
+        sends.counts[number].acked += acked;
+        if let Some(last) = block.last() {
+            self.watch.see(last);
+        }
+    }
+
+    #[inline]
+    fn take(&mut self, sends: &mut Sends, at: usize, event: &Event, cursor: &mut Cursor<'_>) {
+        match event.kind {
+            kind::SEND_INVOKED => {
+                let (segment_at, segment) = cursor.at(event.time_ns);
+                sends.counts[segment_at].invoked += 1;
+                self.invoke(sends, at, event, segment);
+            }
+            kind::SEND_ACKED => self.outcome(sends, event, state::ACKED, cursor),
+            kind::SEND_SENT => self.outcome(sends, event, state::SENT, cursor),
+            kind::SEND_FAILED => self.outcome(sends, event, state::FAILED, cursor),
+            kind::SEND_UNKNOWN => self.outcome(sends, event, state::UNKNOWN, cursor),
+            kind::TRANSACTION_BEGIN
+            | kind::TRANSACTION_COMMIT
+            | kind::TRANSACTION_ABORT
+            | kind::TRANSACTION_OUTCOME => {
+                let next = u32::try_from(sends.messages.state.len()).unwrap_or(u32::MAX);
+                self.irregular += u64::from(!sends.transactions.take(event, next));
+            }
+            kind::SESSION_ENDED => sends.sessions_ended += 1,
+            _ => self.watch.pass_over(event),
         }
     }
 
     #[inline]
     fn invoke(&mut self, sends: &mut Sends, at: usize, event: &Event, segment: &Segment) {
-        if sends.first_send_ns.is_none_or(|first_ns| event.time_ns < first_ns) {
-            sends.first_send_ns = Some(event.time_ns);
-        }
-        sends.last_send_ns = sends.last_send_ns.max(event.time_ns);
+        note_send(sends, event.time_ns);
         self.enter(sends, at, event);
         if let Some(fault) = segment.fault
             && segment.past_detection
@@ -171,6 +298,23 @@ impl Pass<'_, '_> {
     /// Enters the message into the tables: the next of its session, or the first of the next session.
     #[inline]
     fn enter(&mut self, sends: &mut Sends, at: usize, event: &Event) {
+        if let (Some(open), Ok(at)) = (self.sessions.last_mut(), u32::try_from(at))
+            && open.session == event.session
+            && open.len == event.sequence
+            && open.destination == event.destination
+            && event.destination == self.own
+            && sends.messages.state.len() < u32::MAX as usize
+        {
+            open.len += 1;
+            sends.messages.state.push(0);
+            sends.messages.invoked_at.push(at);
+            return;
+        }
+        self.enter_another(sends, at, event);
+    }
+
+    /// The same where the message is not simply the next one to the same place.
+    fn enter_another(&mut self, sends: &mut Sends, at: usize, event: &Event) {
         let count = self.sessions.len();
         let expected = first_session(self.worker).checked_add(u32::try_from(count).unwrap_or(u32::MAX));
         let (Ok(at), Ok(base)) = (u32::try_from(at), u32::try_from(sends.messages.state.len())) else {
@@ -231,26 +375,61 @@ impl Pass<'_, '_> {
             self.irregular += 1;
             return;
         };
-        let message = &mut sends.messages.state[index];
-        self.contradictory += u64::from(*message & state::OUTCOMES & !bit != 0);
-        *message |= bit;
+        self.settle(sends, bit, index);
         if bit & (state::ACKED | state::SENT) == 0 {
             return;
         }
         let (at, segment) = cursor.at(event.time_ns);
-        sends.acks.take(event.time_ns);
-        sends.last_ack_ns = sends.last_ack_ns.max(event.time_ns);
-        let invoked_ns = self.events[sends.messages.invoked_at[index] as usize].time_ns;
         if bit == state::SENT {
+            self.note_taken(sends, event.time_ns);
             sends.counts[at].sent += 1;
             let exposed = !self.acknowledged && segment.exposed_bits != 0 && segment.part != Part::After;
             sends.exposed += u64::from(exposed);
             return;
         }
         sends.counts[at].acked += 1;
+        self.measure_ack(sends, event, index);
+        self.ack(sends, event, segment);
+    }
+
+    /// Enters the outcome of message `index`.
+    #[inline]
+    fn settle(&mut self, sends: &mut Sends, bit: u16, index: usize) {
+        let message = &mut sends.messages.state[index];
+        self.contradictory += u64::from(*message & state::OUTCOMES & !bit != 0);
+        *message |= bit;
+    }
+
+    #[inline]
+    fn note_taken(&mut self, sends: &mut Sends, at_ns: u64) {
+        sends.acks.take(at_ns);
+        if self.heals.last().is_some_and(|(healed_ns, _)| at_ns >= *healed_ns) {
+            self.note_comeback(sends, at_ns);
+        }
+        sends.last_ack_ns = sends.last_ack_ns.max(at_ns);
+    }
+
+    #[inline]
+    fn measure_ack(&mut self, sends: &mut Sends, event: &Event, index: usize) {
+        if !self.measured {
+            sends.last_ack_ns = sends.last_ack_ns.max(event.time_ns);
+            return;
+        }
+        self.note_taken(sends, event.time_ns);
+        sends.curve.take(event);
+        let invoked_ns = self.events[sends.messages.invoked_at[index] as usize].time_ns;
         let part = self.invoked.part(invoked_ns);
         sends.latency.take(part, invoked_ns, event.time_ns);
-        self.ack(sends, event, segment);
+    }
+
+    /// The first ack of this stream after one or more heals.
+    #[cold]
+    fn note_comeback(&mut self, sends: &mut Sends, acked_ns: u64) {
+        while let Some((healed_ns, fault)) = self.heals.pop_if(|(healed_ns, _)| acked_ns >= *healed_ns) {
+            debug_assert!(acked_ns >= healed_ns);
+            let first = &mut sends.first_ack_ns[fault];
+            *first = Some(first.map_or(acked_ns, |known| known.min(acked_ns)));
+        }
     }
 
     fn ack(&self, sends: &mut Sends, event: &Event, segment: &Segment) {
@@ -264,6 +443,9 @@ impl Pass<'_, '_> {
         let writes = fault_writes(sends, fault, event.destination, sides.nodes.len());
         writes.acks_during_fault[side] += 1;
         writes.acks[side] += u64::from(segment.past_detection);
+        let timeline = &self.context.timeline;
+        let track = sends.side_acks.entry((fault, side));
+        track.or_insert_with(|| AckTrack::new(timeline.load_start_ns, timeline.load_end_ns)).take(event.time_ns);
     }
 
     fn report(&self, settings: &Lane, health: &mut Health) {
@@ -284,6 +466,14 @@ impl Pass<'_, '_> {
             health.worker_damage(self.worker, format!("{name} sent {} {words}", self.again));
         }
     }
+}
+
+#[inline]
+fn note_send(sends: &mut Sends, at_ns: u64) {
+    if sends.first_send_ns.is_none_or(|first_ns| at_ns < first_ns) {
+        sends.first_send_ns = Some(at_ns);
+    }
+    sends.last_send_ns = sends.last_send_ns.max(at_ns);
 }
 
 #[inline]

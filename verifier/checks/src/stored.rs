@@ -7,6 +7,8 @@ use delivery_history::event::{FLAG_CORRUPT, FLAG_FOREIGN};
 use crate::audits::{AuditRun, Audits};
 use crate::directory::state;
 use crate::health::{Health, kind};
+use crate::judge::Scope;
+use crate::properties::reordered_key;
 use crate::tally::Subject;
 use crate::work::{Found, LaneWork};
 
@@ -38,6 +40,13 @@ pub(crate) fn same_content(left: &Event, right: &Event) -> bool {
         && left.sequence == right.sequence
         && left.kind == right.kind
         && left.flags & UNREADABLE == right.flags & UNREADABLE
+}
+
+/// Whether both events name the same readable message.
+#[inline]
+pub(crate) fn same_message(left: &Event, right: &Event) -> bool {
+    const UNREADABLE: u8 = FLAG_CORRUPT | FLAG_FOREIGN;
+    (left.session, left.sequence) == (right.session, right.sequence) && (left.flags | right.flags) & UNREADABLE == 0
 }
 
 /// Compares two replicas where both were read; true when `run` shows nothing the reference does not.
@@ -73,6 +82,7 @@ fn mark_run(
     // In the first run of a destination nothing of it can have been read before.
     let seen = if first { state::STORED } else { state::SEEN_IN_RUN };
     let base_slot = work.sends.slots.start;
+    let mut reordered = false;
     for event in run.reads {
         if event.kind == kind::AUDIT_CONTROL || work.take_unreadable(u16::MAX, event) {
             continue;
@@ -85,11 +95,15 @@ fn mark_run(
                     continue;
                 }
                 *message |= seen | state::STORED;
+                if work.scope == Scope::Delivery {
+                    continue;
+                }
                 let known = &mut highest[slot - base_slot];
                 if known.0 != number {
                     *known = (number, event.sequence);
                 } else if event.sequence < known.1 {
                     *message |= state::REORDERED;
+                    reordered = true;
                 } else {
                     known.1 = event.sequence;
                 }
@@ -101,6 +115,11 @@ fn mark_run(
             Found::Sentinel => {}
             Found::Phantom => work.take_phantom(event, health),
         }
+    }
+    if reordered {
+        let readable =
+            |event: &&Event| event.kind != kind::AUDIT_CONTROL && event.flags & (FLAG_CORRUPT | FLAG_FOREIGN) == 0;
+        reordered_key::mark(work, run.reads.iter().filter(readable), |_, message| message & state::STORED_TWICE != 0);
     }
     if !first {
         forget_run(work, run);

@@ -12,7 +12,9 @@ use crate::context::{Context, reason_words};
 use crate::evidence::timeline::Timeline;
 use crate::judgement::{Finding, FindingKind, StoryStep, Witness};
 use crate::properties::undelivered::Leftover;
+use crate::queue::{self, is_queue};
 use crate::tally::{Subject, Tally};
+use crate::transactions::Ending;
 use crate::work::LaneWork;
 
 /// Longest story; a message delivered a thousand times says nothing more after this.
@@ -86,7 +88,7 @@ impl Filter {
             let slot = match *subject {
                 Subject::Message { sequence, .. } => Self::slot(u64::from(sequence)),
                 Subject::Place { offset, .. } => Self::slot(offset),
-                Subject::Moment { .. } | Subject::Destination(_) => continue,
+                Subject::Moment { .. } | Subject::Commit { .. } | Subject::Destination(_) => continue,
             };
             filter.0[slot.0] |= slot.1;
         }
@@ -160,7 +162,9 @@ fn trace_message(context: &Context<'_>, worker: u16, host: u32, group: Option<u1
         EventKind::Delivered => {
             trace.delivered.extend(group);
             let again = if event.has(FLAG_REDELIVERED) { ", flagged as redelivered" } else { "" };
-            format!("delivered to {who}{}{again}", at_offset(event.offset))
+            let queued = is_queue(context, event.destination);
+            let at = if queued { queue::story::with_tag(event.offset) } else { at_offset(event.offset) };
+            format!("delivered to {who}{at}{again}")
         }
         EventKind::Processing => began_words(&who),
         EventKind::Processed => {
@@ -168,6 +172,10 @@ fn trace_message(context: &Context<'_>, worker: u16, host: u32, group: Option<u1
             trace.tell_processed(event.time_ns, &who);
             return;
         }
+        _ if is_queue(context, event.destination) => match queue::story::client_words(event, &who) {
+            Some(what) => what,
+            None => return,
+        },
         _ => return,
     };
     trace.tell(event.time_ns, what);
@@ -213,6 +221,11 @@ fn trace_audits(work: &LaneWork<'_, '_>, audits: &Audits<'_>, traces: &mut BTree
             let message = Subject::Message { session: event.session, sequence: event.sequence };
             if let Some(trace) = traces.get_mut(&message) {
                 trace.read.insert((run.destination, run.replica));
+                if let Some(found) = queue::story::found_words(work, event).filter(|_| work.workload == Workload::Queue)
+                {
+                    trace.tell(event.time_ns, found);
+                    continue;
+                }
                 let place = context.destination_name(run.destination);
                 trace.tell(event.time_ns, format!("audit: read from {replica} at offset {} of {place}", event.offset));
             }
@@ -244,15 +257,21 @@ fn tell(
     let message = match subject {
         Subject::Message { session, sequence } => {
             tell_absence(work, audits, groups, kind, destination, &mut trace);
+            tell_transaction(work, session, sequence, &mut trace);
             context.message_name(session, sequence)
         }
         Subject::Place { destination, offset } => {
             format!("offset {offset} of {}", context.destination_name(destination))
         }
         Subject::Moment { worker, time_ns, .. } => {
-            let name = context.worker_name(worker);
+            let name = if worker == u16::MAX { String::from("the audit") } else { context.worker_name(worker) };
             trace.steps.push((time_ns, format!("{name} was given a payload it cannot have been sent")));
             format!("a payload {name} was given")
+        }
+        Subject::Commit { worker, time_ns, destination, offset, before } => {
+            let (name, place) = (context.worker_name(worker), context.destination_name(destination));
+            trace.steps.push((time_ns, format!("{name} committed offset {offset}; its group had committed {before}")));
+            format!("the commit of offset {offset} of {place}")
         }
         Subject::Destination(index) => {
             let end_ns = context.timeline.end_ns;
@@ -276,6 +295,11 @@ fn tell_absence(
     trace: &mut Trace,
 ) {
     let context = work.context;
+    if work.workload == Workload::Queue {
+        let (delivered, processed) = (!trace.delivered.is_empty(), !trace.processed.is_empty());
+        trace.steps.extend(queue::story::absence(work, audits, kind, destination, &trace.read, delivered, processed));
+        return;
+    }
     let complete = audits.of(destination).iter().filter(|run| run.is_complete());
     let absent: Vec<_> = complete.filter(|run| !trace.read.contains(&(destination, run.replica))).collect();
     if let Some(last_ns) = absent.iter().map(|run| run.ended_ns).max() {
@@ -298,6 +322,24 @@ fn tell_absence(
             trace.steps.push((end_ns, format!("never processed by group {group}{drained}")));
         }
     }
+}
+
+/// How the transaction ended that the message was sent in.
+fn tell_transaction(work: &LaneWork<'_, '_>, session: u32, sequence: u32, trace: &mut Trace) {
+    let Some((_, entry)) = work.directory.find(session, sequence) else { return };
+    if !entry.judged || entry.lane != work.lane {
+        return;
+    }
+    let Some(transaction) = work.sends.transactions.of(entry.base as usize + sequence as usize) else { return };
+    if let Some(asked_ns) = transaction.commit_asked_ns {
+        trace.steps.push((asked_ns, String::from("its transaction was asked to commit")));
+    }
+    let (ended_ns, what) = match transaction.ending {
+        Ending::Committed => (transaction.ended_ns, "its transaction committed"),
+        Ending::Aborted => (transaction.ended_ns, "its transaction aborted"),
+        Ending::Unknown => (work.context.timeline.end_ns, "whether its transaction committed was never known"),
+    };
+    trace.steps.push((ended_ns, what.to_owned()));
 }
 
 fn tell_faults(context: &Context<'_>, timeline: &Timeline, trace: &mut Trace) {

@@ -14,6 +14,8 @@ pub(crate) enum Subject {
     Place { destination: u16, offset: u64 },
     /// Something one worker met at one moment.
     Moment { worker: u16, time_ns: u64, destination: u16 },
+    /// A commit that moved back: to `offset`, from `before`.
+    Commit { worker: u16, time_ns: u64, destination: u16, offset: u64, before: u64 },
     /// A destination as a whole.
     Destination(u16),
 }
@@ -36,6 +38,15 @@ impl Tally {
         let at = self.earliest.partition_point(|known| known.0 <= time_ns);
         self.earliest.insert(at, (time_ns, subject, destination));
         self.earliest.truncate(MAX_WITNESSES);
+    }
+
+    /// Counts what another tally has counted, too.
+    pub(crate) fn merge(&mut self, other: Self) {
+        let told = other.earliest.len() as u64;
+        for (time_ns, subject, destination) in other.earliest {
+            self.add(time_ns, subject, destination);
+        }
+        self.count += other.count - told;
     }
 
     /// How many.

@@ -7,6 +7,7 @@ use delivery_history::{Event, NO_OFFSET};
 use crate::context::Context;
 use crate::directory::{Directory, Session, state};
 use crate::health::Health;
+use crate::judge::Scope;
 use crate::sends::Sends;
 use crate::tally::{OnceTally, Subject};
 
@@ -15,6 +16,7 @@ pub(crate) struct LaneWork<'a, 'b> {
     pub(crate) context: &'b Context<'a>,
     pub(crate) lane: u16,
     pub(crate) workload: Workload,
+    pub(crate) scope: Scope,
     /// The configuration asks for acknowledgements.
     pub(crate) acknowledged: bool,
     pub(crate) destinations: Vec<u16>,
@@ -23,6 +25,9 @@ pub(crate) struct LaneWork<'a, 'b> {
     pub(crate) phantom: OnceTally,
     pub(crate) corrupt: OnceTally,
     pub(crate) disagreement: OnceTally,
+    pub(crate) processed_at_once: OnceTally,
+    pub(crate) aborted_read: OnceTally,
+    pub(crate) uncommitted_read: OnceTally,
     /// Messages that would be phantoms, if the stream of their producer were not damaged.
     pub(crate) unattributed: u64,
     /// Some audit read a message where it was not sent.
@@ -43,6 +48,11 @@ pub(crate) enum Found {
 }
 
 impl LaneWork<'_, '_> {
+    /// The lane's messages stand in logs.
+    pub(crate) fn is_log(&self) -> bool {
+        matches!(self.workload, Workload::Log | Workload::Transactions)
+    }
+
     /// What the event's identity stands for.
     #[inline(always)]
     pub(crate) fn resolve(&self, event: &Event) -> Found {
@@ -65,6 +75,13 @@ impl LaneWork<'_, '_> {
         &self.context.stream(worker_of_session(entry.session))[at]
     }
 
+    /// The event that sent message `index`.
+    pub(crate) fn invoked_of(&self, index: usize) -> &Event {
+        let sessions = self.directory.sessions(self.sends.slots.clone());
+        let after = sessions.partition_point(|entry| entry.base as usize <= index);
+        self.invoked(&sessions[after - 1], index)
+    }
+
     /// Whether the message is owed to readers: acked, or sent where no ack was asked for.
     #[inline]
     pub(crate) fn is_owed(&self, message: u16) -> bool {
@@ -83,7 +100,8 @@ impl LaneWork<'_, '_> {
 
     #[cold]
     fn unreadable(&mut self, worker: u16, event: &Event) {
-        let subject = if event.offset == NO_OFFSET {
+        // A queue has no offsets: what stands there are delivery tags of one session.
+        let subject = if event.offset == NO_OFFSET || self.workload == Workload::Queue {
             Subject::Moment { worker, time_ns: event.time_ns, destination: event.destination }
         } else {
             Subject::Place { destination: event.destination, offset: event.offset }
@@ -110,7 +128,7 @@ impl LaneWork<'_, '_> {
 /// See [`LaneWork::is_owed`].
 #[inline]
 pub(crate) const fn is_owed(message: u16, acknowledged: bool) -> bool {
-    match message & state::OUTCOMES {
+    match message & (state::OUTCOMES | state::WITHDRAWN) {
         state::ACKED => true,
         state::SENT => !acknowledged,
         _ => false,

@@ -70,7 +70,7 @@ fn an_unknown_message_may_be_there_or_not() {
     scene.renumber();
     let lane = scene.lane();
     // It appears late: out of order within its session, and nothing worse.
-    assert_eq!(found(&lane), [(FindingKind::Reordered, 1)]);
+    assert_eq!(found(&lane), [(FindingKind::Reordered, 1), (FindingKind::ReorderedKey, 1)]);
     assert_eq!(with(&lane, Verdict::Violated), ["ordering"]);
 }
 
@@ -123,7 +123,7 @@ fn processed_twice_by_two_members() {
     let one = *scene.handled.iter().find(|one| one.id == p0(8)).unwrap();
     scene.handled.push(Handled { worker: if one.worker == C0 { C1 } else { C0 }, at_ms: one.at_ms + 9, ..one });
     let lane = scene.lane();
-    assert_eq!(found(&lane), [(FindingKind::ProcessedTwice, 1)]);
+    assert_eq!(found(&lane), [(FindingKind::ProcessedTwice, 1), (FindingKind::OffsetBack, 1)]);
     assert_eq!(with(&lane, Verdict::Violated), ["at-most-once", "exactly-once"]);
 }
 
@@ -135,7 +135,7 @@ fn delivered_again_is_no_duplicate_until_it_is_processed_again() {
     let flagged = Event::new(EventKind::Delivered).message(p0(9).0, 9).destination(0).flags(FLAG_REDELIVERED);
     scene.extra.push((C0, at(flagged, 9_000)));
     let lane = scene.lane();
-    assert_eq!(found(&lane), [(FindingKind::Redelivered, 2)]);
+    assert_eq!(found(&lane), [(FindingKind::Redelivered, 2), (FindingKind::OffsetBack, 1)]);
     assert_eq!(with(&lane, Verdict::Holds).len(), ALL_OF_A_LOG);
 }
 
@@ -144,8 +144,10 @@ fn reordered_counts_what_came_after_a_later_one() {
     let mut scene = Scene::log();
     scene.every_log(|log| log.swap(20, 24));
     let lane = scene.lane();
-    // p0/10 now stands where p0/12 stood: p0/11 and p0/10 come after a later one.
-    assert_eq!(found(&lane), [(FindingKind::Reordered, 2)]);
+    // p0/10 now stands where p0/12 stood: p0/11 and p0/10 come after a later one, all of one key. p0/10 had been acked
+    // before p0/11, p1/11 and p0/12 were sent, which stand before it; p1/10 was sent before that ack.
+    let kinds = [(FindingKind::Reordered, 2), (FindingKind::ReorderedKey, 2), (FindingKind::ReorderedTotal, 3)];
+    assert_eq!(found(&lane), kinds);
     assert_eq!(with(&lane, Verdict::Violated), ["ordering"]);
 }
 
@@ -167,7 +169,7 @@ fn replicas_that_differ_disagree() {
 fn a_reader_that_was_given_something_else_disagrees() {
     let mut scene = Scene::log();
     scene.handled[40].offset = 39;
-    scene.handled[50].offset = 9_999_999;
+    scene.handled.last_mut().unwrap().offset = 9_999_999;
     assert_eq!(found(&scene.lane()), [(FindingKind::Disagreement, 2)]);
 }
 
@@ -190,7 +192,7 @@ fn corrupt_counts_once_a_place() {
     let corrupt = |at_ms| at(Event::new(EventKind::Delivered).destination(0).offset(3).flags(FLAG_CORRUPT), at_ms);
     scene.extra.extend([(C0, corrupt(9_000)), (C1, corrupt(9_001))]);
     let lane = scene.lane();
-    assert_eq!(found(&lane), [(FindingKind::Corrupt, 1)]);
+    assert_eq!(found(&lane), [(FindingKind::OffsetBack, 2), (FindingKind::Corrupt, 1)]);
     assert_eq!(with(&lane, Verdict::Violated), ["integrity"]);
 }
 
@@ -256,7 +258,7 @@ fn a_fanout_is_ordered_by_first_deliveries() {
     let late = scene.handled.iter_mut().find(|one| one.worker == C0 && one.id == p0(50)).unwrap();
     late.at_ms += 30;
     let lane = scene.lane();
-    assert_eq!(found(&lane), [(FindingKind::Reordered, 1)]);
+    assert_eq!(found(&lane), [(FindingKind::Reordered, 1), (FindingKind::ReorderedKey, 1)]);
 }
 
 #[test]
@@ -267,7 +269,8 @@ fn a_late_first_delivery_is_out_of_order_though_it_is_flagged() {
     scene.extra.push((C0, at(event(EventKind::Delivered).flags(FLAG_REDELIVERED), 9_000)));
     scene.extra.push((C0, at(event(EventKind::Processing), 9_000)));
     scene.extra.push((C0, at(event(EventKind::Processed), 9_000)));
-    assert_eq!(found(&scene.lane()), [(FindingKind::Redelivered, 1), (FindingKind::Reordered, 1)]);
+    let kinds = [(FindingKind::Redelivered, 1), (FindingKind::Reordered, 1), (FindingKind::ReorderedKey, 1)];
+    assert_eq!(found(&scene.lane()), kinds);
 }
 
 #[test]

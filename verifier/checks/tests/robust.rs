@@ -2,13 +2,17 @@
 //! random correct history is found with the right witness.
 
 mod common;
+#[path = "common/queue.rs"]
+mod queue;
 
 use bytemuck::{Zeroable, bytes_of_mut};
 use common::*;
 use delivery_checks::judgement::{FindingKind, Guarantee, Verdict};
-use delivery_history::manifest::{Phase, RunManifest, Workload, first_session};
-use delivery_history::{Event, EventKind};
+use delivery_checks::{Options, judge_with};
+use delivery_history::manifest::{Destination, Group, Lane, Phase, RunManifest, Worker, Workload, first_session};
+use delivery_history::{Event, EventKind, HistoryView, StreamView};
 use proptest::prelude::*;
+use queue::{DEAD, Queue};
 
 /// Streams with one more event each, in a place where the judge will meet it.
 fn with_event(worker: u16, event: Event) -> Scene {
@@ -98,6 +102,11 @@ fn any_manifest() -> impl Strategy<Value = RunManifest> {
                 manifest.groups.clear();
                 manifest.nodes.clear();
             }
+            if broken & 16 != 0 {
+                let dead_letters_of = Some(u16::from(broken >> 6));
+                manifest.destinations.push(Destination { dead_letters_of, ..manifest.destinations[0].clone() });
+                manifest.lanes[0].automatic_ack = broken & 32 != 0;
+            }
             if broken & 8 != 0 {
                 manifest.lanes.push(manifest.lanes[0].clone());
                 manifest.faults = vec![manifest.faults[0].clone(); 70];
@@ -153,6 +162,25 @@ proptest! {
         scene.phases.push((Phase::Drain, 17));
         scene.extra = extra;
         prop_assert_eq!(scene.judge().lanes.len(), 1);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn arbitrary_events_in_a_queue_never_panic(
+        extra in prop::collection::vec((0..8u16, any_event()), 1..20),
+        dead in prop::collection::vec((0..8u32, 0..3_000u32), 0..6),
+        phase in 0..8usize,
+        automatic_ack in any::<bool>(),
+    ) {
+        let mut queue = Queue::new();
+        queue.scene.phases.remove(phase.min(queue.scene.phases.len() - 1));
+        queue.scene.manifest.lanes[0].automatic_ack = automatic_ack;
+        queue.leave(DEAD, dead.into_iter().map(|(worker, number)| (worker << 16, number)).collect());
+        queue.scene.extra.extend(extra);
+        prop_assert_eq!(queue.judge().lanes.len(), 1);
     }
 }
 
@@ -215,4 +243,64 @@ fn expect_one(scene: &Scene, kind: FindingKind, id: Id) -> Result<(), TestCaseEr
     let producer = if id.0 == first_session(P0) { "p0" } else { "p1" };
     prop_assert_eq!(story(&lane, kind).0, format!("{producer}/{}", id.1));
     Ok(())
+}
+
+#[test]
+fn many_threads_judge_as_one_does() {
+    let mut scene = Scene::log();
+    scene.lose(p0(7));
+    scene.without.push(|event| event.kind == EventKind::AuditEnd as u8 && event.detail == 3);
+    scene.extra.push((C1, at(Event { kind: 250, ..Event::new(EventKind::Delivered) }, 100)));
+    scene.message(p1(9)).ended = Ended::AckedAndFailed;
+    let (manifest, streams) = several_lanes(&scene, 5);
+    let views = streams.iter().enumerate().map(|(worker, events)| StreamView { worker: worker as u16, events });
+    let history = HistoryView { manifest: &manifest, streams: views.collect(), damage: vec![String::from("torn")] };
+    let judged = |threads| {
+        let judged = judge_with(&history, &Options { threads, ..Options::default() });
+        serde_json::to_string(&judged).unwrap()
+    };
+    let one = judged(1);
+    assert!(one.contains("lane4"), "{one}");
+    for threads in [0, 2, 3, 16] {
+        assert_eq!(judged(threads), one, "{threads} threads");
+    }
+}
+
+/// The scene's lane as often as asked for, each with workers, groups and destinations of its own.
+fn several_lanes(scene: &Scene, lanes: u16) -> (RunManifest, Vec<Vec<Event>>) {
+    let (mut manifest, first) = (scene.manifest.clone(), scene.streams());
+    let mut streams = first.clone();
+    for lane in 1..lanes {
+        manifest.lanes.push(Lane { name: format!("lane{lane}"), ..manifest.lanes[0].clone() });
+        let destination = Destination { lane, name: format!("orders{lane}"), ..manifest.destinations[0].clone() };
+        manifest.destinations.push(destination);
+        let group = Group { lane, name: format!("readers{lane}"), ..manifest.groups[0].clone() };
+        manifest.groups.push(group);
+        let base = manifest.workers.len() as u16;
+        for worker in [P0, P1, C0, C1, SENTINEL, AUDIT] {
+            let number = manifest.workers.len() as u16;
+            let of = manifest.workers[usize::from(worker)].clone();
+            let group = of.group.map(|_| lane);
+            let own_lane = of.lane.map(|_| lane);
+            manifest.workers.push(Worker { name: format!("{}-lane{lane}", of.name), lane: own_lane, group, ..of });
+            let moved = first[usize::from(worker)].iter().map(|event| moved(event, number, base, lane));
+            streams.push(moved.collect());
+        }
+    }
+    (manifest, streams)
+}
+
+/// The event in another lane: its sessions are those of the lane's own workers.
+fn moved(event: &Event, worker: u16, base: u16, lane: u16) -> Event {
+    let mut event = *event;
+    let senders = [(P0, base), (P1, base + 1), (SENTINEL, base + 4)];
+    let own = senders.into_iter().find(|(sender, _)| event.session == first_session(*sender));
+    if let Some((_, own)) = own {
+        event.session = first_session(own);
+    }
+    if event.destination == 0 {
+        event.destination = lane;
+    }
+    assert!(worker >= base);
+    event
 }

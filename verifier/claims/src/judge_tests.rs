@@ -94,6 +94,7 @@ fn manifest(lanes: Vec<Lane>) -> RunManifest {
         destinations: Vec::new(),
         groups: Vec::new(),
         faults: vec![netsplit("leader")],
+        by_hand: Vec::new(),
         limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 58_000 },
     }
@@ -109,6 +110,7 @@ fn judged(name: &str) -> LaneJudgement {
         label: Label { observed: String::from("not shown"), ..Label::default() },
         available_during_fault: None,
         longest_stall_ms: 0,
+        recovery: vec![],
         doubts: Vec::new(),
     }
 }

@@ -8,8 +8,11 @@ use semver::VersionReq;
 use serde::{Deserialize, Serialize};
 
 /// Every embedded file: its name for messages, its text.
-const FILES: &[(&str, &str)] =
-    &[("kafka.toml", include_str!("../claims/kafka.toml")), ("pubsub.toml", include_str!("../claims/pubsub.toml"))];
+const FILES: &[(&str, &str)] = &[
+    ("kafka.toml", include_str!("../claims/kafka.toml")),
+    ("pubsub.toml", include_str!("../claims/pubsub.toml")),
+    ("rabbitmq.toml", include_str!("../claims/rabbitmq.toml")),
+];
 
 /// Words of the vendor's that a claim may quote.
 const MAX_QUOTED_WORDS: usize = 12;
@@ -268,7 +271,7 @@ evidence = "documented"
             }
         }
         assert_eq!(
-            registry().of_system("kafka").count() + registry().of_system("pubsub").count(),
+            ["kafka", "pubsub", "rabbitmq"].map(|system| registry().of_system(system).count()).iter().sum::<usize>(),
             registry().claims.len()
         );
         assert!(

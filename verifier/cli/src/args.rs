@@ -23,6 +23,9 @@ pub enum Command {
     /// Verify a real three-node Apache Kafka cluster, started on this machine.
     #[cfg(feature = "kafka")]
     Kafka(RunArgs),
+    /// Verify a real three-node RabbitMQ cluster, started on this machine.
+    #[cfg(feature = "rabbitmq")]
+    Rabbitmq(RunArgs),
     /// Verify the embedded PubSub on a simulated network: needs nothing, takes a second.
     Pubsub(RunArgs),
     /// Judge a finished or killed run again from its directory alone, or a history that others recorded.
@@ -31,6 +34,11 @@ pub enum Command {
     Export(ExportArgs),
     /// Show presets, faults, settings or guarantees.
     List(ListArgs),
+    /// Try the checks: broken buses and histories they must catch, correct ones they must leave alone.
+    Mutants(MutantsArgs),
+    /// Make a root file system with one release of a broker, without root, from Debian's packages.
+    #[cfg(feature = "rabbitmq")]
+    Rootfs(RootfsArgs),
     /// Try out what this machine permits, and say how to install or permit what is missing.
     Doctor(DoctorArgs),
     /// Print a completion script for a shell.
@@ -123,6 +131,9 @@ pub struct RunArgs {
     /// The vendor's archive to run instead.
     #[arg(long, value_name = "FILE", conflicts_with = "broker_version")]
     pub dist: Option<PathBuf>,
+    /// A root file system that holds the product, to run instead (`verify rootfs` makes one).
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["broker_version", "dist"])]
+    pub rootfs: Option<PathBuf>,
     /// Configurations to run side by side (`verify list presets`); without any, the tour.
     #[arg(long, value_name = "PRESET", value_delimiter = ',')]
     pub preset: Vec<String>,
@@ -260,6 +271,30 @@ pub struct ListArgs {
     pub topic: Topic,
     /// Of which system; without it, of all.
     pub system: Option<String>,
+}
+
+/// Trying the checks.
+#[derive(Clone, Debug, Args)]
+pub struct MutantsArgs {
+    /// Print one JSON document instead of the table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Making a root file system.
+#[derive(Clone, Debug, Args)]
+pub struct RootfsArgs {
+    /// With which broker: `rabbitmq`.
+    pub system: String,
+    /// From which of Debian's suites (bullseye, bookworm, trixie, sid): it decides the release.
+    #[arg(long, value_name = "SUITE")]
+    pub suite: String,
+    /// The mirror to download from; without it, the one this machine's own packages come from.
+    #[arg(long, value_name = "URL")]
+    pub mirror: Option<String>,
+    /// No progress on standard error.
+    #[arg(long)]
+    pub quiet: bool,
 }
 
 /// Probing.

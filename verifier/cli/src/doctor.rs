@@ -8,6 +8,7 @@ use delivery_cluster::probe::probes;
 
 use crate::args::DoctorArgs;
 use crate::exit::{COULD_NOT_RUN, CliError};
+use crate::run::cache_dir;
 use crate::systems;
 
 /// Probes, prints, and says by its exit code whether everything is there.
@@ -47,7 +48,7 @@ fn look_at(system: &dyn System, text: &mut String) -> u32 {
         return 0;
     };
     let mut missing = 0;
-    for probe in real.probe() {
+    for probe in real.probe(&cache_dir()) {
         let name = format!("{} for {}", probe.name, info.title);
         match probe.found {
             Ok(found) => line(text, true, &name, &found, None),

@@ -8,6 +8,10 @@ use delivery_history::{ReadError, RunDirError};
 use delivery_report::ReportError;
 use delivery_runner::{PlanError, RunError};
 
+/// What was asked for holds, or nothing was asked for.
+pub const HOLDS: i32 = 0;
+/// Something that was asked for is violated.
+pub const VIOLATED: i32 = 1;
 /// Bad usage or input: nothing was started.
 pub const BAD_INPUT: i32 = 2;
 /// The machine cannot run it.

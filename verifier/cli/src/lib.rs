@@ -7,8 +7,11 @@ pub mod exit;
 pub mod export;
 pub mod generate;
 pub mod list;
+pub mod mutants;
 pub mod outcome;
 pub mod progress;
+#[cfg(feature = "rabbitmq")]
+pub mod rootfs;
 pub mod run;
 pub mod systems;
 pub mod terminal;
@@ -24,10 +27,15 @@ pub fn dispatch(cli: Cli) -> Result<i32, CliError> {
     match cli.command {
         #[cfg(feature = "kafka")]
         Command::Kafka(args) => run::run(&delivery_kafka::Kafka, &args),
+        #[cfg(feature = "rabbitmq")]
+        Command::Rabbitmq(args) => run::run(&delivery_rabbitmq::RabbitMq, &args),
         Command::Pubsub(args) => run::run(&systems::PUBSUB, &args),
         Command::Check(args) => check::check(&args),
         Command::Export(args) => export::export(&args),
         Command::List(args) => list::list(&args),
+        Command::Mutants(args) => mutants::mutants(&args),
+        #[cfg(feature = "rabbitmq")]
+        Command::Rootfs(args) => rootfs::rootfs(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man => generate::man(),

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use delivery_broker::{ConfigFile, InstallRequest, Installation, LaneRequest, Scope, System};
 use delivery_cluster::enclosure::enclose;
+use delivery_cluster::rootfs::check_owners;
 use delivery_faults::FaultRequest;
 use delivery_history::manifest::{Phase, Requirement};
 use delivery_runner::{
@@ -31,6 +32,7 @@ pub fn run(system: &'static dyn System, args: &RunArgs) -> Result<i32, CliError>
         return conclude(&completed, shown, &args.output);
     }
     let installation = install(system, args)?;
+    check_lanes(system, &planned, &installation)?;
     announce(&planned, args.output.quiet);
     // Everything from here on happens in namespaces that end with it, so nothing stays behind.
     let code = enclose(|| match run_enclosed(&planned, &request, system, &installation, &args.output) {
@@ -77,14 +79,31 @@ fn install(system: &dyn System, args: &RunArgs) -> Result<Installation, CliError
     let real = system
         .real()
         .ok_or_else(|| CliError::Usage(format!("{} runs neither here nor in a simulation", system.info().title)))?;
-    let request =
-        InstallRequest { version: args.broker_version.clone(), dist: args.dist.clone(), cache_dir: cache_dir() };
+    let request = InstallRequest {
+        version: args.broker_version.clone(),
+        dist: args.dist.clone(),
+        rootfs: args.rootfs.clone(),
+        cache_dir: cache_dir(),
+    };
     let quiet = args.output.quiet;
-    Ok(real.install(&request, &mut |line| {
+    let installation = real.install(&request, &mut |line| {
         if !quiet {
             eprintln!("{line}");
         }
-    })?)
+    })?;
+    if let Some(tree) = &installation.rootfs {
+        check_owners(tree)?;
+    }
+    Ok(installation)
+}
+
+/// What the version that will run does not have is refused before anything starts.
+fn check_lanes(system: &dyn System, planned: &RunPlan, installation: &Installation) -> Result<(), CliError> {
+    let Some(real) = system.real() else { return Ok(()) };
+    for lane in &planned.lanes {
+        real.check_lane(lane, installation)?;
+    }
+    Ok(())
 }
 
 fn announce(planned: &RunPlan, quiet: bool) {
@@ -116,9 +135,11 @@ fn check_backend(system: &dyn System, args: &RunArgs) -> Result<(), CliError> {
         (Backend::Simulated, false) => Err(CliError::Usage(format!(
             "{title} cannot be simulated: a verdict needs the real one; leave --backend out"
         ))),
-        (_, true) if args.broker_version.is_some() || args.dist.is_some() => Err(CliError::Usage(format!(
-            "the {title} is built in, so --broker-version and --dist mean nothing to it; leave them out"
-        ))),
+        (_, true) if args.broker_version.is_some() || args.dist.is_some() || args.rootfs.is_some() => {
+            Err(CliError::Usage(format!(
+                "the {title} is built in, so --broker-version, --dist and --rootfs mean nothing to it; leave them out"
+            )))
+        }
         _ => Ok(()),
     }
 }

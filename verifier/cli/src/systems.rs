@@ -9,8 +9,14 @@ pub static PUBSUB: delivery_pubsub::PubSub = delivery_pubsub::PubSub::new();
 pub static ALL: &[&dyn System] = &[
     #[cfg(feature = "kafka")]
     &delivery_kafka::Kafka,
+    #[cfg(feature = "rabbitmq")]
+    &delivery_rabbitmq::RabbitMq,
     &PUBSUB,
 ];
+
+/// What root file systems are made of. An adapter whose broker runs in one is one line here.
+#[cfg(feature = "rabbitmq")]
+pub static ROOTFS_RECIPES: &[&delivery_broker::RootfsRecipe] = &[&delivery_rabbitmq::RECIPE];
 
 /// The system with this name.
 ///

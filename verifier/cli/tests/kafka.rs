@@ -5,19 +5,15 @@
 mod common;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{count, document, guarantee, kafka_can_run, lane, latest, one_cluster, run, told, verify};
-
-/// In the environment of a run and so of all its workers; nodes have it in their paths.
-const MARK: &str = "VERIFY_TEST_MARK";
+use common::running::start;
+use common::{can_run, count, document, guarantee, lane, latest, one_cluster, run, told, verify};
 
 #[test]
 fn a_netsplit_loses_what_is_not_replicated_and_nothing_else() {
-    if !kafka_can_run() {
+    if !can_run("kafka") {
         return;
     }
     let _turn = one_cluster();
@@ -49,7 +45,7 @@ fn a_netsplit_loses_what_is_not_replicated_and_nothing_else() {
 
 #[test]
 fn a_cut_below_detection_is_inconclusive() {
-    if !kafka_can_run() {
+    if !can_run("kafka") {
         return;
     }
     let _turn = one_cluster();
@@ -68,12 +64,13 @@ fn a_cut_below_detection_is_inconclusive() {
 
 #[test]
 fn messages_of_consumers_that_were_killed_are_undelivered_and_not_lost() {
-    if !kafka_can_run() {
+    if !can_run("kafka") {
         return;
     }
     let _turn = one_cluster();
     let out = tempfile::tempdir().unwrap();
-    let mut running = start(&["--preset", "safe", "--faults", "none", "--duration", "8s", "--json"], out.path());
+    let mut running =
+        start("kafka", &["--preset", "safe", "--faults", "none", "--duration", "8s", "--json"], out.path());
     running.wait_for("baseline");
     let consumers = running.processes(|cmdline| cmdline.contains("safe-consumer-1"));
     assert_eq!(consumers.len(), 1, "{consumers:?}");
@@ -90,14 +87,15 @@ fn messages_of_consumers_that_were_killed_are_undelivered_and_not_lost() {
 
 #[test]
 fn a_sigkill_in_any_phase_leaves_nothing_behind_and_a_history_that_can_be_judged() {
-    if !kafka_can_run() {
+    if !can_run("kafka") {
         return;
     }
     let _turn = one_cluster();
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     for phase in ["start", "baseline", "fault", "heal", "recover", "drain", "audit", "judge"] {
         let out = tempfile::tempdir().unwrap();
-        let mut running = start(&["--preset", "fast", "--faults", "netsplit@1s+2s", "--duration", "5s"], out.path());
+        let mut running =
+            start("kafka", &["--preset", "fast", "--faults", "netsplit@1s+2s", "--duration", "5s"], out.path());
         running.wait_for(phase);
         running.child.kill().unwrap();
         running.child.wait().unwrap();
@@ -121,12 +119,12 @@ fn a_sigkill_in_any_phase_leaves_nothing_behind_and_a_history_that_can_be_judged
 
 #[test]
 fn a_node_that_dies_by_itself_makes_the_run_inconclusive_and_shows_its_last_lines() {
-    if !kafka_can_run() {
+    if !can_run("kafka") {
         return;
     }
     let _turn = one_cluster();
     let out = tempfile::tempdir().unwrap();
-    let mut running = start(&["--preset", "safe", "--faults", "none", "--json"], out.path());
+    let mut running = start("kafka", &["--preset", "safe", "--faults", "none", "--json"], out.path());
     running.wait_for("baseline");
     let node = running.processes(|cmdline| cmdline.contains("kafka.Kafka") && cmdline.contains("/n2/"));
     assert_eq!(node.len(), 1, "{node:?}");
@@ -140,7 +138,7 @@ fn a_node_that_dies_by_itself_makes_the_run_inconclusive_and_shows_its_last_line
 
 #[test]
 fn a_node_that_does_not_come_up_is_no_run() {
-    if !kafka_can_run() {
+    if !can_run("kafka") {
         return;
     }
     let _turn = one_cluster();
@@ -153,7 +151,7 @@ fn a_node_that_does_not_come_up_is_no_run() {
 
 #[test]
 fn a_plain_user_needs_no_privileges() {
-    if !kafka_can_run() || !nix::unistd::geteuid().is_root() {
+    if !can_run("kafka") || !nix::unistd::geteuid().is_root() {
         println!("skipped: whoever runs these tests is a plain user already, or Kafka cannot run here");
         return;
     }
@@ -190,7 +188,7 @@ fn a_plain_user_needs_no_privileges() {
 
 #[test]
 fn a_full_disk_is_no_nodes_death() {
-    if !kafka_can_run() {
+    if !can_run("kafka") {
         return;
     }
     let _turn = one_cluster();
@@ -211,7 +209,7 @@ fn a_full_disk_is_no_nodes_death() {
 
 #[test]
 fn a_program_of_the_users_own_runs_a_cluster_as_a_library() {
-    if !kafka_can_run() {
+    if !can_run("kafka") {
         return;
     }
     let _turn = one_cluster();
@@ -234,69 +232,4 @@ fn library_example() -> std::path::PathBuf {
         assert!(built.success());
     }
     program
-}
-
-/// A run in the background.
-struct Running {
-    child: Child,
-    stderr: BufReader<std::process::ChildStderr>,
-    mark: String,
-    heard: Vec<String>,
-}
-
-fn start(arguments: &[&str], out: &Path) -> Running {
-    let mark = out.to_str().unwrap().to_owned();
-    let mut child = verify()
-        .arg("kafka")
-        .args(arguments)
-        .arg("--out")
-        .arg(out)
-        .env(MARK, &mark)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let stderr = BufReader::new(child.stderr.take().unwrap());
-    Running { child, stderr, mark, heard: Vec::new() }
-}
-
-impl Running {
-    /// Reads its progress until `phase` begins.
-    fn wait_for(&mut self, phase: &str) {
-        let begins = |line: &str| line.split("] ").nth(1).is_some_and(|rest| rest.split(' ').next() == Some(phase));
-        let mut line = String::new();
-        loop {
-            line.clear();
-            assert!(self.stderr.read_line(&mut line).unwrap() > 0, "ended before {phase}: {:#?}", self.heard);
-            self.heard.push(line.trim_end().to_owned());
-            if begins(line.trim_end()) {
-                return;
-            }
-        }
-    }
-
-    /// Live processes of this run whose command line `matches`.
-    fn processes(&self, matches: impl Fn(&str) -> bool) -> Vec<i32> {
-        let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        pids.filter(|pid: &i32| {
-            let read = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-            let text = |file: &str| String::from_utf8_lossy(&read(file)).replace('\0', " ");
-            let of_this_run =
-                text("environ").contains(&format!("{MARK}={}", self.mark)) || text("cmdline").contains(&self.mark);
-            let zombie = text("stat").rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'));
-            of_this_run && !zombie && matches(&text("cmdline"))
-        })
-        .collect()
-    }
-
-    /// Standard output and exit code at its end.
-    fn finish(mut self) -> (String, Option<i32>) {
-        // Both pipes are read, or the run could wait for us while we wait for it.
-        let mut stderr = self.stderr;
-        let rest = std::thread::spawn(move || std::io::read_to_string(&mut stderr));
-        let stdout = std::io::read_to_string(self.child.stdout.take().unwrap()).unwrap();
-        let status = self.child.wait().unwrap();
-        rest.join().unwrap().unwrap();
-        (stdout, status.code())
-    }
 }

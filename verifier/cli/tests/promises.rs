@@ -48,6 +48,7 @@ fn verdict(system: &dyn System, preset: &str, verdict: Verdict) -> RunVerdict {
         label: Label { observed: String::from("not shown"), ..Label::default() },
         available_during_fault: None,
         longest_stall_ms: 0,
+        recovery: vec![],
         doubts: Vec::new(),
     };
     judge_claims(

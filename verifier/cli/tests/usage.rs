@@ -116,6 +116,16 @@ fn what_there_is_for_kafka_is_listed() {
     insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap());
 }
 
+#[cfg(feature = "rabbitmq")]
+#[test]
+fn what_there_is_for_rabbitmq_is_listed() {
+    for topic in ["presets", "settings"] {
+        let output = verify().args(["list", topic, "rabbitmq"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+        insta::assert_snapshot!(format!("list-{topic}-rabbitmq"), String::from_utf8(output.stdout).unwrap());
+    }
+}
+
 #[test]
 fn completions_and_the_manual_page_come_from_the_arguments_themselves() {
     let printed = |arguments: &[&str]| String::from_utf8(verify().args(arguments).output().unwrap().stdout).unwrap();

@@ -5,4 +5,5 @@ pub mod local;
 pub mod network;
 pub mod probe;
 mod process;
+pub mod rootfs;
 pub mod simulated;

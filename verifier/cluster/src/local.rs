@@ -11,6 +11,7 @@ pub(crate) mod netns;
 mod network;
 mod node;
 mod reachable;
+mod rootfs;
 pub(crate) mod rules;
 mod start;
 pub(crate) mod tools;
@@ -71,7 +72,8 @@ impl LocalCluster {
         should_stop: &dyn Fn() -> bool,
     ) -> Result<(), ClusterError> {
         let places = specs.iter().map(|spec| self.place(spec.host.id)).collect::<Result<Vec<_>, _>>()?;
-        let started = start::start_all(specs, places, logs_dir, should_stop)?;
+        let hosts_file = hosts::hosts_file(&self.links.hosts);
+        let started = start::start_all(specs, places, &hosts_file, logs_dir, should_stop)?;
         self.nodes.extend(started);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The few calls around fork and exec that the compiler cannot check.
 #![allow(unsafe_code)]
 
+use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
@@ -11,7 +12,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::{SigHandler, Signal, signal};
-use nix::unistd::{ForkResult, Pid, fork, sethostname, setsid};
+use nix::unistd::{ForkResult, Pid, chdir, fork, sethostname, setsid};
 
 /// Forks a process that has one thread: `in_child` runs in the child, which ends with it.
 ///
@@ -70,12 +71,23 @@ pub(crate) struct Place {
     pub(crate) own_session: bool,
     /// Descriptor it inherits, under the same number.
     pub(crate) inherits: Option<Arc<OwnedFd>>,
+    /// Where it sees other files than the run does.
+    pub(crate) files: Option<Files>,
+}
+
+/// Files of its own.
+#[derive(Clone)]
+pub(crate) struct Files {
+    /// The mount namespace they are in.
+    pub(crate) mounts: Arc<OwnedFd>,
+    /// Working directory in it.
+    pub(crate) directory: CString,
 }
 
 impl Place {
     /// Only another network namespace.
     pub(crate) fn network(network: &Arc<OwnedFd>) -> Self {
-        Self { network: Arc::clone(network), host_name: None, own_session: false, inherits: None }
+        Self { network: Arc::clone(network), host_name: None, own_session: false, inherits: None, files: None }
     }
 
     fn enter(&self) -> Result<(), Errno> {
@@ -90,6 +102,10 @@ impl Place {
         if let Some(fd) = &self.inherits {
             fcntl(&**fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
         }
+        if let Some(files) = &self.files {
+            setns(&*files.mounts, CloneFlags::CLONE_NEWNS)?;
+            chdir(files.directory.as_c_str())?;
+        }
         Ok(())
     }
 }
@@ -97,7 +113,7 @@ impl Place {
 /// Makes `command` start in `place`.
 pub(crate) fn start_in(command: &mut Command, place: Place) {
     // SAFETY: between fork and exec the hook makes system calls and touches memory that is already
-    // allocated: setns, unshare, sethostname, setsid and fcntl take no lock and allocate nothing, and
+    // allocated: setns, unshare, sethostname, setsid, fcntl and chdir take no lock and allocate nothing, and
     // an `Errno` becomes an `io::Error` without allocating. `place` lives in the hook, so its
     // descriptors stay open until then.
     unsafe {

@@ -43,6 +43,8 @@ fn main() {
             ("starting_can_be_stopped", starting_can_be_stopped),
             ("stop_kills_nodes_with_their_children", stop_kills_nodes_with_their_children),
             ("a_nodes_file_stays_in_its_directory", a_nodes_file_stays_in_its_directory),
+            ("a_node_sees_its_root_file_system_and_cannot_change_it", a_node_sees_its_root_file_system),
+            ("a_root_file_system_that_cannot_be_laid_out_is_named", a_bad_root_file_system_is_named),
         ]),
     }
 }
@@ -326,6 +328,7 @@ fn shell(script: &str) -> NodeCommand {
 /// A node on host 1 that runs a shell script.
 fn node(directory: &Path, prepare: &[&str], script: &str) -> NodeSpec {
     NodeSpec {
+        rootfs: None,
         host: HostPlan { id: 1, name: "host-1".into(), address: address(1), data_dir: directory.join("data") },
         files: Vec::new(),
         prepare: prepare.iter().map(|script| shell(script)).collect(),
@@ -482,5 +485,84 @@ fn a_nodes_file_stays_in_its_directory() {
             assert!(matches!(error, ClusterError::Outside { .. }), "{error}");
         }
         assert!(!directory.path().join("outside").exists());
+    });
+}
+
+/// A tree with nothing but a shell in it.
+fn tree_with_a_shell(tree: &Path) {
+    let shell = fs::canonicalize("/bin/sh").unwrap();
+    let libraries = std::process::Command::new("ldd").arg(&shell).output().unwrap();
+    let said = String::from_utf8(libraries.stdout).unwrap();
+    let paths = said.split_whitespace().filter(|word| word.starts_with('/'));
+    let copies = paths.map(|path| (path.to_owned(), path.to_owned()));
+    for (from, to) in copies.chain([(shell.display().to_string(), String::from("/usr/bin/shell"))]) {
+        let to = tree.join(to.trim_start_matches('/'));
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(from, to).unwrap();
+    }
+    fs::create_dir_all(tree.join("bin")).unwrap();
+    std::os::unix::fs::symlink("/usr/bin/shell", tree.join("bin/sh")).unwrap();
+    fs::create_dir(tree.join("etc")).unwrap();
+    fs::write(tree.join("etc/only-here"), "yes\n").unwrap();
+}
+
+fn a_node_sees_its_root_file_system() {
+    let script = "
+        read only < /etc/only-here; echo \"only here: $only\"
+        while read line; do echo \"hosts: $line\"; done < /etc/hosts
+        read name < /proc/sys/kernel/hostname; echo \"name: $name\"
+        [ $$ != 1 ] && [ -e /proc/$$/status ] && echo 'proc: mine'
+        [ -c /dev/null ] && echo 'dev: there'
+        [ -e \"$OUTSIDE\" ] || echo 'outside: hidden'
+        (echo x > /usr/bin/new) 2> /dev/null || echo 'tree: kept'
+        (echo x > /etc/only-here) 2> /dev/null || echo 'etc: kept'
+        echo x > /tmp/scratch && echo x > written && echo 'scratch: written'
+        read text < prepared; echo \"prepared: $text\"
+        echo 'now ready'; exec sleep_that_is_missing";
+    enclosed(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let tree = directory.path().join("tree");
+        tree_with_a_shell(&tree);
+        let (mut cluster, logs) = (three_hosts(), directory.path().join("logs"));
+        let mut spec = node(directory.path(), &["echo prepared > prepared"], script);
+        spec.command.environment.insert("OUTSIDE".into(), logs.display().to_string());
+        spec.rootfs = Some(tree.clone());
+        let events = events_of(&mut cluster, spec, &logs, 2);
+        assert!(matches!(events[0], NodeEvent::Ready { id: 1 }), "{events:?}");
+        let log = fs::read_to_string(logs.join("host-1.log")).unwrap();
+        for line in [
+            "only here: yes",
+            "hosts: 127.0.0.1 localhost",
+            "hosts: 198.18.0.1 host-1",
+            "hosts: 198.18.0.2 host-2",
+            "name: host-1",
+            "proc: mine",
+            "dev: there",
+            "outside: hidden",
+            "tree: kept",
+            "etc: kept",
+            "scratch: written",
+            "prepared: prepared",
+        ] {
+            assert!(log.lines().any(|said| said == line), "no `{line}` in:\n{log}");
+        }
+        assert_eq!(fs::read_to_string(directory.path().join("data/written")).unwrap(), "x\n");
+        assert!(!tree.join("usr/bin/new").exists() && !tree.join("tmp").exists() && !tree.join("dev").exists());
+        assert_eq!(fs::read_to_string(tree.join("etc/only-here")).unwrap(), "yes\n");
+    });
+}
+
+fn a_bad_root_file_system_is_named() {
+    enclosed(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let mut cluster = three_hosts();
+        let tree = directory.path().join("empty");
+        let mut spec = node(directory.path(), &[], "exit 0");
+        spec.rootfs = Some(tree.clone());
+        let error = cluster.start_nodes(&[spec.clone()], directory.path(), &|| false).unwrap_err();
+        assert!(error.to_string().contains("empty"), "{error}");
+        fs::create_dir(&tree).unwrap();
+        let error = cluster.start_nodes(&[spec], directory.path(), &|| false).unwrap_err();
+        assert!(matches!(&error, ClusterError::Start { program, .. } if program == "/bin/sh"), "{error}");
     });
 }

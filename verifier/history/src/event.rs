@@ -163,7 +163,8 @@ event_kinds! {
     Assigned = 12, "assigned";
     /// The worker no longer reads `destination`.
     Revoked = 13, "revoked";
-    /// The position moved other than by reading. `offset`: the new one.
+    /// The position moved other than by reading. `offset`: the new one; flag SELF when the client announced it, else
+    /// it was inferred from what was read.
     PositionReset = 14, "position-reset";
     /// The subscriber is owed what is sent from now on.
     Subscribed = 15, "subscribed";

@@ -39,6 +39,11 @@ pub enum HeaderError {
     },
 }
 
+/// The bytes an event file of `worker` begins with; events follow as they stand in memory (little-endian).
+pub fn header_bytes(worker: u16) -> [u8; HEADER_BYTES] {
+    Header { worker }.to_bytes()
+}
+
 impl Header {
     pub(crate) fn to_bytes(self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];

@@ -64,6 +64,9 @@ pub struct RunManifest {
     pub groups: Vec<Group>,
     /// The schedule, with targets once resolved.
     pub faults: Vec<Fault>,
+    /// What had to be done by hand, as an operator would, for the cluster to come back.
+    #[serde(default)]
+    pub by_hand: Vec<String>,
     /// Limits the run worked under, milliseconds, by name (`recover`, `drain`, ...).
     pub limits_ms: BTreeMap<String, u64>,
     /// How the run stands or ended.

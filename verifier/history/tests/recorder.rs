@@ -39,6 +39,7 @@ fn manifest(workers: &[&str]) -> RunManifest {
         destinations: Vec::new(),
         groups: Vec::new(),
         faults: Vec::new(),
+        by_hand: Vec::new(),
         limits_ms: Default::default(),
         status: RunStatus::Running,
     }

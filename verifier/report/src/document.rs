@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use delivery_checks::judgement::{Finding, GuaranteeJudgement, SideWrites, Stats};
+use delivery_checks::judgement::{Finding, GuaranteeJudgement, Recovery, SideWrites, Stats};
 use delivery_claims::{ClaimJudgement, Overall, RequiredJudgement, Standing, Violation};
 use delivery_history::manifest::{Requirement, RunStatus, Workload};
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,9 @@ pub struct RunEntry {
     pub timings: String,
     /// Timings that differ from the vendor's.
     pub tuned: Vec<String>,
+    /// What had to be done by hand, as an operator would, for the cluster to come back; left out where nothing had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_hand: Vec<String>,
     /// Seed of everything drawn.
     pub seed: u64,
     /// Wall-clock start, RFC 3339.
@@ -149,6 +152,8 @@ pub struct LaneEntry {
     pub available_during_fault: Option<f64>,
     /// Longest time without an ack, milliseconds.
     pub longest_stall_ms: u64,
+    /// By fault: how long the lane took to come back after its heal.
+    pub recovery: Vec<Recovery>,
     /// What keeps anything here from being judged to hold.
     pub doubts: Vec<String>,
 }
@@ -200,6 +205,7 @@ fn run_entry(report: &Report<'_>) -> RunEntry {
         simulated: manifest.simulated,
         timings: manifest.timings.clone(),
         tuned: manifest.tuned.clone(),
+        by_hand: manifest.by_hand.clone(),
         seed: manifest.seed,
         started_at: manifest.started_at.clone(),
         took_ms: took_ms(&manifest.status),
@@ -258,6 +264,7 @@ fn lane_entry(view: LaneView<'_>) -> LaneEntry {
         standing: verdict.map(|verdict| verdict.standing),
         available_during_fault: judged.and_then(|judged| judged.available_during_fault),
         longest_stall_ms: judged.map_or(0, |judged| judged.longest_stall_ms),
+        recovery: judged.map_or_else(Vec::new, |judged| judged.recovery.clone()),
         doubts: judged.map(|judged| judged.doubts.clone()).unwrap_or_default(),
     }
 }

@@ -118,6 +118,66 @@ fn simulated_bus() {
     insta::assert_snapshot!(page(&sample, UNICODE));
 }
 
+fn queue_lanes() -> Sample {
+    let mut sample = losses().keep_lanes(&["safe", "fast"]);
+    let manifest = &mut sample.manifest;
+    manifest.system = String::from("rabbitmq");
+    manifest.broker_version = String::from("4.2.1");
+    manifest.client = String::from("lapin 3.7.2");
+    for (lane, (name, settings)) in manifest.lanes.iter_mut().zip(QUEUE_LANES) {
+        lane.name = name.to_owned();
+        lane.workload = Workload::Queue;
+        lane.settings = settings.to_owned();
+        lane.config.clear();
+        lane.defaults_of = String::from("RabbitMQ 4.2");
+    }
+    manifest.lanes[1].automatic_ack = true;
+    let found = |kinds: &[(FindingKind, u64)]| {
+        kinds.iter().map(|(kind, count)| Finding { kind: *kind, count: *count, witnesses: Vec::new() }).collect()
+    };
+    let gone = "3 messages gone without a trace: the broker counts as settled what it hands out, and the connection of \
+                c1 ended, so this is no proof of loss";
+    let kept = judged("quorum", 17_320);
+    let mut dropped = judged("classic-auto", 18_110);
+    for guarantee in [Guarantee::Durability, Guarantee::AtLeastOnce, Guarantee::ExactlyOnce] {
+        dropped = with(dropped, guarantee, Verdict::Inconclusive, gone);
+    }
+    (dropped.stats.bound, dropped.doubts) = (None, vec![gone.to_owned()]);
+    sample.judgement.lanes = vec![kept, dropped];
+    for lane in &mut sample.judgement.lanes {
+        lane.guarantees.retain(|found| !matches!(found.name, Guarantee::Agreement | Guarantee::Atomicity));
+    }
+    sample.judgement.lanes[0].findings = found(&[
+        (FindingKind::Redelivered, 1_460),
+        (FindingKind::RedeliveredUnflagged, 2),
+        (FindingKind::RedeliveredSettled, 1),
+        (FindingKind::ReorderedRequeued, 31),
+        (FindingKind::DeadLettered, 12),
+    ]);
+    let never = [(FindingKind::Undelivered, 3), (FindingKind::LeftInQueue, 2)];
+    sample.judgement.lanes[1].findings = found(&never);
+    sample
+}
+
+const QUEUE_LANES: [(&str, &str); 2] =
+    [("quorum", "quorum confirms manual-ack"), ("classic-auto", "classic confirms automatic-ack")];
+
+#[test]
+fn queues_that_gave_again_and_left() {
+    insta::assert_snapshot!(page(&queue_lanes(), UNICODE));
+}
+
+#[test]
+fn queues_with_nothing_to_say_are_left_out() {
+    let mut sample = queue_lanes();
+    sample.judgement.lanes[0].findings.clear();
+    let text = sample.table(UNICODE);
+    let said = text.lines().filter(|line| line.starts_with("  quorum: ") && line.contains("given again")).count();
+    assert_eq!((said, text.contains("Queues (messages):")), (0, true));
+    sample.judgement.lanes[1].findings.clear();
+    assert!(!sample.table(UNICODE).contains("Queues (messages):"));
+}
+
 #[test]
 fn run_cut_short() {
     let mut sample = common::unnoticed().keep_lanes(&["safe"]);

@@ -20,6 +20,8 @@ pub struct Arrivals {
     pub events: Vec<Event>,
     /// For whoever watches.
     pub notes: Vec<String>,
+    /// For `run.json`: what had to be done by hand for the cluster to come back.
+    pub by_hand: Vec<String>,
 }
 
 /// Carries out actions on a cluster, real or simulated.
@@ -59,6 +61,7 @@ pub fn drive(plan: MachinePlan, view: ClusterView, driver: &mut dyn Driver, run:
         for observation in arrivals.observations.drain(..) {
             desk.see(&observation);
         }
+        run.manifest.by_hand.append(&mut arrivals.by_hand);
         for note in arrivals.notes.drain(..) {
             run.progress.note(&note);
         }

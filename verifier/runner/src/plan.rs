@@ -59,13 +59,26 @@ impl RunPlan {
         (0u16..).zip(&self.manifest.workers).filter(|(_, worker)| worker.role == role).map(|(index, _)| index).collect()
     }
 
-    /// Numbers of a lane's destinations.
+    /// Numbers of a lane's destinations that are sent to.
     pub fn destinations_of(&self, lane: u16) -> Vec<u16> {
         (0u16..)
             .zip(&self.manifest.destinations)
-            .filter(|(_, destination)| destination.lane == lane)
+            .filter(|(_, destination)| destination.lane == lane && destination.dead_letters_of.is_none())
             .map(|(index, _)| index)
             .collect()
+    }
+
+    /// Name of the queue in which a lane's dead letters end, where it has one.
+    pub fn dead_letters_of(&self, lane: u16) -> Option<String> {
+        let mut destinations = self.manifest.destinations.iter();
+        let dead_letters =
+            destinations.find(|destination| destination.lane == lane && destination.dead_letters_of.is_some());
+        dead_letters.map(|destination| destination.name.clone())
+    }
+
+    /// What a lane's destinations are.
+    pub fn workload_of(&self, lane: u16) -> Workload {
+        self.manifest.lanes[usize::from(lane)].workload
     }
 }
 
@@ -87,7 +100,7 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
             detection_ms: system.detection_ms(request.timings),
         },
     )?;
-    let limits = limits(&lanes);
+    let limits = limits(&info, &lanes);
     let manifest = manifest(system, &info, request, &lanes, &load, &limits)?;
     let windows = load
         .faults
@@ -175,18 +188,20 @@ fn common_broker_config(lanes: &[LanePlan]) -> Result<BTreeMap<String, String>, 
     }
 }
 
-fn limits(lanes: &[LanePlan]) -> Limits {
+fn limits(info: &SystemInfo, lanes: &[LanePlan]) -> Limits {
     let session_timeout_ms = lanes.iter().map(|lane| lane.session_timeout_ms).max().unwrap_or(0);
+    let has_queues = lanes.iter().any(|lane| lane.lane.workload == Workload::Queue);
     Limits {
         start_ms: 120_000,
         prepare_ms: 60_000,
         clients_ms: 60_000,
-        recover_ms: 60_000,
+        recover_ms: info.recover_ms,
         flush_ms: 20_000,
         sentinels_ms: 30_000,
         // A group goes on without a dead member only once its session has timed out.
         drain_ms: 30_000 + 2 * session_timeout_ms,
-        audit_ms: 120_000,
+        // The audit of a queue begins with its drain.
+        audit_ms: if has_queues { 180_000 + 2 * session_timeout_ms } else { 120_000 },
     }
 }
 
@@ -244,6 +259,7 @@ fn manifest(
         destinations: topology.destinations,
         groups: topology.groups,
         faults: load.faults.clone(),
+        by_hand: Vec::new(),
         limits_ms: limits_by_name(limits),
         status: RunStatus::Running,
     })
@@ -310,7 +326,7 @@ fn topology(info: &SystemInfo, request: &RunRequest, lanes: &[LanePlan], simulat
     topology.add_worker("runner", Role::Runner, None, None, runner_host);
     topology.add_worker("observer", Role::Observer, None, None, runner_host);
     for (index, lane) in (0u16..).zip(lanes) {
-        topology.add_lane(index, lane, request, simulated);
+        topology.add_lane(index, lane, request, info);
     }
     if simulated {
         for node in topology.nodes.clone() {
@@ -319,7 +335,7 @@ fn topology(info: &SystemInfo, request: &RunRequest, lanes: &[LanePlan], simulat
     } else {
         topology.add_worker("sentinel", Role::Sentinel, None, None, OBSERVER_HOST);
     }
-    if lanes.iter().any(|lane| lane.lane.workload == Workload::Log) {
+    if lanes.iter().any(|lane| matches!(lane.lane.workload, Workload::Log | Workload::Queue)) {
         topology.add_worker("audit", Role::Audit, None, None, OBSERVER_HOST);
     }
     topology
@@ -335,18 +351,24 @@ impl Topology {
         (self.groups.len() - 1) as u16
     }
 
-    fn add_lane(&mut self, index: u16, plan: &LanePlan, request: &RunRequest, simulated: bool) {
+    fn add_lane(&mut self, index: u16, plan: &LanePlan, request: &RunRequest, info: &SystemInfo) {
+        let simulated = self.client_hosts.is_empty();
         let name = self.unused_name(&plan.lane.name);
         for partition in 0..plan.partitions {
-            let partition = (plan.lane.workload != Workload::Fanout).then_some(partition);
+            let partition = matches!(plan.lane.workload, Workload::Log | Workload::Transactions).then_some(partition);
             self.destinations.push(Destination { lane: index, name: name.clone(), partition, dead_letters_of: None });
+        }
+        if plan.dead_letters {
+            let of = (self.destinations.len() - 1) as u16;
+            let name = format!("{name}.dead");
+            self.destinations.push(Destination { lane: index, name, partition: None, dead_letters_of: Some(of) });
         }
         let hosts: Vec<u32> = if simulated {
             self.nodes.iter().map(|node| node.id).collect()
         } else {
             (FIRST_CLIENT_HOST..FIRST_CLIENT_HOST + CLIENT_HOSTS).collect()
         };
-        for number in 0..request.producers.unwrap_or_else(|| needed_producers(request, simulated)) {
+        for number in 0..request.producers.unwrap_or_else(|| needed_producers(request, info, simulated)) {
             let host = hosts[usize::from(number) % hosts.len()];
             self.add_worker(&format!("{name}-producer-{}", number + 1), Role::Producer, Some(index), None, host);
         }
@@ -359,8 +381,11 @@ impl Topology {
             }
             return;
         }
-        let group = self.add_group(index, format!("{name}-group"), plan.session_timeout_ms);
+        let mut group = self.add_group(index, format!("{name}-group"), plan.session_timeout_ms);
         for number in 0..request.consumers {
+            if number > 0 && plan.readers_apart {
+                group = self.add_group(index, format!("{name}-group-{}", number + 1), plan.session_timeout_ms);
+            }
             // The first consumer is on the second host, away from the host `leader-clients` cuts off.
             let host = hosts[(usize::from(number) + 1) % hosts.len()];
             self.add_worker(&format!("{name}-consumer-{}", number + 1), Role::Consumer, Some(index), Some(group), host);
@@ -381,11 +406,12 @@ impl Topology {
     }
 }
 
-/// One, unless a side of a cut would have none: clients of a simulated node share its side, and some
-/// shapes confine a client host.
-fn needed_producers(request: &RunRequest, simulated: bool) -> u16 {
+/// One, unless a side of a cut would have none: clients of a simulated node share its side, some shapes confine a
+/// client host, and clients of some products stay with the node they are connected to.
+fn needed_producers(request: &RunRequest, info: &SystemInfo, simulated: bool) -> u16 {
     let confines = |fault: &FaultRequest| find_fault(fault.fault).is_ok_and(|kind| kind.confines_clients(fault.shape));
-    if simulated || request.faults.iter().any(confines) { 2 } else { 1 }
+    let stay = info.clients_stay && !request.faults.is_empty();
+    if simulated || stay || request.faults.iter().any(confines) { 2 } else { 1 }
 }
 
 fn run_id(system: &str, now: jiff::Timestamp) -> String {

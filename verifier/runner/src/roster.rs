@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use delivery_broker::{ClientSpec, DestinationRef, NodeAddress};
-use delivery_history::manifest::{Role, Worker};
+use delivery_history::manifest::{Destination, Role, Worker, Workload};
 
 use crate::plan::RunPlan;
 
@@ -13,14 +13,31 @@ impl RunPlan {
         &self.manifest.workers[usize::from(worker)]
     }
 
-    /// Numbers of the destinations a worker works on: its lane's, or all.
+    /// Numbers of the destinations a worker works on: those its lane's messages are sent to, or all. Nobody writes
+    /// sentinels where dead letters end.
     pub fn destinations_for(&self, worker: u16) -> Vec<u16> {
-        let lane = self.worker(worker).lane;
+        let entry = self.worker(worker);
+        if let Some(lane) = entry.lane {
+            return self.destinations_of(lane);
+        }
         let destinations = (0u16..).zip(&self.manifest.destinations);
-        destinations
-            .filter(|(_, destination)| lane.is_none_or(|lane| destination.lane == lane))
-            .map(|(index, _)| index)
-            .collect()
+        let works_on =
+            |destination: &Destination| entry.role != Role::Sentinel || destination.dead_letters_of.is_none();
+        destinations.filter(|(_, destination)| works_on(destination)).map(|(index, _)| index).collect()
+    }
+
+    /// Numbers of the queues that are drained by asking them, and of those for their dead letters.
+    pub fn queues(&self) -> BTreeSet<u16> {
+        let destinations = (0u16..).zip(&self.manifest.destinations);
+        let is_queue = |lane: u16| self.workload_of(lane) == Workload::Queue;
+        destinations.filter(|(_, destination)| is_queue(destination.lane)).map(|(index, _)| index).collect()
+    }
+
+    /// The place of a worker among those of its role and lane, from 0.
+    pub fn place_in_lane(&self, worker: u16) -> usize {
+        let entry = self.worker(worker);
+        let before = self.manifest.workers[..usize::from(worker)].iter();
+        before.filter(|other| other.role == entry.role && other.lane == entry.lane).count()
     }
 
     /// How a worker connects to `nodes`.
@@ -54,10 +71,16 @@ impl RunPlan {
     }
 
     /// Whether the members of each group that still has a live one have, together, reached all of
-    /// its destinations.
-    pub fn every_live_group(&self, reached: &BTreeMap<u16, BTreeSet<u16>>, is_alive: impl Fn(u16) -> bool) -> bool {
+    /// its destinations; of groups of a lane for which `counts` says so.
+    pub fn every_live_group(
+        &self,
+        reached: &BTreeMap<u16, BTreeSet<u16>>,
+        counts: impl Fn(u16) -> bool,
+        is_alive: impl Fn(u16) -> bool,
+    ) -> bool {
         let consumers = self.worker_numbers(Role::Consumer);
-        (0u16..).zip(&self.manifest.groups).all(|(index, group)| {
+        let mut groups = (0u16..).zip(&self.manifest.groups).filter(|(_, group)| counts(group.lane));
+        groups.all(|(index, group)| {
             let members = || consumers.iter().copied().filter(|member| self.worker(*member).group == Some(index));
             let got: BTreeSet<u16> = members().filter_map(|member| reached.get(&member)).flatten().copied().collect();
             let owed = self.destinations_of(group.lane);

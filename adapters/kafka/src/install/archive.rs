@@ -13,11 +13,11 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use delivery_broker::{ClusterPlan, HostPlan, Installation, NodeCommand, NodeSpec, Timings};
 
-use super::leash::{END, leashed};
-use super::leftovers;
 use crate::client_config::CLIENT_PORT;
 use crate::node;
 use crate::peers::CONTROLLER_PORT;
+use delivery_broker::leash::{END, leashed};
+use delivery_broker::leftovers;
 
 /// The first Java that can make such an archive as a program ends.
 const OLDEST_JAVA: u32 = 13;
@@ -172,7 +172,7 @@ mod tests {
     use super::{free_address, make, path};
 
     fn installation(home: PathBuf, runtime: &str) -> Installation {
-        Installation { home, version: String::from("4.1.1"), runtime: PathBuf::from(runtime) }
+        Installation { rootfs: None, home, version: String::from("4.1.1"), runtime: PathBuf::from(runtime) }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use flate2::read::GzDecoder;
 use tar::Archive;
 
 use super::jars;
-use super::leftovers;
+use delivery_broker::leftovers;
 
 /// Limits of what is unpacked: an archive of Apache Kafka is far below them.
 const MAX_ENTRIES: u64 = 50_000;

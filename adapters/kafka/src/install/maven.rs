@@ -12,9 +12,9 @@ use delivery_broker::InstallError;
 
 use super::jars;
 use super::java::on_path;
-use super::leash::leashed;
-use super::leftovers;
 use super::version::Version;
+use delivery_broker::leash::leashed;
+use delivery_broker::leftovers;
 
 /// Longest time for a download on a slow line; Maven's own limits are shorter for one file.
 const LIMIT: Duration = Duration::from_secs(20 * 60);

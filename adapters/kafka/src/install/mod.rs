@@ -4,8 +4,6 @@ mod archive;
 mod dist;
 mod jars;
 mod java;
-mod leash;
-mod leftovers;
 mod maven;
 mod probe;
 mod version;
@@ -27,6 +25,11 @@ const HOME_VARIABLE: &str = "KAFKA_HOME";
 /// # Errors
 /// See [`InstallError`].
 pub(crate) fn install(request: &InstallRequest, progress: &mut dyn FnMut(&str)) -> Result<Installation, InstallError> {
+    if request.rootfs.is_some() {
+        return Err(InstallError::Config(ConfigError::Contradiction(String::from(
+            "Apache Kafka runs on the Java of this machine, not inside a root file system: leave out --rootfs.",
+        ))));
+    }
     let wanted = request.version.as_deref().map(Version::parse).transpose()?;
     let home = std::env::var_os(HOME_VARIABLE).filter(|home| !home.is_empty());
     match (&request.dist, wanted, home) {
@@ -40,7 +43,7 @@ pub(crate) fn install(request: &InstallRequest, progress: &mut dyn FnMut(&str)) 
             };
             let (runtime, major) = java::find(wanted)?;
             let home = maven::resolve(wanted, &request.cache_dir, progress)?;
-            let installation = Installation { home, version: wanted.to_string(), runtime };
+            let installation = Installation { rootfs: None, home, version: wanted.to_string(), runtime };
             archive::make(&installation, major, progress);
             Ok(installation)
         }
@@ -83,5 +86,5 @@ fn from_home(home: &Path) -> Result<(Installation, u32), InstallError> {
         cause: error.to_string(),
         remedy: String::from("Give an absolute path."),
     })?;
-    Ok((Installation { home, version: found, runtime }, major))
+    Ok((Installation { rootfs: None, home, version: found, runtime }, major))
 }

@@ -38,6 +38,7 @@ fn node(
     files.extend(logging::files(&host.data_dir));
     Ok(NodeSpec {
         host: host.clone(),
+        rootfs: installation.rootfs.clone(),
         files,
         prepare,
         command,
@@ -74,6 +75,7 @@ mod tests {
 
     fn installation() -> Installation {
         Installation {
+            rootfs: None,
             home: PathBuf::from("/opt/kafka"),
             version: String::from("4.1.1"),
             runtime: PathBuf::from("/usr/bin/java"),

@@ -23,7 +23,8 @@ pub(crate) fn install() -> Option<Installation> {
         || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/delivery-verifier"),
         PathBuf::from,
     );
-    let request = InstallRequest { version: std::env::var("VERIFY_TEST_KAFKA").ok(), dist: None, cache_dir };
+    let request =
+        InstallRequest { version: std::env::var("VERIFY_TEST_KAFKA").ok(), cache_dir, ..InstallRequest::default() };
     match Kafka.install(&request, &mut |line| println!("{line}")) {
         Ok(installation) => Some(installation),
         Err(error) => {

@@ -115,6 +115,7 @@ impl Setup {
             destinations,
             groups: every.map(group).collect(),
             faults: Vec::new(),
+            by_hand: Vec::new(),
             limits_ms: BTreeMap::new(),
             status: RunStatus::Finished { took_ms: 0 },
         }

@@ -1,10 +1,12 @@
 //! Healthy histories to judge, as large as asked for.
 //!
 //! A log has eight events a message: invoked, acked; delivered, processing, processed; read from
-//! three replicas. A fan-out with one subscriber leaves the audits out: five.
+//! three replicas. A fan-out with one subscriber leaves the audits out: five. A queue
+//! has two more for the settle: seven.
 
 use std::collections::BTreeMap;
 
+use delivery_broker::Settle;
 use delivery_history::manifest::{
     Destination, Group, Host, Lane, MANIFEST_FORMAT, Phase, Role, RunManifest, RunStatus, Worker, Workload,
     first_session,
@@ -73,17 +75,18 @@ fn manifest(workload: Workload, messages: u64) -> RunManifest {
         destinations: vec![Destination { lane: 0, name: "orders".into(), partition: Some(0), dead_letters_of: None }],
         groups: vec![Group { lane: 0, name: "readers".into(), session_timeout_ms: 6_000, read_uncommitted: false }],
         faults: vec![],
+        by_hand: Vec::new(),
         limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 1 },
     }
 }
 
-/// In which order messages are stored and read.
+/// In which order messages are delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     /// As they were sent.
     Dense,
-    /// In any: every look at a message is one at another end of the tables.
+    /// In any: every look at a delivered message is one at another end of the tables.
     Random,
 }
 
@@ -96,11 +99,30 @@ pub(crate) struct Scene {
 impl Scene {
     /// Makes one up.
     pub(crate) fn new(workload: Workload, order: Order, events: u64) -> Self {
-        let messages = events / if workload == Workload::Log { 8 } else { 5 };
+        let events_a_message = match workload {
+            Workload::Log => 8,
+            Workload::Queue => 7,
+            Workload::Fanout | Workload::Transactions => 5,
+        };
+        let messages = events / events_a_message;
         Self { manifest: manifest(workload, messages), streams: streams(workload, order, messages) }
     }
 
+    /// The same, read by `groups` groups.
+    #[allow(dead_code, reason = "what only measures time has no use for it")]
+    pub(crate) fn read_by(mut self, groups: u16) -> Self {
+        for group in 1..groups {
+            let number = self.manifest.groups.len() as u16;
+            self.manifest.groups.push(Group { name: format!("readers{group}"), ..self.manifest.groups[0].clone() });
+            let member = self.manifest.workers[CONSUMER].clone();
+            self.manifest.workers.push(Worker { name: format!("c{group}"), group: Some(number), ..member });
+            self.streams.push(self.streams[CONSUMER].clone());
+        }
+        self
+    }
+
     /// How many events it has.
+    #[allow(dead_code, reason = "what only measures memory has no use for it")]
     pub(crate) fn events(&self) -> u64 {
         self.streams.iter().map(|stream| stream.len() as u64).sum()
     }
@@ -130,22 +152,27 @@ fn places(order: Order, count: u64) -> Vec<u64> {
 /// Streams of a healthy run; every message in flight for a hundred steps.
 fn streams(workload: Workload, order: Order, messages: u64) -> Vec<Vec<Event>> {
     let mut streams = vec![Vec::new(); 7];
-    let mut log = vec![(0, 0); messages as usize];
+    let mut log = Vec::with_capacity(messages as usize);
     let lag_ns = if order == Order::Random { messages * STEP_NS } else { 200 * STEP_NS };
-    for (number, offset) in (0..messages).zip(places(order, messages)) {
+    for number in 0..messages {
         let worker = PRODUCERS[number as usize % 2];
         let id = (first_session(worker as u16), (number / 2) as u32);
         let at_ns = 1_000_000 + number * STEP_NS;
-        let event = |kind: EventKind| Event::new(kind).message(id.0, id.1).destination(0).offset(offset);
+        let event = |kind: EventKind| Event::new(kind).message(id.0, id.1).destination(0).offset(number);
         streams[worker].push(event(EventKind::SendInvoked).detail(id.1 % 16).at(at_ns));
         streams[worker].push(event(EventKind::SendAcked).detail(1).at(at_ns + 100 * STEP_NS));
-        log[offset as usize] = id;
+        log.push(id);
     }
-    for (offset, id) in log.iter().enumerate() {
-        let event = |kind: EventKind| Event::new(kind).message(id.0, id.1).destination(0).offset(offset as u64);
-        let at_ns = 1_000_000 + offset as u64 * STEP_NS + lag_ns;
+    for (turn, offset) in places(order, messages).into_iter().enumerate() {
+        let id = log[offset as usize];
+        let event = |kind: EventKind| Event::new(kind).message(id.0, id.1).destination(0).offset(offset);
+        let at_ns = 1_000_000 + turn as u64 * STEP_NS + lag_ns;
         for kind in [EventKind::Delivered, EventKind::Processing, EventKind::Processed] {
             streams[CONSUMER].push(event(kind).at(at_ns));
+        }
+        for kind in [EventKind::SettleInvoked, EventKind::SettleOk] {
+            let settle = event(kind).detail(Settle::Ack as u32).at(at_ns);
+            streams[CONSUMER].extend((workload == Workload::Queue).then_some(settle));
         }
     }
     for producer in PRODUCERS {
@@ -155,7 +182,10 @@ fn streams(workload: Workload, order: Order, messages: u64) -> Vec<Vec<Event>> {
     let sentinel = (first_session(SENTINEL as u16), 0);
     let event = |kind: EventKind| Event::new(kind).message(sentinel.0, sentinel.1).destination(0);
     streams[SENTINEL].extend([event(EventKind::SendInvoked).at(end_ns), event(EventKind::SendAcked).at(end_ns)]);
-    streams[CONSUMER].push(Event::new(EventKind::Subscribed).destination(0).at(1));
+    // Given to the member twice: a rebalance, without which nothing could have come twice.
+    for kind in [EventKind::Subscribed, EventKind::Assigned, EventKind::Assigned] {
+        streams[CONSUMER].push(Event::new(kind).destination(0).at(1));
+    }
     streams[CONSUMER].push(Event::new(EventKind::Drained).destination(0).at(end_ns));
     streams[CONSUMER].sort_by_key(|event| event.time_ns);
     streams[OBSERVER].push(Event::new(EventKind::WorkerStarted).at(1));
@@ -163,6 +193,13 @@ fn streams(workload: Workload, order: Order, messages: u64) -> Vec<Vec<Event>> {
         [(Phase::Baseline, 1_000_000), (Phase::Recover, end_ns), (Phase::Drain, end_ns), (Phase::Audit, end_ns)];
     let entered = |(phase, at_ns)| Event::new(EventKind::PhaseEntered).detail(phase as u32).at(at_ns);
     streams[RUNNER].extend(phases.map(entered));
+    if workload == Workload::Queue {
+        let event = |kind: EventKind| Event::new(kind).destination(0).detail(0).offset(0).at(end_ns);
+        let depth = event(EventKind::ObservedDepth);
+        let audit = [event(EventKind::AuditStart), depth, depth, depth, event(EventKind::AuditEnd)];
+        streams[AUDIT].extend(audit);
+        streams[CONSUMER].push(Event::new(EventKind::WorkerFinished).at(end_ns));
+    }
     if workload == Workload::Log {
         log.push(sentinel);
         (1..=3).for_each(|replica| audit(&mut streams[AUDIT], &log, replica, end_ns));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use delivery_history::manifest::Fault;
 
+use crate::acks::AckTrack;
 use crate::context::Context;
 use crate::evidence::bite::FaultFacts;
 use crate::evidence::segments::Sides;
@@ -207,14 +208,24 @@ fn numbers(
 
 fn side_writes(work: &LaneWork<'_, '_>, cuts: &[(usize, &Fault)], facts: &[FaultFacts]) -> Vec<SideWrites> {
     let mut all: Vec<SideWrites> = Vec::new();
+    let mut stretches: Vec<(u64, u64)> = Vec::new();
     for (index, fault) in cuts {
         let sides = Sides::new(&fault.sides);
         for side in 0..sides.nodes.len() {
             let name = side_name(work, &sides, side, facts.get(*index));
             let at = all.iter().position(|known| known.side == name).unwrap_or_else(|| {
                 all.push(SideWrites { side: name, ..SideWrites::default() });
+                stretches.push((0, 0));
                 all.len() - 1
             });
+            if let Some((from_ns, to_ns)) = facts.get(*index).and_then(|fact| fact.span_ns) {
+                let acks = work.sends.side_acks.get(&(*index, side));
+                let none = ((0, AckTrack::stretches(from_ns, to_ns)), to_ns - from_ns);
+                let ((with_ack, of), stall_ns) =
+                    acks.map_or(none, |acks| (acks.available(from_ns, to_ns), acks.longest_stall_ns(from_ns, to_ns)));
+                stretches[at] = (stretches[at].0 + with_ack, stretches[at].1 + of);
+                all[at].longest_stall_ms = all[at].longest_stall_ms.max(stall_ns / 1_000_000);
+            }
             for destination in &work.destinations {
                 let Some(writes) = work.sends.writes.get(&(*index, *destination)) else { continue };
                 let of = |counts: &[u64]| counts.get(side).copied().unwrap_or(0);
@@ -223,6 +234,9 @@ fn side_writes(work: &LaneWork<'_, '_>, cuts: &[(usize, &Fault)], facts: &[Fault
                 all[at].acks_during_fault += of(&writes.acks_during_fault);
             }
         }
+    }
+    for (side, (with_ack, of)) in all.iter_mut().zip(stretches) {
+        side.available = (work.acknowledged && of > 0).then(|| with_ack as f64 / of as f64);
     }
     all
 }

@@ -2,6 +2,8 @@
 //! cluster believed, and whether a fault can have tested anything.
 
 pub(crate) mod bite;
+pub(crate) mod breakable;
+pub(crate) mod comeback;
 pub(crate) mod label;
 pub(crate) mod load;
 pub(crate) mod observations;

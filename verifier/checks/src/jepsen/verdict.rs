@@ -57,6 +57,7 @@ impl LogJudgement {
             label,
             available_during_fault: None,
             longest_stall_ms: 0,
+            recovery: Vec::new(),
             doubts: Vec::new(),
         };
         Judgement { faults: Vec::new(), lanes: vec![lane], doubts: Vec::new(), events }

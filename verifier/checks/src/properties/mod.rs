@@ -1,12 +1,18 @@
 //! One file per property: what counts as an anomaly, and what proves it.
 
+pub(crate) mod aborted_read;
 pub(crate) mod agreement;
+pub(crate) mod commit_back;
 pub(crate) mod failed_but_stored;
 pub(crate) mod liveness;
 pub(crate) mod lost;
+pub(crate) mod processed_at_once;
 pub(crate) mod processed_twice;
 pub(crate) mod reordered;
+pub(crate) mod reordered_key;
+pub(crate) mod reordered_total;
 pub(crate) mod stored_twice;
+pub(crate) mod torn_transaction;
 pub(crate) mod undelivered;
 
 use crate::tally::{Subject, Tally};

@@ -163,6 +163,7 @@ pub fn manifest(workload: Workload) -> RunManifest {
         destinations: vec![Destination { lane: 0, name: "orders".into(), partition: Some(0), dead_letters_of: None }],
         groups,
         faults: vec![cut()],
+        by_hand: Vec::new(),
         limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 30_000 },
     }
@@ -247,7 +248,8 @@ impl Scene {
     /// Logs hold what was acked or sent, in the order it was sent; the group processed all of it.
     pub fn store_what_was_taken(&mut self) {
         let taken = |message: &&Message| matches!(message.ended, Ended::Acked(_) | Ended::Sent);
-        let ids: Vec<(Id, u64)> = self.messages.iter().filter(taken).map(|one| (one.id, one.sent_ms)).collect();
+        let mut ids: Vec<(Id, u64)> = self.messages.iter().filter(taken).map(|one| (one.id, one.sent_ms)).collect();
+        ids.sort_by_key(|(_, sent_ms)| *sent_ms);
         let log: Vec<Entry> = ids.iter().map(|(id, _)| Some(*id)).collect();
         self.logs = [1, 2, 3].map(|replica| (replica, log.clone())).into();
         let reader = |index: usize| if index.is_multiple_of(2) { C0 } else { C1 };
@@ -267,13 +269,21 @@ impl Scene {
         self.renumber();
     }
 
-    /// Gives readers the offsets of the first log.
+    /// Gives readers the offsets of the first log, which they read in its order.
     pub fn renumber(&mut self) {
         let Some(log) = self.logs.values().next() else { return };
         let offsets: BTreeMap<Id, u64> =
             log.iter().enumerate().rev().filter_map(|(at, entry)| Some(((*entry)?, at as u64))).collect();
         for one in &mut self.handled {
             one.offset = offsets.get(&one.id).copied().unwrap_or(u64::MAX);
+        }
+        for worker in [C0, C1] {
+            let mut mine: Vec<&mut Handled> =
+                self.handled.iter_mut().filter(|one| one.worker == worker && one.offset != u64::MAX).collect();
+            let mut times_ms: Vec<u64> = mine.iter().map(|one| one.at_ms).collect();
+            times_ms.sort_unstable();
+            mine.sort_by_key(|one| one.offset);
+            mine.into_iter().zip(times_ms).for_each(|(one, at_ms)| one.at_ms = at_ms);
         }
     }
 

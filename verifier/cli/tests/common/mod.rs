@@ -1,6 +1,8 @@
 //! What the command-line tests share.
 #![allow(dead_code)]
 
+pub(crate) mod running;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard};
@@ -67,16 +69,15 @@ pub(crate) fn latest(out: &Path) -> PathBuf {
     out.join("latest").canonicalize().unwrap()
 }
 
-/// Whether this machine can run Kafka; says why not. With `VERIFY_REQUIRE=kafka` a machine that
-/// cannot fails the test instead.
-pub(crate) fn kafka_can_run() -> bool {
-    let doctor = verify().args(["doctor", "kafka"]).output().unwrap();
+/// Whether this machine can run a system; says why not. Where `VERIFY_REQUIRE` names it (`kafka,rabbitmq`), a machine
+/// that cannot fails the test instead.
+pub(crate) fn can_run(system: &str) -> bool {
+    let doctor = verify().args(["doctor", system]).output().unwrap();
     if doctor.status.success() {
         return true;
     }
-    let required =
-        std::env::var("VERIFY_REQUIRE").is_ok_and(|required| required.split(',').any(|name| name == "kafka"));
-    assert!(!required, "VERIFY_REQUIRE names kafka, but this machine cannot run it: {}", told(&doctor));
-    println!("skipped: this machine cannot run Kafka: {}", told(&doctor));
+    let required = std::env::var("VERIFY_REQUIRE").is_ok_and(|required| required.split(',').any(|name| name == system));
+    assert!(!required, "VERIFY_REQUIRE names {system}, but this machine cannot run it: {}", told(&doctor));
+    println!("skipped: this machine cannot run {system}: {}", told(&doctor));
     false
 }

@@ -52,6 +52,18 @@ pub enum ClusterError {
         /// The file.
         path: PathBuf,
     },
+    /// A node's root file system could not be laid out.
+    #[error(
+        "could not give node {node} the root file system {rootfs}: {source}. `verify doctor` shows what this machine lacks"
+    )]
+    Rootfs {
+        /// The node.
+        node: String,
+        /// The tree.
+        rootfs: PathBuf,
+        /// What was refused, and where.
+        source: io::Error,
+    },
     /// A process could not be started.
     #[error("could not start {program} on host {host}: {source}")]
     Start {

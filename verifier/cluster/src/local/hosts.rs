@@ -89,14 +89,16 @@ fn is_host_name(name: &str) -> bool {
 /// Puts a hosts file of the run's own over `/etc/hosts` of this mount namespace, so that a node can
 /// resolve its own name (the JVM and Erlang both try).
 pub(super) fn publish_names(hosts: &HostLinks) -> Result<(), ClusterError> {
-    let mut text = String::from("127.0.0.1 localhost\n");
-    for host in hosts.values() {
-        text.push_str(&format!("{} {}\n", host.address, host.name));
-    }
-    mount_over_hosts(&text).map_err(|error| ClusterError::Network {
+    mount_over_hosts(&hosts_file(hosts)).map_err(|error| ClusterError::Network {
         action: String::from("give the hosts their names in /etc/hosts"),
         cause: error.to_string(),
     })
+}
+
+/// Text of the hosts file.
+pub(super) fn hosts_file(hosts: &HostLinks) -> String {
+    let line = |host: &HostLink| format!("{} {}\n", host.address, host.name);
+    String::from("127.0.0.1 localhost\n") + &hosts.values().map(line).collect::<String>()
 }
 
 fn mount_over_hosts(text: &str) -> io::Result<()> {

@@ -1,7 +1,11 @@
 //! Starting nodes: files, preparing commands, the node itself; side by side, one step at a time.
 
 use std::collections::VecDeque;
+use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,7 +15,8 @@ use delivery_broker::{NodeCommand, NodeSpec};
 use super::ClusterError;
 use super::log_file::{LineSearch, last_lines};
 use super::node::{Node, describe, kill_group};
-use crate::process::{Place, start_in};
+use super::rootfs::Root;
+use crate::process::{Files, Place, start_in};
 
 /// Longest time one preparing command may take.
 const PREPARE_LIMIT: Duration = Duration::from_secs(120);
@@ -22,6 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 pub(super) fn start_all(
     specs: &[NodeSpec],
     places: Vec<Place>,
+    hosts_file: &str,
     logs_dir: &Path,
     should_stop: &dyn Fn() -> bool,
 ) -> Result<Vec<Node>, ClusterError> {
@@ -29,6 +35,7 @@ pub(super) fn start_all(
     let mut starting = Vec::new();
     for (spec, place) in specs.iter().zip(places) {
         write_files(spec)?;
+        let place = Place { files: files_of(spec, hosts_file)?, ..place };
         starting.push(Starting::new(spec, place, logs_dir)?);
     }
     while starting.iter().any(|node| node.node.is_none()) {
@@ -56,9 +63,24 @@ fn write_files(spec: &NodeSpec) -> Result<(), ClusterError> {
         if let Some(directory) = file.path.parent() {
             fs::create_dir_all(directory).map_err(|source| write(directory, source))?;
         }
-        fs::write(&file.path, &file.text).map_err(|source| write(&file.path, source))?;
+        write_private(&file.path, &file.text).map_err(|source| write(&file.path, source))?;
     }
     Ok(())
+}
+
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+/// The root file system of a node that has one.
+fn files_of(spec: &NodeSpec, hosts_file: &str) -> Result<Option<Files>, ClusterError> {
+    let Some(tree) = &spec.rootfs else { return Ok(None) };
+    let data_dir = &spec.host.data_dir;
+    let refused = |source| ClusterError::Rootfs { node: spec.host.name.clone(), rootfs: tree.clone(), source };
+    let directory = CString::new(data_dir.as_os_str().as_bytes()).map_err(|error| refused(error.into()))?;
+    let mounts = Root { tree, data_dir, hosts: hosts_file }.make().map_err(refused)?;
+    Ok(Some(Files { mounts, directory }))
 }
 
 /// A preparing command that runs.

@@ -37,7 +37,7 @@ pub(crate) fn run(cases: &[Case]) {
     if let Err(error) = enclose(|| 0) {
         let required = std::env::var("VERIFY_REQUIRE").unwrap_or_default();
         println!("skipped as {user}: no namespaces here: {error}");
-        if ["local", "kafka"].iter().any(|word| required.contains(word)) {
+        if ["local", "kafka", "rabbitmq"].iter().any(|word| required.contains(word)) {
             println!("VERIFY_REQUIRE={required} makes that a failure");
             std::process::exit(1);
         }

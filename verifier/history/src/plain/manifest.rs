@@ -39,6 +39,7 @@ pub fn file_manifest(file: &str, format: &str, acknowledged: bool, spans_ms: u64
         destinations: Vec::new(),
         groups: Vec::new(),
         faults: Vec::new(),
+        by_hand: Vec::new(),
         limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: spans_ms },
     }

@@ -1,6 +1,6 @@
 //! What the faults really did, who took writes meanwhile, and how much that shows.
 
-use delivery_checks::judgement::{FaultJudgement, SideWrites};
+use delivery_checks::judgement::{FaultJudgement, Recovery, SideWrites};
 use delivery_history::plain::manifest::FILE_BACKEND;
 
 use super::page::{Page, Tone};
@@ -84,6 +84,8 @@ fn availability_text(view: &LaneView<'_>) -> Option<String> {
         parts.push(format!("acks in {} of the fault's time", percent(share)));
         parts.push(format!("longest stall {}", duration(judged.longest_stall_ms)));
     }
+    parts.extend(sides_text(&judged.label.sides));
+    parts.extend(comeback_text(&judged.recovery));
     for part in ["before", "during", "after"] {
         let measured = judged.stats.latency_ms.get(&format!("send-{part}")).filter(|found| found.count > 0);
         if let Some(found) = measured {
@@ -91,6 +93,25 @@ fn availability_text(view: &LaneView<'_>) -> Option<String> {
         }
     }
     (!parts.is_empty()).then(|| format!("{}: {}", view.lane.name, parts.join("; ")))
+}
+
+/// `leader side (n2) 0.0 %, majority side (n1, n3) 66.7 %`.
+fn sides_text(sides: &[SideWrites]) -> Option<String> {
+    let measured = sides.iter().filter_map(|side| Some(format!("{} {}", side.side, percent(side.available?))));
+    let measured: Vec<String> = measured.collect();
+    (!measured.is_empty()).then(|| measured.join(", "))
+}
+
+/// The longest it took to come back after any heal.
+fn comeback_text(recovery: &[Recovery]) -> Option<String> {
+    let longest = |of: fn(&Recovery) -> Option<u64>| {
+        let all: Option<Vec<u64>> = recovery.iter().map(of).collect();
+        all.and_then(|all| all.into_iter().max())
+    };
+    let first_ack = longest(|one| one.first_ack_ms).map(|time_ms| format!("first ack {}", duration(time_ms)));
+    let caught_up = longest(|one| one.caught_up_ms).map(|time_ms| format!("caught up {}", duration(time_ms)));
+    let told: Vec<String> = [first_ack, caught_up].into_iter().flatten().collect();
+    (!told.is_empty()).then(|| format!("after the heal: {}", told.join(", ")))
 }
 
 /// How strong the evidence is: windows that bit, sends exposed to them, and what no loss in them bounds.

@@ -7,6 +7,7 @@ mod headline;
 mod lanes;
 mod notes;
 mod page;
+mod queues;
 mod witness;
 
 use std::io::Write;
@@ -53,6 +54,7 @@ impl Exporter for Terminal {
         page.gap();
         lanes::write(report, &mut page);
         page.gap();
+        queues::write(report, &mut page);
         findings::write(report, &mut page);
         evidence::write_sides(report, &mut page);
         evidence::write_strength(report, &mut page);

@@ -93,6 +93,7 @@ pub(super) fn write_doubts(report: &Report<'_>, page: &mut Page) {
     let texts = doubts.into_iter().map(|(doubt, lanes)| {
         if lanes.is_empty() { doubt.to_owned() } else { format!("{}: {doubt}", lanes.join(", ")) }
     });
+    write_limited(page, "By hand", report.manifest.by_hand.iter().cloned());
     write_limited(page, "Doubt", texts);
 }
 

@@ -37,7 +37,7 @@ const fn gravity(kind: FindingKind) -> Option<u8> {
         FindingKind::Lost => Some(0),
         FindingKind::Phantom | FindingKind::Corrupt | FindingKind::FailedButStored => Some(1),
         FindingKind::TornTransaction | FindingKind::AbortedRead | FindingKind::UncommittedRead => Some(2),
-        FindingKind::Disagreement | FindingKind::OffsetBack | FindingKind::OffsetSkipped => Some(3),
+        FindingKind::Disagreement => Some(3),
         FindingKind::Undelivered => Some(4),
         FindingKind::StoredTwice => Some(5),
         FindingKind::ProcessedTwice | FindingKind::ProcessedAtOnce => Some(6),
@@ -49,6 +49,8 @@ const fn gravity(kind: FindingKind) -> Option<u8> {
         | FindingKind::RedeliveredSettled
         | FindingKind::ReorderedTotal
         | FindingKind::ReorderedRequeued
+        | FindingKind::OffsetBack
+        | FindingKind::OffsetSkipped
         | FindingKind::CommitBack
         | FindingKind::DeadLettered
         | FindingKind::LeftInQueue => None,

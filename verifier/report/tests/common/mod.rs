@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use delivery_checks::judgement::{
     EventCounts, FaultJudgement, Finding, FindingKind, Guarantee, GuaranteeJudgement, Judgement, Label, LaneJudgement,
-    Percentiles, SideWrites, Stats, StoryStep, Verdict, Witness,
+    Percentiles, Recovery, SideWrites, Stats, StoryStep, Verdict, Witness,
 };
 use delivery_claims::{RunVerdict, judge_claims};
 use delivery_history::RunManifest;
@@ -115,6 +115,7 @@ pub(crate) fn manifest(lanes: Vec<Lane>) -> RunManifest {
             sides: vec![vec![2], vec![1, 3]],
             detection_ms: 11_000,
         }],
+        by_hand: Vec::new(),
         limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 57_800 },
     }
@@ -144,6 +145,8 @@ pub(crate) fn judged(name: &str, acked: u64) -> LaneJudgement {
         attempts: 0,
         acks,
         acks_during_fault,
+        available: Some(if acks > 0 { 0.72 } else { 0.0 }),
+        longest_stall_ms: if acks > 0 { 4_200 } else { 15_000 },
     };
     LaneJudgement {
         lane: name.to_owned(),
@@ -170,6 +173,11 @@ pub(crate) fn judged(name: &str, acked: u64) -> LaneJudgement {
         },
         available_during_fault: Some(0.41),
         longest_stall_ms: 9_420,
+        recovery: vec![Recovery {
+            fault: "netsplit@8s+15s".into(),
+            first_ack_ms: Some(312),
+            caught_up_ms: Some(1_480),
+        }],
         doubts: Vec::new(),
     }
 }

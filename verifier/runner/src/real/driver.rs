@@ -14,6 +14,7 @@ use delivery_history::clock::monotonic_ns;
 use delivery_history::manifest::{Host, Role, RunManifest, Workload};
 use delivery_history::{Event, EventKind, RunDir};
 use nix::sys::statvfs::statvfs;
+use uuid::Uuid;
 
 use crate::drive::{Arrivals, Driver};
 use crate::interrupt::Interrupts;
@@ -21,6 +22,7 @@ use crate::machine::{Action, Input};
 use crate::plan::{KEYS, RunPlan};
 use crate::real::process::{SpawnError, Word, WorkerProcess, describe};
 use crate::real::protocol::{Command, Job, Report, WorkerSpec};
+use crate::real::trouble::node_trouble;
 use crate::request::AuditMode;
 
 /// Longest wait for news in one step.
@@ -29,6 +31,9 @@ const NEWS_WAIT: Duration = Duration::from_millis(10);
 const LAST_WORD_LIMIT: Duration = Duration::from_secs(2);
 /// How long a worker may take to end politely.
 const FINISH_LIMIT: Duration = Duration::from_secs(5);
+
+/// Name under which nodes and clients are given what only they know.
+const SECRET: &str = "cluster.secret";
 
 /// A disk with less space than this is full: nodes and histories grow by larger steps.
 const FULL_BYTES: u64 = 1 << 20;
@@ -62,6 +67,8 @@ pub struct RealDriver<'a> {
     flushed: BTreeSet<u16>,
     drained: BTreeMap<u16, BTreeSet<u16>>,
     leader: Option<u32>,
+    running_version: Option<String>,
+    secret: String,
 }
 
 impl<'a> RealDriver<'a> {
@@ -92,6 +99,8 @@ impl<'a> RealDriver<'a> {
             flushed: BTreeSet::new(),
             drained: BTreeMap::new(),
             leader: None,
+            running_version: None,
+            secret: Uuid::new_v4().simple().to_string().to_uppercase(),
         }
     }
 
@@ -127,7 +136,13 @@ impl<'a> RealDriver<'a> {
         }
         let plan = ClusterPlan {
             nodes,
-            config: self.plan.broker_config.clone(),
+            config: self
+                .plan
+                .broker_config
+                .clone()
+                .into_iter()
+                .chain([(String::from(SECRET), self.secret.clone())])
+                .collect(),
             timings: self.plan.timings,
             run_id: self.plan.manifest.run_id.clone(),
         };
@@ -175,7 +190,23 @@ impl<'a> RealDriver<'a> {
         let node = |host: &Host| NodeAddress { id: host.id, address: host.address.clone() };
         let mut spec = self.plan.client_spec(worker, self.plan.manifest.nodes.iter().map(node).collect());
         spec.config.insert(String::from("cluster.version"), self.installation.version.clone());
+        spec.config.insert(String::from("cluster.timings"), self.plan.manifest.timings.clone());
+        spec.config.insert(String::from(SECRET), self.secret.clone());
+        spec.nodes.rotate_left(self.first_node_for(worker));
         spec
+    }
+
+    /// Place of the node a client that stays with one connects to first: producers begin with the leader, consumers
+    /// with the node after it, so that each lane has clients on both sides of a cut.
+    fn first_node_for(&self, worker: u16) -> usize {
+        let nodes = &self.plan.manifest.nodes;
+        let leader = nodes.iter().position(|node| Some(node.id) == self.leader).unwrap_or(0);
+        let place = self.plan.place_in_lane(worker);
+        match self.plan.worker(worker).role {
+            Role::Producer => (leader + place) % nodes.len(),
+            Role::Consumer => (leader + 1 + place) % nodes.len(),
+            _ => 0,
+        }
     }
 
     fn job(&self, worker: u16) -> Job {
@@ -183,6 +214,9 @@ impl<'a> RealDriver<'a> {
         match entry.role {
             Role::Producer => {
                 Job::Produce { rate_per_s: self.plan.rate_for(worker), size_bytes: manifest.size_bytes, keys: KEYS }
+            }
+            Role::Consumer if entry.lane.is_some_and(|lane| self.plan.workload_of(lane) == Workload::Queue) => {
+                Job::ConsumeQueue { seed: manifest.seed.wrapping_add(worker.into()) }
             }
             Role::Consumer => Job::Consume {
                 subscriber: entry
@@ -194,7 +228,7 @@ impl<'a> RealDriver<'a> {
             Role::Observer | Role::Runner => Job::Observe {
                 groups: (0u16..).zip(&manifest.groups).map(|(index, group)| (index, group.name.clone())).collect(),
             },
-            Role::Audit => Job::Audit { replicas: self.audited_replicas() },
+            Role::Audit => Job::Audit { replicas: self.audited_replicas(), queues: self.plan.queues() },
         }
     }
 
@@ -229,6 +263,7 @@ impl<'a> RealDriver<'a> {
                     self.plan.manifest.destinations[usize::from(*destination)].name.clone()
                 }),
                 partitions: lane.partitions,
+                dead_letters: self.plan.dead_letters_of(index),
                 config: lane.lane.config.clone(),
             })
             .collect()
@@ -248,10 +283,13 @@ impl<'a> RealDriver<'a> {
             Report::Observed { observation } => arrivals.observations.push(observation),
             Report::Prepared { prepared } => {
                 self.leader = Some(prepared.leader);
+                self.running_version = Some(prepared.broker_version);
                 arrivals.notes.push(format!("n{} leads every lane", prepared.leader));
                 arrivals.inputs.push(Input::Prepared);
             }
             Report::Recovered { recovery } => {
+                arrivals.notes.extend(recovery.by_hand.iter().map(|what| format!("by hand: {what}")));
+                arrivals.by_hand.extend(recovery.by_hand);
                 let waiting_for = (!recovery.whole).then_some(recovery.waiting_for);
                 arrivals.inputs.push(Input::Recovered { waiting_for });
             }
@@ -309,18 +347,22 @@ impl<'a> RealDriver<'a> {
                     )));
                 }
                 NodeEvent::Died { id, status, last_lines } => {
-                    arrivals.inputs.push(Input::Trouble(node_trouble(
-                        id,
-                        &format!("ended by itself ({status})"),
-                        &last_lines,
-                    )));
+                    let what = format!("ended by itself ({status})");
+                    arrivals.inputs.push(Input::Trouble(self.node_trouble(id, &what, &last_lines)));
                 }
                 NodeEvent::NotReady { id, after_ms, last_lines } => {
                     let what = format!("was not ready within {} s", after_ms / 1_000);
-                    arrivals.inputs.push(Input::Trouble(node_trouble(id, &what, &last_lines)));
+                    arrivals.inputs.push(Input::Trouble(self.node_trouble(id, &what, &last_lines)));
                 }
             }
         }
+    }
+
+    fn node_trouble(&self, id: u32, what: &str, last_lines: &[String]) -> String {
+        let node = self.plan.manifest.nodes.iter().find(|node| node.id == id);
+        let name = node.map_or_else(|| format!("n{id}"), |node| node.name.clone());
+        let log = self.run_dir.logs_dir().join(format!("{name}.log"));
+        node_trouble(self.system.real(), &log, &format!("node {name} {what}"), last_lines)
     }
 
     /// A full disk is the machine's doing, and no node's.
@@ -346,7 +388,7 @@ impl<'a> RealDriver<'a> {
         let of_role = |role| self.plan.worker_numbers(role).into_iter();
         let all_ready =
             of_role(Role::Producer).chain(of_role(Role::Consumer)).all(|worker| self.ready_workers.contains(&worker));
-        all_ready && self.every_live_group(&self.positioned)
+        all_ready && self.every_live_group(&self.positioned, |_| true)
     }
 
     fn all_flushed(&self) -> bool {
@@ -355,11 +397,12 @@ impl<'a> RealDriver<'a> {
     }
 
     fn all_drained(&self) -> bool {
-        self.every_live_group(&self.drained)
+        // A queue is drained as part of its audit.
+        self.every_live_group(&self.drained, |lane| self.plan.workload_of(lane) != Workload::Queue)
     }
 
-    fn every_live_group(&self, reached: &BTreeMap<u16, BTreeSet<u16>>) -> bool {
-        self.plan.every_live_group(reached, |worker| self.workers.contains_key(&worker))
+    fn every_live_group(&self, reached: &BTreeMap<u16, BTreeSet<u16>>, counts: impl Fn(u16) -> bool) -> bool {
+        self.plan.every_live_group(reached, counts, |worker| self.workers.contains_key(&worker))
     }
 }
 
@@ -383,6 +426,9 @@ impl Driver for RealDriver<'_> {
                 self.tell_role(Role::Observer, &Command::Prepare { topics });
             }
             Action::StartClients => {
+                if let Some(version) = self.running_version.take() {
+                    manifest.broker_version = version;
+                }
                 self.start_role(Role::Consumer, arrivals);
                 self.start_role(Role::Producer, arrivals);
                 self.waiting = Waiting::Clients;
@@ -426,11 +472,4 @@ impl Driver for RealDriver<'_> {
 
 fn local_host(host: &Host) -> LocalHost {
     LocalHost { id: host.id, name: host.name.clone(), address: host.address.clone() }
-}
-
-fn node_trouble(id: u32, what: &str, last_lines: &[String]) -> String {
-    if last_lines.is_empty() {
-        return format!("node n{id} {what}; it said nothing");
-    }
-    format!("node n{id} {what}; the last lines of its log:\n  {}", last_lines.join("\n  "))
 }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use delivery_broker::{Admin, ClientError, ClientSpec, RealSystem};
+use delivery_broker::{Admin, ClientError, ClientSpec, DestinationRef, RealSystem};
 use delivery_workloads::{
-    CommitMode, ConsumePlan, ConsumerLoop, ProducePlan, ProducerLoop, SentinelLoop, WorkloadError, observation_event,
+    CommitMode, ConsumePlan, ConsumerLoop, ProducePlan, ProducerLoop, QueueLoop, QueuePlan, SentinelLoop,
+    WorkloadError, observation_event,
 };
 
 use crate::real::protocol::{Command, Report};
@@ -95,6 +96,25 @@ pub(crate) fn consume(
     }
 }
 
+/// Takes messages from a queue, in competition with others.
+pub(crate) fn consume_queue(bench: &mut Bench<'_>, seed: u64) -> Result<(), WorkloadError> {
+    let mut consumer = bench.system.consumer(&bench.spec.client)?;
+    let mut working = QueueLoop::new(QueuePlan::of(&bench.spec.client.config, seed));
+    report(&Report::Ready);
+    let mut positioned = BTreeSet::new();
+    loop {
+        if bench.command() == Some(Command::Finish) {
+            working.finish(consumer.as_mut(), &mut bench.recorder)?;
+            return Ok(());
+        }
+        working.step(consumer.as_mut(), &mut bench.recorder, CONSUMER_WAIT)?;
+        if *working.positioned() != positioned {
+            positioned.clone_from(working.positioned());
+            report(&Report::Positioned { destinations: positioned.clone() });
+        }
+    }
+}
+
 /// Writes a sentinel to every destination.
 pub(crate) fn sentinel(bench: &mut Bench<'_>, size_bytes: u32) -> Result<(), WorkloadError> {
     let mut producer = bench.system.sentinel(&bench.spec.client)?;
@@ -106,6 +126,9 @@ pub(crate) fn sentinel(bench: &mut Bench<'_>, size_bytes: u32) -> Result<(), Wor
             return Ok(());
         }
         writing.step(producer.as_mut(), &mut bench.recorder, IDLE_WAIT)?;
+        if producer.fatal().is_some() {
+            producer = bench.system.sentinel(&bench.spec.client)?;
+        }
     }
     report(&Report::SentinelsWritten);
     wait_for_finish(bench);
@@ -178,17 +201,20 @@ fn carry_out(admin: &mut Box<dyn Admin>, client: &ClientSpec, command: Command) 
     }
 }
 
-/// Reads every replica of every destination.
-pub(crate) fn audit(bench: &mut Bench<'_>, replicas: &[u32]) -> Result<(), WorkloadError> {
+/// Reads every replica of every log, and drains every queue.
+pub(crate) fn audit(bench: &mut Bench<'_>, replicas: &[u32], queues: &BTreeSet<u16>) -> Result<(), WorkloadError> {
     let mut auditor = bench.system.auditor(&bench.spec.client)?;
     report(&Report::Ready);
     let destinations = bench.spec.client.destinations.clone();
-    let incomplete = delivery_workloads::audit(auditor.as_mut(), &destinations, replicas, &mut bench.recorder)?;
+    let (queues, logs): (Vec<DestinationRef>, Vec<DestinationRef>) =
+        destinations.iter().cloned().partition(|destination| queues.contains(&destination.index));
+    let undrained = delivery_workloads::drain(auditor.as_mut(), &queues, &mut bench.recorder)?;
+    let unread = delivery_workloads::audit(auditor.as_mut(), &logs, replicas, &mut bench.recorder)?;
     let name = |index: u16| destinations.iter().find(|known| known.index == index).map_or("?", |known| &known.name);
-    let incomplete = incomplete
-        .into_iter()
-        .map(|(destination, replica, error)| format!("{} on n{replica}: {error}", name(destination)))
-        .collect();
+    let undrained = undrained.into_iter().map(|(destination, error)| format!("{}: {error}", name(destination)));
+    let unread =
+        unread.into_iter().map(|(destination, replica, error)| format!("{} on n{replica}: {error}", name(destination)));
+    let incomplete = undrained.chain(unread).collect();
     report(&Report::Audited { incomplete });
     wait_for_finish(bench);
     Ok(())

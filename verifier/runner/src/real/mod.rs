@@ -5,4 +5,5 @@ pub mod jobs;
 pub mod process;
 pub mod protocol;
 pub mod run;
+mod trouble;
 pub mod worker;

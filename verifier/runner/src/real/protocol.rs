@@ -45,6 +45,11 @@ pub enum Job {
         /// Workers whose sentinels prove the drain, by destination.
         sentinels: BTreeMap<u16, BTreeSet<u16>>,
     },
+    /// Competes with others for the messages of a queue.
+    ConsumeQueue {
+        /// Draws which deliveries are refused.
+        seed: u64,
+    },
     /// Writes sentinels.
     Sentinel {
         /// Payload bytes.
@@ -59,6 +64,8 @@ pub enum Job {
     Audit {
         /// Nodes whose replicas are read.
         replicas: Vec<u32>,
+        /// Destinations that are queues: drained instead.
+        queues: BTreeSet<u16>,
     },
 }
 

@@ -114,9 +114,10 @@ fn run_job(mut bench: Bench<'_>) -> Result<(), WorkloadError> {
     match bench.spec.job.clone() {
         Job::Produce { rate_per_s, size_bytes, keys } => jobs::produce(&mut bench, rate_per_s, size_bytes, keys)?,
         Job::Consume { subscriber, sentinels } => jobs::consume(&mut bench, subscriber, sentinels)?,
+        Job::ConsumeQueue { seed } => jobs::consume_queue(&mut bench, seed)?,
         Job::Sentinel { size_bytes } => jobs::sentinel(&mut bench, size_bytes)?,
         Job::Observe { groups } => jobs::observe(&mut bench, &groups)?,
-        Job::Audit { replicas } => jobs::audit(&mut bench, &replicas)?,
+        Job::Audit { replicas, queues } => jobs::audit(&mut bench, &replicas, &queues)?,
     }
     bench.recorder.record(Event::new(EventKind::WorkerFinished))?;
     bench.recorder.close()?;

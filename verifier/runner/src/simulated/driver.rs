@@ -111,7 +111,7 @@ impl<'a> SimulatedDriver<'a> {
     }
 
     fn every_subscriber(&self, reached: &BTreeMap<u16, BTreeSet<u16>>) -> bool {
-        self.plan.every_live_group(reached, |_| true)
+        self.plan.every_live_group(reached, |_| true, |_| true)
     }
 
     /// Who does not see whom, by what each node said last.

@@ -9,7 +9,7 @@ const STALE_AFTER: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Removes directories in `directory` whose name starts with `prefix` and that nobody can still be
 /// working on. Best effort: what cannot be removed only takes room.
-pub(super) fn sweep(directory: &Path, prefix: &str) {
+pub fn sweep(directory: &Path, prefix: &str) {
     sweep_older_than(directory, prefix, STALE_AFTER);
 }
 

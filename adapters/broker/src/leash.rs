@@ -15,11 +15,11 @@ program=$!
 exec 3<&-
 wait "$program""#;
 /// The line that asks the program to end.
-pub(super) const END: &[u8] = b"end\n";
+pub const END: &[u8] = b"end\n";
 
 /// A command whose child, once started with its standard input still piped, ends when that pipe
 /// closes. Its exit status is the program's.
-pub(super) fn leashed<A: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<Item = A>) -> Command {
+pub fn leashed<A: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", SCRIPT, "sh"]).arg(program).args(arguments).stdin(Stdio::piped());
     command

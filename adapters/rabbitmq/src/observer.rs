@@ -1,0 +1,99 @@
+//! Asks every node, each on its own connection, what it believes.
+
+use std::time::{Duration, Instant};
+
+use delivery_broker::{ClientError, ClientSpec, DestinationRef, Observation, Observer};
+
+use crate::erlang::{Known, Look, Peer, peers};
+
+/// Longest time one node has to answer.
+const ROUND_LIMIT: Duration = Duration::from_millis(300);
+
+/// Asks the nodes side by side, so a round is as long as the slowest node's limit.
+pub(crate) struct RabbitObserver {
+    peers: Vec<Peer>,
+    destinations: Vec<DestinationRef>,
+}
+
+impl RabbitObserver {
+    /// An observer of the nodes and destinations given.
+    ///
+    /// # Errors
+    /// A node's address cannot be used.
+    pub(crate) fn new(spec: &ClientSpec) -> Result<Self, ClientError> {
+        Ok(Self { peers: peers(spec)?, destinations: spec.destinations.clone() })
+    }
+}
+
+impl Observer for RabbitObserver {
+    fn observe(&mut self, seen: &mut dyn FnMut(Observation)) {
+        let destinations = &self.destinations;
+        let answers: Vec<Vec<Observation>> = std::thread::scope(|scope| {
+            let asked: Vec<_> =
+                self.peers.iter_mut().map(|peer| scope.spawn(move || ask(peer, destinations))).collect();
+            // A thread that panicked has seen nothing; the next round asks again.
+            asked.into_iter().map(|thread| thread.join().unwrap_or_default()).collect()
+        });
+        answers.into_iter().flatten().for_each(seen);
+    }
+}
+
+fn ask(peer: &mut Peer, destinations: &[DestinationRef]) -> Vec<Observation> {
+    let names: Vec<&str> = destinations.iter().map(|destination| destination.name.as_str()).collect();
+    match peer.look(&names, Instant::now() + ROUND_LIMIT) {
+        Ok(look) => from_look(peer.id, &look, destinations),
+        Err(error) => vec![Observation::silence(peer.id, error.reason())],
+    }
+}
+
+/// A node whose broker application is down (paused, restarting) is up, but a member of nothing.
+fn from_look(node: u32, look: &Look, destinations: &[DestinationRef]) -> Vec<Observation> {
+    let members_bits = if look.running { look.up_bits } else { 0 };
+    let mut seen = vec![Observation::Members { node, members_bits }];
+    for (destination, known) in destinations.iter().zip(&look.queues) {
+        let destination = destination.index;
+        match known {
+            Known::Unknown => {}
+            Known::Gone => seen.push(Observation::Leader { node, destination, leader: None, epoch: 0 }),
+            Known::Queue(queue) => {
+                let (leader, epoch) = (queue.leader, queue.epoch);
+                seen.push(Observation::Leader { node, destination, leader, epoch });
+                seen.push(Observation::Isr { node, destination, isr_bits: queue.in_sync_bits });
+            }
+        }
+    }
+    seen
+}
+
+#[cfg(test)]
+mod tests {
+    use delivery_broker::{DestinationRef, Observation};
+
+    use super::from_look;
+    use crate::erlang::{Known, Look, QueueLook};
+
+    fn destinations() -> Vec<DestinationRef> {
+        let destination = |index| DestinationRef { index, name: format!("q{index}"), partition: None };
+        vec![destination(4), destination(5)]
+    }
+
+    #[test]
+    fn a_paused_node_is_a_member_of_nothing_and_says_nothing_of_queues() {
+        let look = Look { up_bits: 0b1110, queues: vec![Known::Unknown, Known::Unknown], ..Look::default() };
+        assert_eq!(from_look(2, &look, &destinations()), [Observation::Members { node: 2, members_bits: 0 }]);
+    }
+
+    #[test]
+    fn queues_are_told_by_their_destination() {
+        let queue = QueueLook { leader: Some(3), epoch: 7, applied: 9, member_bits: 0b1110, in_sync_bits: 0b1010 };
+        let queues = vec![Known::Queue(queue), Known::Gone];
+        let look = Look { up_bits: 0b1010, running: true, queues, ..Look::default() };
+        let told = [
+            Observation::Members { node: 1, members_bits: 0b1010 },
+            Observation::Leader { node: 1, destination: 4, leader: Some(3), epoch: 7 },
+            Observation::Isr { node: 1, destination: 4, isr_bits: 0b1010 },
+            Observation::Leader { node: 1, destination: 5, leader: None, epoch: 0 },
+        ];
+        assert_eq!(from_look(1, &look, &destinations()), told);
+    }
+}

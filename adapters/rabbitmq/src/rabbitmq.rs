@@ -1,0 +1,117 @@
+//! RabbitMQ as a system under test.
+
+use std::path::Path;
+
+use delivery_broker::{
+    Admin, Auditor, ClientError, ClientSpec, ClusterPlan, ConfigError, Consumer, InstallError, InstallRequest,
+    Installation, LanePlan, LaneRequest, NodeSpec, Observer, Producer, RealSystem, RuntimeProbe, System, SystemInfo,
+    Timings,
+};
+use delivery_history::manifest::Workload;
+
+use crate::admin::RabbitAdmin;
+use crate::auditor::RabbitAuditor;
+use crate::consumer::RabbitConsumer;
+use crate::node::CLIENT_PORT;
+use crate::observer::RabbitObserver;
+use crate::producer::RabbitProducer;
+use crate::{install, lane, node, presets, settings, timings};
+
+/// Version that is told where none is known yet.
+const DEFAULT_VERSION: &str = "installed";
+/// Load before the first fault, milliseconds.
+const BASELINE_MS: u64 = 8_000;
+/// Load after the last heal, milliseconds.
+const AFTER_HEAL_MS: u64 = 5_000;
+/// Every member back after the last heal, at most, milliseconds: a broker that was paused or is restarted waits up to
+/// 30 s for each of the others.
+const RECOVER_MS: u64 = 120_000;
+/// Three nodes up on two cores, as expected, milliseconds.
+const START_MS: u64 = 15_000;
+
+/// RabbitMQ: three nodes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RabbitMq;
+
+impl System for RabbitMq {
+    fn info(&self) -> SystemInfo {
+        SystemInfo {
+            name: "rabbitmq",
+            title: "RabbitMQ",
+            client: lane::CLIENT.to_owned(),
+            workload: Workload::Queue,
+            presets: presets::PRESETS,
+            settings: settings::SHOWN,
+            default_version: DEFAULT_VERSION,
+            nodes: lane::NODES,
+            client_port: CLIENT_PORT,
+            clients_stay: true,
+            baseline_ms: BASELINE_MS,
+            after_heal_ms: AFTER_HEAL_MS,
+            recover_ms: RECOVER_MS,
+            start_ms: START_MS,
+        }
+    }
+
+    fn lane(&self, request: &LaneRequest) -> Result<LanePlan, ConfigError> {
+        lane::plan(request)
+    }
+
+    fn detection_ms(&self, timings: Timings) -> u64 {
+        timings::detection_ms(timings)
+    }
+
+    fn tuned(&self, timings: Timings) -> Vec<String> {
+        timings::broker_settings(timings).into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+    }
+
+    fn real(&self) -> Option<&dyn RealSystem> {
+        Some(self)
+    }
+}
+
+impl RealSystem for RabbitMq {
+    fn install(&self, request: &InstallRequest, progress: &mut dyn FnMut(&str)) -> Result<Installation, InstallError> {
+        install::install(request, progress)
+    }
+
+    fn probe(&self, cache_dir: &Path) -> Vec<RuntimeProbe> {
+        install::probe(cache_dir)
+    }
+
+    fn check_lane(&self, lane: &LanePlan, installation: &Installation) -> Result<(), ConfigError> {
+        lane::check_version(&lane.lane, &installation.version)
+    }
+
+    fn explain(&self, log: &str) -> Option<String> {
+        node::explain(log)
+    }
+
+    fn nodes(&self, plan: &ClusterPlan, installation: &Installation) -> Result<Vec<NodeSpec>, ConfigError> {
+        node::nodes(plan, installation)
+    }
+
+    fn producer(&self, spec: &ClientSpec) -> Result<Box<dyn Producer>, ClientError> {
+        Ok(Box::new(RabbitProducer::of_lane(spec)?))
+    }
+
+    fn sentinel(&self, spec: &ClientSpec) -> Result<Box<dyn Producer>, ClientError> {
+        Ok(Box::new(RabbitProducer::sentinel(spec)?))
+    }
+
+    fn consumer(&self, spec: &ClientSpec) -> Result<Box<dyn Consumer>, ClientError> {
+        Ok(Box::new(RabbitConsumer::new(spec)?))
+    }
+
+    fn admin(&self, spec: &ClientSpec) -> Result<Box<dyn Admin>, ClientError> {
+        Ok(Box::new(RabbitAdmin::new(spec)?))
+    }
+
+    fn observer(&self, spec: &ClientSpec, _groups: &[(u16, String)]) -> Result<Box<dyn Observer>, ClientError> {
+        Ok(Box::new(RabbitObserver::new(spec)?))
+    }
+
+    fn auditor(&self, spec: &ClientSpec) -> Result<Box<dyn Auditor>, ClientError> {
+        Ok(Box::new(RabbitAuditor::new(spec)?))
+    }
+}
