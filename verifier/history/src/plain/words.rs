@@ -11,6 +11,7 @@ pub const REASONS: &[(u32, &str)] = &[
     (3, "not-authorised"),
     (4, "returned"),
     (5, "rejected"),
+    (6, "not-connected"),
     (20, "timed-out"),
     (21, "transport"),
     (22, "not-leader"),
@@ -20,6 +21,8 @@ pub const REASONS: &[(u32, &str)] = &[
     (26, "not-enough-replicas"),
     (27, "fenced"),
     (28, "other"),
+    (29, "cancelled"),
+    (30, "not-found"),
 ];
 
 /// Settles: number and word.
