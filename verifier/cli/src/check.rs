@@ -9,6 +9,7 @@ use delivery_history::RunDir;
 use delivery_history::RunManifest;
 use delivery_history::import::read_operations;
 use delivery_history::manifest::Requirement;
+use delivery_history::plain::manifest::FILE_BACKEND;
 use delivery_history::plain::{manifest, read_plain};
 
 use crate::args::{CheckArgs, ImportFormat};
@@ -30,7 +31,9 @@ pub fn check(args: &CheckArgs) -> Result<i32, CliError> {
         }
         Some(ImportFormat::Jsonl) => plain(&args.path)?,
     };
-    let required = required.unwrap_or_else(|| all_judged(&judgement));
+    let of_a_run = manifest.backend != FILE_BACKEND;
+    let required =
+        required.unwrap_or_else(|| if of_a_run { manifest.required.clone() } else { all_judged(&judgement) });
     outcome::show_file(&args.path, manifest, &judgement, required, &args.output)
 }
 
