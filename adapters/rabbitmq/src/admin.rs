@@ -272,6 +272,9 @@ impl Admin for RabbitAdmin {
         let leader = self.peers.get(1).or(self.peers.first()).ok_or_else(no_nodes)?.id;
         self.declare(topics, &plans, leader)?;
         wait_for("every member of the lanes' queues", || self.placed(&plans, leader))?;
+        for peer in &mut self.peers {
+            peer.ask(Ask::Flush, &[], Instant::now() + ANSWER).map_err(|error| peer.unreachable(&error))?;
+        }
         Ok(Prepared { broker_version: version, leader, controller: None, coordinator: None })
     }
 

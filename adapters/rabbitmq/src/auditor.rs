@@ -8,7 +8,7 @@ use futures::stream::StreamExt;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
 
-use crate::amqp::{AmqpError, answer, connect, runtime};
+use crate::amqp::{AmqpError, answer, connect, log, runtime};
 use crate::consumer::stream_offset;
 use crate::drained::{Drained, Said};
 use crate::erlang::{Ask, Known, Peer, peers};
@@ -104,7 +104,13 @@ impl RabbitAuditor {
             other => return other,
         };
         let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == node) else { return Said::Nothing };
-        let Ok(told) = peer.ask(Ask::Depth, &[queue], Instant::now() + NODE_LIMIT) else { return Said::Nothing };
+        let told = match peer.ask(Ask::Depth, &[queue], Instant::now() + NODE_LIMIT) {
+            Ok(told) => told,
+            Err(error) => {
+                log(&self.spec.client_name, &format!("node {node} does not say how deep {queue} is: {error}"));
+                return Said::Nothing;
+            }
+        };
         let numbers: Vec<u64> = told.split_whitespace().skip(1).filter_map(|number| number.parse().ok()).collect();
         match numbers[..] {
             [ready, unacked] => Said::Depth { node, ready, unacked },

@@ -1,15 +1,24 @@
 %% Ready and unsettled messages of the first of Names, as its leader has them.
-[Name | _] = Names,
-case rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, Name)) of
+[QueueName | _] = Names,
+case rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, QueueName)) of
     {ok, Queue} ->
         {Ready, Unsettled} = case amqqueue:get_type(Queue) of
             rabbit_quorum_queue ->
                 {Ra, _} = amqqueue:get_pid(Queue),
-                Ask = fun(Fun) -> {ok, Answer, _} = ra:consistent_query({Ra, node()}, Fun, 3000), Answer end,
+                %% Releases of ra before 2 know nothing but funs here, the newest nothing but module and name.
+                {ok, Version} = application:get_key(ra, vsn),
+                Query = fun(Name) ->
+                    Asked = case Version of
+                        "1." ++ _ -> fun(State) -> rabbit_fifo:Name(State) end;
+                        _ -> {rabbit_fifo, Name, []}
+                    end,
+                    ra:consistent_query({Ra, node()}, Asked, 3000)
+                end,
+                Ask = fun(Name) -> {ok, Answer, _} = Query(Name), Answer end,
                 %% Messages on their way to a dead-letter queue are neither ready nor gone.
-                Leaving = try element(1, Ask(fun rabbit_fifo:query_stat_dlx/1)) catch _:_ -> 0 end,
-                {Ask(fun rabbit_fifo:query_messages_ready/1),
-                 Ask(fun rabbit_fifo:query_messages_checked_out/1) + Leaving};
+                Leaving = try element(1, Ask(query_stat_dlx)) catch _:_ -> 0 end,
+                {Ask(query_messages_ready),
+                 Ask(query_messages_checked_out) + Leaving};
             _ ->
                 [{_, Waiting}, {_, Out}] = rabbit_amqqueue:info(Queue, [messages_ready, messages_unacknowledged]),
                 {Waiting, Out}

@@ -23,6 +23,8 @@ pub(crate) enum Ask {
     Handling,
     /// Mirror a queue to all nodes.
     Mirror,
+    /// Write to disk what was declared.
+    Flush,
     /// Give up its connections to other nodes; they are made again by themselves.
     Reconnect,
     /// Stop and start the broker application.
@@ -37,6 +39,7 @@ impl Ask {
             Self::Version => include_str!("version.erl"),
             Self::Handling => include_str!("handling.erl"),
             Self::Mirror => include_str!("mirror.erl"),
+            Self::Flush => include_str!("flush.erl"),
             Self::Reconnect => include_str!("reconnect.erl"),
             Self::Restart => include_str!("restart.erl"),
         }
