@@ -401,7 +401,8 @@ fn offset_skipped(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {
         .collect();
     mine.sort_by_key(|event| event.time_ns);
     let at = mine.iter().position(|event| key(event) == key(&processed) && event.offset != NO_OFFSET)?;
-    let next = mine.get(at + 1).filter(|event| is(event, EventKind::Delivered) && event.offset > processed.offset)?;
+    let ahead = |event: &&Event| event.offset != NO_OFFSET && event.offset > processed.offset;
+    let next = mine.get(at + 1).filter(|event| is(event, EventKind::Delivered)).filter(ahead)?;
     let witness = world.offset_name(next.destination, next.offset);
     let deliveries = world.deliveries();
     let in_group = |by: u16, event: &Event| group_of(by) == group_of(worker) && key(event) == key(&processed);
