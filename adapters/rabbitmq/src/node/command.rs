@@ -18,7 +18,12 @@ pub(super) const PLUGINS_FILE: &str = "enabled_plugins";
 /// Starts Erlang's port mapper as a part of the node, so that it ends with it: the broker would start
 /// one that outlives it. Then the vendor's own script runs, not the distribution's, which would drop
 /// privileges that are not there.
-const SCRIPT: &str = "epmd >/dev/null 2>&1 & exec \"$0\"";
+///
+/// The mapper is started again until it stays: that of a node which was just killed may still hold the port. The broker
+/// waits for it (at most some seconds), since it gives up at once where nobody listens.
+const SCRIPT: &str = "(while :; do epmd; sleep 0.1; done) >/dev/null 2>&1 & \
+                      tries=0; until epmd -names >/dev/null 2>&1 || [ $tries -ge 50 ]; do \
+                      tries=$((tries + 1)); sleep 0.1; done; exec \"$0\"";
 /// Two schedulers, however many cores there are: three nodes share them. None spins while idle.
 const ERLANG_FLAGS: &str = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none";
 const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
