@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
-use delivery_history::{Event, NO_OFFSET};
+use delivery_history::{Event, NO_DESTINATION, NO_OFFSET};
 
 use crate::audits::Audits;
 use crate::directory::state;
@@ -68,7 +68,7 @@ impl AckCurve {
     /// Takes an ack at an offset.
     #[inline]
     pub(crate) fn take(&mut self, event: &Event) {
-        if event.offset == NO_OFFSET {
+        if event.offset == NO_OFFSET || event.destination == NO_DESTINATION {
             return;
         }
         if event.destination != self.last {
