@@ -2,24 +2,19 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead, BufReader, PipeReader};
 use std::path::{Path, PathBuf};
-use std::process::Child;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use delivery_broker::InstallError;
 
 use super::jars;
 use super::java::on_path;
 use super::version::Version;
-use delivery_broker::leash::leashed;
+use delivery_broker::leash::{self, leashed};
 use delivery_broker::leftovers;
 
 /// Longest time for a download on a slow line; Maven's own limits are shorter for one file.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
-/// Lines of Maven's output kept for an error.
-const TAIL_LINES: usize = 12;
 /// Downloads between two lines of progress.
 const PROGRESS_EVERY: usize = 20;
 
@@ -133,8 +128,6 @@ fn download(
     version: Version,
     progress: &mut dyn FnMut(&str),
 ) -> Result<(), InstallError> {
-    let io_failed = |error: std::io::Error| failed(error.to_string());
-    let (output, input) = std::io::pipe().map_err(io_failed)?;
     let mut output_directory = OsString::from("-DoutputDirectory=");
     output_directory.push(libs);
     let arguments: [&OsStr; 6] = [
@@ -145,62 +138,22 @@ fn download(
         OsStr::new("-DincludeScope=runtime"),
         &output_directory,
     ];
-    let mut command = leashed(maven, arguments);
-    command.stdout(input.try_clone().map_err(io_failed)?).stderr(input);
-    let mut child = command.spawn().map_err(io_failed)?;
-    drop(command);
-    let tail = follow(&mut child, output, progress);
-    // Its output has ended, so it has, too: `wait` lets go of the leash.
-    let status = child.wait().map_err(io_failed)?;
-    match tail {
-        Ok(_) if status.success() => Ok(()),
-        Ok(tail) if is_unreleased(&tail, version) => Err(InstallError::Config(version.unreleased())),
-        Ok(tail) => Err(failed(errors_in(&tail))),
-        Err(cause) => Err(failed(cause)),
-    }
-}
-
-/// Reads Maven's output to its end, telling how many files have come; gives the last lines
-/// that are no downloads. The thread that reads ends before this returns.
-fn follow(child: &mut Child, output: PipeReader, progress: &mut dyn FnMut(&str)) -> Result<VecDeque<String>, String> {
-    let deadline = Instant::now() + LIMIT;
-    std::thread::scope(|scope| {
-        let (sender, lines) = channel();
-        scope.spawn(move || send_lines(output, &sender));
-        let mut tail = VecDeque::new();
-        let mut files = 0;
-        loop {
-            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) if line.contains("Downloaded from ") => {
-                    files += 1;
-                    if files % PROGRESS_EVERY == 0 {
-                        progress(&format!("downloading Apache Kafka with mvn: {files} files"));
-                    }
-                }
-                Ok(line) if line.contains("Downloading from ") || line.trim().is_empty() => {}
-                Ok(line) => {
-                    tail.push_back(line);
-                    if tail.len() > TAIL_LINES {
-                        tail.pop_front();
-                    }
-                }
-                Err(RecvTimeoutError::Disconnected) => return Ok(tail),
-                Err(RecvTimeoutError::Timeout) => {
-                    // Off the leash it ends, and with it its output and the reading thread.
-                    drop(child.stdin.take());
-                    return Err(format!("no end after {} minutes", LIMIT.as_secs() / 60));
-                }
+    let mut files = 0;
+    let (status, tail) = leash::follow(leashed(maven, arguments), LIMIT, &mut |line| {
+        if line.contains("Downloaded from ") {
+            files += 1;
+            if files % PROGRESS_EVERY == 0 {
+                progress(&format!("downloading Apache Kafka with mvn: {files} files"));
             }
+            return false;
         }
+        !line.contains("Downloading from ") && !line.trim().is_empty()
     })
-}
-
-fn send_lines(output: PipeReader, sender: &Sender<String>) {
-    for line in BufReader::new(output).lines() {
-        let Ok(line) = line else { break };
-        if sender.send(line).is_err() {
-            break;
-        }
+    .map_err(failed)?;
+    match status.success() {
+        true => Ok(()),
+        false if is_unreleased(&tail, version) => Err(InstallError::Config(version.unreleased())),
+        false => Err(failed(errors_in(&tail))),
     }
 }
 

@@ -1,20 +1,16 @@
 //! Calls of the distribution's tools, which end with this program however it ends.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, PipeReader};
-use std::process::{Child, Command};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use delivery_broker::InstallError;
-use delivery_broker::leash::leashed;
+use delivery_broker::leash::{self, leashed};
 
 use crate::local::tools::Tool;
 
 /// Longest time for one call, on a slow line.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
-/// Lines of output kept for an error.
-const TAIL_LINES: usize = 12;
 
 const TOOLS: [Tool; 3] = [
     Tool { name: "apt-get", package: "apt" },
@@ -60,59 +56,14 @@ pub(super) fn follow(
     on_line: &mut dyn FnMut(&str),
 ) -> Result<(), String> {
     let program = tool(name).map_err(|error| error.to_string())?;
-    let in_words = |error: std::io::Error| error.to_string();
-    let (output, input) = std::io::pipe().map_err(in_words)?;
     let mut command = leashed(&program, arguments);
-    command.env("LC_ALL", "C").stdout(input.try_clone().map_err(in_words)?).stderr(input);
+    command.env("LC_ALL", "C");
     configure(&mut command);
-    let mut child = command.spawn().map_err(in_words)?;
-    // Its ends of the pipe would keep the output from ending.
-    drop(command);
-    let tail = read_lines(&mut child, output, on_line);
-    // Its output has ended, so it has, too: `wait` lets go of the leash.
-    let status = child.wait().map_err(in_words)?;
-    let tail = tail?;
+    let (status, tail) = leash::follow(command, LIMIT, &mut |line| {
+        on_line(line);
+        true
+    })?;
     if status.success() { Ok(()) } else { Err(errors_in(&tail)) }
-}
-
-/// Reads to the end of the output; gives its last lines. The thread that reads ends before this returns.
-fn read_lines(
-    child: &mut Child,
-    output: PipeReader,
-    on_line: &mut dyn FnMut(&str),
-) -> Result<VecDeque<String>, String> {
-    let deadline = Instant::now() + LIMIT;
-    std::thread::scope(|scope| {
-        let (sender, lines) = channel();
-        scope.spawn(move || send_lines(output, &sender));
-        let mut tail = VecDeque::new();
-        loop {
-            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) => {
-                    on_line(&line);
-                    tail.push_back(line);
-                    if tail.len() > TAIL_LINES {
-                        tail.pop_front();
-                    }
-                }
-                Err(RecvTimeoutError::Disconnected) => return Ok(tail),
-                Err(RecvTimeoutError::Timeout) => {
-                    // Off the leash it ends, and with it its output and the reading thread.
-                    drop(child.stdin.take());
-                    return Err(format!("no end after {} minutes", LIMIT.as_secs() / 60));
-                }
-            }
-        }
-    })
-}
-
-fn send_lines(output: PipeReader, sender: &Sender<String>) {
-    for line in BufReader::new(output).lines() {
-        let Ok(line) = line else { break };
-        if sender.send(line).is_err() {
-            break;
-        }
-    }
 }
 
 /// The lines that say what is wrong, or all of them.
