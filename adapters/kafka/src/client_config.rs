@@ -81,6 +81,7 @@ mod tests {
     fn spec(config: BTreeMap<String, String>) -> ClientSpec {
         let node = |id| NodeAddress { id, address: format!("198.18.0.{id}") };
         ClientSpec {
+            seat: String::from("seat"),
             client_name: String::from("p1"),
             run_tag: 1,
             nodes: vec![node(1), node(2)],

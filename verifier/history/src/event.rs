@@ -222,4 +222,19 @@ event_kinds! {
     ObservedCoordinator = 41, "observed-coordinator";
     /// Queue depth: `offset`: ready messages; `detail`: unacked ones; `session`: node asked.
     ObservedDepth = 42, "observed-depth";
+    /// Evidence: `detail`: fault; `offset`: a [`ProcessState`] of node `session`, or of worker `sequence` where no node
+    /// is named.
+    ProcessState = 44, "process-state";
+}
+
+/// What a process was doing when it was looked at. Numbers are part of the file format.
+#[repr(u64)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ProcessState {
+    /// There is none.
+    Gone = 0,
+    /// It runs.
+    Running = 1,
+    /// It was told to stand still.
+    Stopped = 2,
 }
