@@ -36,10 +36,10 @@ impl ClusterView {
                     *known = (epoch, leader);
                 }
             }
-            Observation::Controller { controller: Some(controller), epoch, .. } => {
-                if self.controller.is_none_or(|(known, _)| epoch >= known) {
-                    self.controller = Some((epoch, controller));
-                }
+            Observation::Controller { controller: Some(controller), epoch, .. }
+                if self.controller.is_none_or(|(known, _)| epoch >= known) =>
+            {
+                self.controller = Some((epoch, controller));
             }
             Observation::Coordinator { group, coordinator: Some(coordinator), .. } => {
                 self.coordinators.insert(group, coordinator);
