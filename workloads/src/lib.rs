@@ -14,7 +14,7 @@ pub mod queue;
 pub mod sentinel;
 
 pub use audit::{audit, drain};
-pub use consume::{CommitMode, ConsumePlan, ConsumerLoop};
+pub use consume::{ConsumePlan, ConsumerLoop};
 pub use error::WorkloadError;
 pub use observe::observation_event;
 pub use produce::{ProducePlan, ProducerLoop};

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use delivery_broker::{Admin, ClientError, ClientSpec, DestinationRef, RealSystem};
 use delivery_workloads::{
-    CommitMode, ConsumePlan, ConsumerLoop, ProducePlan, ProducerLoop, QueueLoop, QueuePlan, SentinelLoop,
-    WorkloadError, observation_event,
+    ConsumePlan, ConsumerLoop, ProducePlan, ProducerLoop, QueueLoop, QueuePlan, SentinelLoop, WorkloadError,
+    observation_event,
 };
 
 use crate::real::protocol::{Command, Report};
@@ -75,8 +75,7 @@ pub(crate) fn consume(
     sentinels: BTreeMap<u16, BTreeSet<u16>>,
 ) -> Result<(), WorkloadError> {
     let mut consumer = bench.system.consumer(&bench.spec.client)?;
-    let commit = CommitMode::of(&bench.spec.client.config);
-    let mut reading = ConsumerLoop::new(ConsumePlan { commit, subscriber, sentinels });
+    let mut reading = ConsumerLoop::new(ConsumePlan::of(&bench.spec.client.config, subscriber, sentinels));
     report(&Report::Ready);
     let (mut positioned, mut drained) = (BTreeSet::new(), BTreeSet::new());
     loop {
@@ -93,6 +92,8 @@ pub(crate) fn consume(
             drained.clone_from(reading.drained());
             report(&Report::Drained { destinations: drained.clone() });
         }
+        // Commands are looked at however long one message takes.
+        std::thread::sleep(reading.busy_for(bench.recorder.now_ns()).min(IDLE_WAIT));
     }
 }
 
