@@ -84,7 +84,8 @@ pub fn events(bytes: &[u8]) {
 pub fn fault_list(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(requests) = FaultRequest::parse_list(text) else { return };
-    let defaults = Defaults { baseline_ms: 8_000, after_heal_ms: 5_000, detection_ms: 11_000 };
+    let defaults =
+        Defaults { baseline_ms: 8_000, after_heal_ms: 5_000, detection_ms: 11_000, session_timeout_ms: 45_000 };
     if let Ok(planned) = plan_load(&requests, None, defaults) {
         assert!(planned.faults.iter().all(|fault| fault.start_ms + fault.duration_ms <= planned.load_ms));
     }

@@ -33,6 +33,9 @@ pub struct DestinationRef {
 pub struct ClientSpec {
     /// Name the client gives itself.
     pub client_name: String,
+    /// Name of the place it takes: the same for whoever takes it after a crash, so what an application keeps across
+    /// restarts (a `transactional.id`, a static member's name) is made from it.
+    pub seat: String,
     /// In every payload of the run.
     pub run_tag: u64,
     /// The cluster.

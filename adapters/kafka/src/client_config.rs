@@ -8,8 +8,6 @@ use rdkafka::config::RDKafkaLogLevel;
 
 use crate::settings::is_own;
 
-/// Names the place a client has in its lane, whoever holds it: a successor has that of whom it follows.
-const PLACE: &str = "cluster.place";
 /// TCP port brokers serve clients on.
 pub(crate) const CLIENT_PORT: u16 = 9092;
 
@@ -51,7 +49,7 @@ pub(crate) fn consumer(spec: &ClientSpec) -> Result<ClientConfig, ClientError> {
     config.set("group.id", group).set("enable.auto.commit", automatic.to_string());
     config.set("enable.auto.offset.store", (commit == CommitMode::Auto).to_string());
     if spec.config.get("consumer.static.membership").is_some_and(|is_static| is_static == "true") {
-        config.set("group.instance.id", spec.config.get(PLACE).unwrap_or(&spec.client_name));
+        config.set("group.instance.id", &spec.seat);
     }
     for (name, value) in scoped(spec, Scope::Consumer) {
         config.set(name, value);
@@ -95,6 +93,7 @@ mod tests {
     fn spec(config: BTreeMap<String, String>) -> ClientSpec {
         let node = |id| NodeAddress { id, address: format!("198.18.0.{id}") };
         ClientSpec {
+            seat: String::from("seat"),
             client_name: String::from("p1"),
             run_tag: 1,
             nodes: vec![node(1), node(2)],
@@ -137,11 +136,10 @@ mod tests {
     }
 
     #[test]
-    fn a_static_member_is_known_by_its_place() {
-        let settings = [("consumer.static.membership", "true"), ("cluster.place", "safe-consumer-1")];
-        let settings: BTreeMap<String, String> =
-            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        assert_eq!(consumer(&spec(settings)).unwrap().get("group.instance.id"), Some("safe-consumer-1"));
+    fn a_static_member_is_known_by_its_seat() {
+        let settings = BTreeMap::from([(String::from("consumer.static.membership"), String::from("true"))]);
+        let successor = ClientSpec { client_name: String::from("c1-2"), seat: String::from("c1"), ..spec(settings) };
+        assert_eq!(consumer(&successor).unwrap().get("group.instance.id"), Some("c1"));
         assert_eq!(consumer(&spec(BTreeMap::new())).unwrap().get("group.instance.id"), None);
     }
 

@@ -76,11 +76,8 @@ pub(crate) fn commit_within<C: ConsumerContext>(
                 let list = rd_kafka_event_topic_partition_list(event);
                 if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && !list.is_null() {
                     let count = usize::try_from((*list).cnt).unwrap_or(0);
-                    let results = (0..count).map(|at| (*(*list).elems.add(at)).err);
-                    code = results
-                        .filter(|result| *result != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR)
-                        .next()
-                        .unwrap_or(code);
+                    let mut results = (0..count).map(|at| (*(*list).elems.add(at)).err);
+                    code = results.find(|result| *result != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap_or(code);
                 }
                 rd_kafka_event_destroy(event);
             }

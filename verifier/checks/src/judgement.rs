@@ -393,7 +393,7 @@ pub struct FaultJudgement {
     pub start_ms: u64,
     /// How long it really was on, milliseconds (0: it never started or never ended).
     pub lasted_ms: u64,
-    /// Its own rules dropped packets throughout and nothing crossed a full cut.
+    /// Its own rules dropped packets throughout and nothing crossed a full cut; or its processes were down throughout.
     pub bit: bool,
     /// The cluster saw it.
     pub noticed: bool,
@@ -405,10 +405,23 @@ pub struct FaultJudgement {
     pub packets_crossed: u64,
     /// Drops in each third of the window.
     pub dropped_by_third: [u64; 3],
+    /// Looks at the processes it held down; nothing for a fault of the network.
+    pub looks: Option<ProcessLooks>,
     /// What the cluster saw, in words (`n1 said leader n2 -> n3 after 9.4 s`).
     pub evidence: Vec<String>,
     /// Why it did not bite, was not noticed or did not heal.
     pub reasons: Vec<String>,
+}
+
+/// What the processes that a fault holds down were seen to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessLooks {
+    /// What they had to be: `gone`, `stopped`.
+    pub expected: String,
+    /// Looks that found them so.
+    pub as_expected: u64,
+    /// Looks in all.
+    pub of: u64,
 }
 
 /// How much of a history the judgement rests on.

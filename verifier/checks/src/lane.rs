@@ -456,7 +456,7 @@ fn availability(work: &LaneWork<'_, '_>, facts: &[FaultFacts]) -> (Option<f64>, 
 /// Reads the producers of a lane, once it is known which faults bit it.
 pub(crate) fn prepare(context: &Context<'_>, facts: &[FaultFacts], number: u16, lane: &Lane, scope: Scope) -> Prepared {
     let destinations = context.destinations_of(number);
-    let why = |fact: &FaultFacts| fact.why_vacuous(context, lane.workload, &destinations);
+    let why = |fact: &FaultFacts| fact.why_vacuous(context, lane.workload, number, &destinations);
     let vacuous: Vec<Option<String>> = facts.iter().map(why).collect();
     let bit: Vec<bool> = vacuous.iter().map(Option::is_none).collect();
     let detection_ms: Vec<u64> = context.manifest.faults.iter().map(|fault| fault.detection_ms).collect();

@@ -9,6 +9,7 @@ use delivery_history::{Event, EventKind, NO_NODE, NO_OFFSET};
 
 use crate::audits::Audits;
 use crate::context::{Context, reason_words};
+use crate::evidence::bite;
 use crate::evidence::timeline::Timeline;
 use crate::judgement::{Finding, FindingKind, StoryStep, Witness};
 use crate::properties::undelivered::Leftover;
@@ -346,7 +347,7 @@ fn tell_faults(context: &Context<'_>, timeline: &Timeline, trace: &mut Trace) {
     for (fault, window) in context.manifest.faults.iter().zip(&timeline.faults).take(MAX_TOLD_FAULTS) {
         let name =
             if fault.shape.is_empty() { fault.fault.clone() } else { format!("{}:{}", fault.fault, fault.shape) };
-        let hit = context.host_names(fault.targets.iter().copied());
+        let hit = bite::names(context, fault).join(", ");
         if let Some(at_ns) = window.started_ns {
             trace.steps.push((at_ns, format!("{name} on {hit} started")));
         }

@@ -4,7 +4,7 @@ use delivery_checks::judgement::{
     EventCounts, Finding, FindingKind, Guarantee, GuaranteeJudgement, Judgement, Label, LaneJudgement, Stats, Verdict,
 };
 use delivery_history::RunManifest;
-use delivery_history::manifest::{Fault, Lane, MANIFEST_FORMAT, Requirement, RunStatus, Workload};
+use delivery_history::manifest::{BiteProof, Fault, Lane, MANIFEST_FORMAT, Requirement, RunStatus, Workload};
 use proptest::prelude::*;
 
 use super::judge_claims;
@@ -64,6 +64,8 @@ fn netsplit(shape: &str) -> Fault {
         full_cut: true,
         sides: Vec::new(),
         detection_ms: 11_000,
+        workers: Vec::new(),
+        bites_by: BiteProof::default(),
     }
 }
 

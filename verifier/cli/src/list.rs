@@ -53,7 +53,8 @@ fn faults() -> String {
     let mut text = String::new();
     for kind in delivery_faults::kind::ALL {
         let aliases = kind.aliases().join(", ");
-        let _ = writeln!(text, "{} (also: {aliases}): {}", kind.name(), kind.about());
+        let also = if aliases.is_empty() { String::new() } else { format!(" (also: {aliases})") };
+        let _ = writeln!(text, "{}{also}: {}", kind.name(), kind.about());
         let shapes = kind.shapes().iter().enumerate().map(|(index, shape)| {
             let mark = if index == 0 { " (default)" } else { "" };
             (format!("{}:{}{mark}", kind.name(), shape.name), shape.about)

@@ -5,5 +5,6 @@ pub mod local;
 pub mod network;
 pub mod probe;
 mod process;
+pub mod processes;
 pub mod rootfs;
 pub mod simulated;

@@ -4,6 +4,7 @@
 //! because namespaces live by processes and descriptors only and end with the enclosure.
 
 pub mod error;
+pub mod group;
 mod hosts;
 mod links;
 mod log_file;
@@ -23,6 +24,7 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 
 use delivery_broker::NodeSpec;
+use delivery_history::event::ProcessState;
 
 pub use error::ClusterError;
 pub use hosts::LocalHost;
@@ -30,6 +32,7 @@ pub use network::LocalNetwork;
 pub use node::NodeEvent;
 
 use crate::process::{Place, start_in};
+use crate::processes::{Blow, ProcessError};
 use hosts::HostLink;
 use links::Links;
 use node::Node;
@@ -83,6 +86,31 @@ impl LocalCluster {
         let mut events = Vec::new();
         self.nodes.iter_mut().for_each(|node| node.poll(&mut events));
         events
+    }
+
+    /// Does it to a node's process; one that ends of it has not ended by itself.
+    ///
+    /// # Errors
+    /// When the node does not run, or the system refuses.
+    pub fn strike(&mut self, node: u32, blow: Blow) -> Result<(), ProcessError> {
+        match self.nodes.iter_mut().find(|one| one.id() == node) {
+            Some(one) => one.strike(blow),
+            None => Err(group::missed(blow, format!("node {node}"), "there is no such node")),
+        }
+    }
+
+    /// Starts a node again that a fault ended; [`NodeEvent::Ready`] tells when it is.
+    ///
+    /// # Errors
+    /// An unknown node, or the system's refusal.
+    pub fn start_again(&mut self, node: u32) -> Result<(), ClusterError> {
+        let known = self.nodes.iter_mut().find(|one| one.id() == node);
+        known.ok_or(ClusterError::UnknownHost { host: node })?.start_again()
+    }
+
+    /// What the kernel says of a node's process.
+    pub fn state(&self, node: u32) -> ProcessState {
+        self.nodes.iter().find(|one| one.id() == node).map_or(ProcessState::Gone, Node::state)
     }
 
     /// Starts a process on a host, in a session of its own. Its standard streams are the caller's choice.

@@ -4,16 +4,54 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use delivery_broker::ConfigError;
-use delivery_cluster::network::{Counters, Network, NetworkError};
+use delivery_cluster::network::{Network, NetworkError};
+use delivery_cluster::processes::{ProcessError, Processes, Whose};
+use delivery_history::event::ProcessState;
+use delivery_history::manifest::{BiteProof, Fault, Role};
 
+use crate::kill::Kill;
 use crate::netsplit::Netsplit;
+use crate::pause::Pause;
+use crate::stop::Stop;
 use crate::view::ClusterView;
 
 /// Every fault there is. Adding one is a file and a line here.
-pub const ALL: &[&dyn FaultKind] = &[&Netsplit];
+pub const ALL: &[&dyn FaultKind] = &[&Netsplit, &Kill, &Stop, &Pause];
 
 /// The network of a run, shared between its driver and the guards of faults.
 pub type SharedNetwork = Rc<RefCell<dyn Network>>;
+
+/// The processes of a run, shared likewise.
+pub type SharedProcesses = Rc<RefCell<dyn Processes>>;
+
+/// What faults act on.
+#[derive(Clone)]
+pub struct Ground {
+    /// The links between hosts.
+    pub network: SharedNetwork,
+    /// Nodes and clients, where the backend runs them as processes.
+    pub processes: Option<SharedProcesses>,
+}
+
+/// What a kind of fault needs of the backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActsOn {
+    /// The links: at most one such fault is in force at a time.
+    Network,
+    /// Processes of their own.
+    Processes,
+}
+
+/// Something that was seen of a fault in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// Packets (or frames) its rules have dropped so far.
+    Dropped(u64),
+    /// Packets (or frames) that crossed a full cut so far.
+    Crossed(u64),
+    /// What a process it holds down was seen to do.
+    Process(Whose, ProcessState),
+}
 
 /// A variant of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +71,13 @@ pub struct Resolved {
     pub cut: Vec<(u32, u32)>,
     /// Every path between the sides is cut.
     pub full_cut: bool,
-    /// Sides, the targets' first; hosts on no side reach everybody.
+    /// Sides, the targets' first; hosts on no side reach everybody. Of a fault that takes nodes down only those that
+    /// are left make a side.
     pub sides: Vec<Vec<u32>>,
+    /// Clients that are hit themselves, by worker number.
+    pub clients: Vec<u16>,
+    /// What must be seen of it for it to have bitten.
+    pub bites_by: BiteProof,
 }
 
 /// A kind of fault.
@@ -58,26 +101,40 @@ pub trait FaultKind: Sync {
         false
     }
 
+    /// What it needs of the backend.
+    fn acts_on(&self) -> ActsOn;
+
+    /// The role of the clients this shape hits, one of each lane; nothing for shapes that hit nodes.
+    fn clients_hit(&self, _shape: &str) -> Option<Role> {
+        None
+    }
+
+    /// Whether a client it hits is gone for good, and another takes its place when the fault is taken back.
+    fn is_succeeded(&self) -> bool {
+        false
+    }
+
     /// Decides whom it hits, from what the cluster looks like now.
     ///
     /// # Errors
     /// When the role it aims at is held by nobody.
-    fn resolve(&self, shape: &str, view: &ClusterView) -> Result<Resolved, FaultError>;
+    fn resolve(&self, planned: &Fault, view: &ClusterView) -> Result<Resolved, FaultError>;
 
     /// Starts it.
     ///
     /// # Errors
     /// When the backend cannot inject it; nothing is then in force.
-    fn start(&self, resolved: &Resolved, network: &SharedNetwork) -> Result<Box<dyn FaultGuard>, FaultError>;
+    fn start(&self, resolved: &Resolved, ground: &Ground) -> Result<Box<dyn FaultGuard>, FaultError>;
 }
 
 /// A fault in force. Dropping it heals.
 pub trait FaultGuard {
-    /// What its own rules have dropped, and what crossed a full cut all the same.
+    /// What can be seen of it now: what its own rules have dropped and what crossed all the same, or what the
+    /// processes it holds down do.
     ///
     /// # Errors
     /// When the rules cannot be read.
-    fn evidence(&mut self) -> Result<Counters, FaultError>;
+    fn evidence(&mut self) -> Result<Vec<Evidence>, FaultError>;
 
     /// Takes it back and says whether that worked.
     ///
@@ -102,6 +159,14 @@ pub enum FaultError {
     /// The backend refused.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// A process could not be struck or started again.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// The backend runs nodes and clients as no processes of their own.
+    #[error(
+        "this backend runs no processes that could be killed or paused; choose another fault (`verify list faults`)."
+    )]
+    NoProcesses,
 }
 
 /// The fault with this name or alias.

@@ -2,13 +2,20 @@
 //!
 //! A new fault is one file that implements [`FaultKind`], and one line in [`kind::ALL`].
 
+pub mod kill;
 pub mod kind;
 pub mod netsplit;
+pub mod pause;
+mod process;
 pub mod request;
 pub mod schedule;
+pub mod stop;
 pub mod view;
 
-pub use kind::{FaultError, FaultGuard, FaultKind, Resolved, Shape, SharedNetwork, find_fault};
+pub use kind::{
+    ActsOn, Evidence, FaultError, FaultGuard, FaultKind, Ground, Resolved, Shape, SharedNetwork, SharedProcesses,
+    find_fault,
+};
 pub use request::FaultRequest;
 pub use schedule::{LoadPlan, ScheduleError, plan_load};
 pub use view::ClusterView;

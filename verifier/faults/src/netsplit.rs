@@ -1,8 +1,9 @@
 //! A network partition: packets between the sides are dropped without an answer.
 
-use delivery_cluster::network::{Counters, Cut};
+use delivery_cluster::network::Cut;
+use delivery_history::manifest::{BiteProof, Fault};
 
-use crate::kind::{FaultError, FaultGuard, FaultKind, Resolved, Shape, SharedNetwork};
+use crate::kind::{ActsOn, Evidence, FaultError, FaultGuard, FaultKind, Ground, Resolved, Shape, SharedNetwork};
 use crate::view::ClusterView;
 
 /// The lanes' leader is cut from its peers.
@@ -40,7 +41,12 @@ impl FaultKind for Netsplit {
         shape == LEADER_CLIENTS.name
     }
 
-    fn resolve(&self, shape: &str, view: &ClusterView) -> Result<Resolved, FaultError> {
+    fn acts_on(&self) -> ActsOn {
+        ActsOn::Network
+    }
+
+    fn resolve(&self, planned: &Fault, view: &ClusterView) -> Result<Resolved, FaultError> {
+        let shape = planned.shape.as_str();
         let leader = view.lane_leader().ok_or_else(|| FaultError::NoTarget {
             fault: format!("netsplit:{shape}"),
             reason: String::from("no node was seen to lead the lanes"),
@@ -51,12 +57,19 @@ impl FaultKind for Netsplit {
             inner.extend(view.client_hosts.first());
             outer.extend(view.client_hosts.iter().skip(1));
         }
-        Ok(Resolved { targets: vec![leader], cut: between(&inner, &outer), full_cut: true, sides: vec![inner, outer] })
+        Ok(Resolved {
+            targets: vec![leader],
+            cut: between(&inner, &outer),
+            full_cut: true,
+            sides: vec![inner, outer],
+            clients: Vec::new(),
+            bites_by: BiteProof::PacketsDropped,
+        })
     }
 
-    fn start(&self, resolved: &Resolved, network: &SharedNetwork) -> Result<Box<dyn FaultGuard>, FaultError> {
-        network.borrow_mut().cut(&Cut { pairs: resolved.cut.clone() })?;
-        Ok(Box::new(CutGuard { network: network.clone(), in_force: true }))
+    fn start(&self, resolved: &Resolved, ground: &Ground) -> Result<Box<dyn FaultGuard>, FaultError> {
+        ground.network.borrow_mut().cut(&Cut { pairs: resolved.cut.clone() })?;
+        Ok(Box::new(CutGuard { network: ground.network.clone(), in_force: true }))
     }
 }
 
@@ -71,8 +84,9 @@ struct CutGuard {
 }
 
 impl FaultGuard for CutGuard {
-    fn evidence(&mut self) -> Result<Counters, FaultError> {
-        Ok(self.network.borrow_mut().counters()?)
+    fn evidence(&mut self) -> Result<Vec<Evidence>, FaultError> {
+        let counted = self.network.borrow_mut().counters()?;
+        Ok(vec![Evidence::Dropped(counted.dropped_packets), Evidence::Crossed(counted.crossed_packets)])
     }
 
     fn heal(&mut self) -> Result<(), FaultError> {
@@ -94,10 +108,18 @@ impl Drop for CutGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::FaultRequest;
+    use crate::schedule::{Defaults, plan_load};
     use delivery_broker::Observation;
-    use delivery_cluster::network::{Network, NetworkError};
+    use delivery_cluster::network::{Counters, Network, NetworkError};
     use std::cell::RefCell;
     use std::rc::Rc;
+
+    fn resolve(shape: &str, view: &ClusterView) -> Result<Resolved, FaultError> {
+        let defaults = Defaults { baseline_ms: 1, after_heal_ms: 1, detection_ms: 1, session_timeout_ms: 1 };
+        let requests = FaultRequest::parse_list(&format!("netsplit:{shape}")).unwrap();
+        Netsplit.resolve(&plan_load(&requests, None, defaults).unwrap().faults[0], view)
+    }
 
     fn view() -> ClusterView {
         let mut view = ClusterView::new(vec![1, 2, 3], vec![101, 102], false);
@@ -109,7 +131,7 @@ mod tests {
 
     #[test]
     fn leader_is_cut_from_its_peers_in_both_directions_and_from_no_client() {
-        let resolved = Netsplit.resolve("leader", &view()).unwrap();
+        let resolved = resolve("leader", &view()).unwrap();
         assert_eq!(resolved.targets, [2]);
         assert_eq!(resolved.cut, [(2, 1), (1, 2), (2, 3), (3, 2)]);
         assert_eq!(resolved.sides, [vec![2], vec![1, 3]]);
@@ -117,7 +139,7 @@ mod tests {
 
     #[test]
     fn leader_clients_confines_the_first_client_host_to_the_leader() {
-        let resolved = Netsplit.resolve("leader-clients", &view()).unwrap();
+        let resolved = resolve("leader-clients", &view()).unwrap();
         assert_eq!(resolved.sides, [vec![2, 101], vec![1, 3, 102]]);
         assert!(resolved.cut.contains(&(101, 1)) && resolved.cut.contains(&(2, 102)));
         assert!(!resolved.cut.contains(&(101, 2)) && !resolved.cut.contains(&(102, 3)));
@@ -137,7 +159,7 @@ mod tests {
     #[test]
     fn nobody_leading_is_an_error_and_not_a_guess() {
         let unseen = ClusterView::new(vec![1, 2, 3], vec![101], false);
-        assert!(Netsplit.resolve("leader", &unseen).is_err());
+        assert!(resolve("leader", &unseen).is_err());
     }
 
     #[derive(Default)]
@@ -162,13 +184,13 @@ mod tests {
     #[test]
     fn the_guard_heals_once_whether_asked_or_dropped() {
         let switch = Rc::new(RefCell::new(Switch::default()));
-        let network: SharedNetwork = switch.clone();
-        let resolved = Netsplit.resolve("leader", &view()).unwrap();
-        let mut guard = Netsplit.start(&resolved, &network).unwrap();
-        assert_eq!(guard.evidence().unwrap().dropped_packets, 5);
+        let ground = Ground { network: switch.clone(), processes: None };
+        let resolved = resolve("leader", &view()).unwrap();
+        let mut guard = Netsplit.start(&resolved, &ground).unwrap();
+        assert_eq!(guard.evidence().unwrap(), [Evidence::Dropped(5), Evidence::Crossed(0)]);
         guard.heal().unwrap();
         drop(guard);
-        drop(Netsplit.start(&resolved, &network).unwrap());
+        drop(Netsplit.start(&resolved, &ground).unwrap());
         assert_eq!(switch.borrow().cuts, [4, 0, 4, 0]);
     }
 }

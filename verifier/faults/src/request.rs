@@ -1,4 +1,4 @@
-//! `FAULT[:SHAPE][@START][+DURATION]`.
+//! `FAULT[:SHAPE][@START][+DURATION][*TIMES]`.
 
 use std::time::Duration;
 
@@ -8,6 +8,9 @@ use crate::kind::{find_fault, find_shape};
 
 /// Longest time that is taken, milliseconds: a year.
 const MAX_MS: u64 = 366 * 24 * 60 * 60 * 1_000;
+
+/// Most faults one list asks for.
+const MAX_FAULTS: usize = 64;
 
 /// A fault as asked for, its names checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,16 +44,29 @@ impl FaultRequest {
         })
     }
 
-    /// Reads a whole `--faults` list; an empty one, or `none`, is no fault at all.
+    /// Reads a whole `--faults` list; an empty one, or `none`, is no fault at all. `kill:consumer@5s+1s*3` is three
+    /// faults, one after the other.
     ///
     /// # Errors
-    /// As [`FaultRequest::parse`].
+    /// As [`FaultRequest::parse`]; more than 64 faults.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, ConfigError> {
         let text = text.trim();
         if text.is_empty() || text == "none" {
             return Ok(Vec::new());
         }
-        text.split(',').map(|one| Self::parse(one.trim())).collect()
+        let mut requests = Vec::new();
+        for one in text.split(',').map(str::trim) {
+            let (fault, times) = split_off(one, '*');
+            let times = times.map_or(Ok(1), |times| parse_times(one, times))?;
+            let first = Self::parse(fault)?;
+            let again = Self { start_ms: None, ..first.clone() };
+            requests.push(first);
+            requests.extend(std::iter::repeat_n(again, times - 1));
+            if requests.len() > MAX_FAULTS {
+                return Err(too_many(one));
+            }
+        }
+        Ok(requests)
     }
 
     /// `netsplit:leader`.
@@ -63,6 +79,18 @@ fn split_off(text: &str, separator: char) -> (&str, Option<&str>) {
     match text.split_once(separator) {
         Some((before, after)) => (before, Some(after)),
         None => (text, None),
+    }
+}
+
+fn parse_times(fault: &str, times: &str) -> Result<usize, ConfigError> {
+    times.parse().ok().filter(|times| (1..=MAX_FAULTS).contains(times)).ok_or_else(|| too_many(fault))
+}
+
+fn too_many(fault: &str) -> ConfigError {
+    ConfigError::Invalid {
+        setting: String::from("--faults"),
+        value: fault.to_owned(),
+        reason: format!("1 to {MAX_FAULTS} faults make a list (`kill:leader*3` is three)"),
     }
 }
 
@@ -93,11 +121,21 @@ mod tests {
     #[test]
     fn mistakes_name_the_nearest_valid_word() {
         let message = |text| FaultRequest::parse(text).unwrap_err().to_string();
-        assert_eq!(message("netsplitt"), "there is no fault `netsplitt`; nearest: netsplit");
+        assert!(message("netsplitt").starts_with("there is no fault `netsplitt`; nearest: netsplit"));
         assert_eq!(message("netsplit:leeder"), "there is no shape `leeder`; nearest: leader, leader-clients");
         assert!(message("netsplit@soon").contains("a time looks like 5s"));
         assert!(message("netsplit@18446744073709551s+1s").contains("no run lasts longer than a year"));
         assert!(message("netsplit+367d").contains("no run lasts longer than a year"));
+    }
+
+    #[test]
+    fn a_fault_can_come_again() {
+        let again = FaultRequest::parse_list("kill:leader@2s+3s*3,netsplit").unwrap();
+        assert_eq!(again.iter().map(|one| one.start_ms).collect::<Vec<_>>(), [Some(2_000), None, None, None]);
+        assert_eq!(again[2].duration_ms, Some(3_000));
+        for text in ["kill*0", "kill*65", "kill*x", "kill*40,kill*40"] {
+            assert!(FaultRequest::parse_list(text).unwrap_err().to_string().contains("1 to 64 faults"), "{text}");
+        }
     }
 
     #[test]

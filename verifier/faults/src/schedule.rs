@@ -1,7 +1,8 @@
 //! When faults start and end, and how long the load lasts around them.
 
-use delivery_history::manifest::Fault;
+use delivery_history::manifest::{BiteProof, Fault};
 
+use crate::kind::{ActsOn, FaultKind, find_fault};
 use crate::request::FaultRequest;
 
 /// A cut without a length of its own outlasts the system's failure detection by this much.
@@ -10,6 +11,10 @@ const BEYOND_DETECTION_MS: u64 = 4_000;
 const LOAD_WITHOUT_FAULT_MS: u64 = 10_000;
 /// Between the end of one fault and the start of the next without a time of its own.
 const BETWEEN_FAULTS_MS: u64 = 5_000;
+/// The same where clients are hit: a group takes a member in within a second or two.
+const BETWEEN_CLIENT_FAULTS_MS: u64 = 3_000;
+/// A client that was killed is succeeded after this long.
+const CLIENT_DOWN_MS: u64 = 3_000;
 
 /// The load and the faults in it.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +34,8 @@ pub struct Defaults {
     pub after_heal_ms: u64,
     /// Failure detection under the timings in force.
     pub detection_ms: u64,
+    /// Longest time the brokers wait for a dead member of a group.
+    pub session_timeout_ms: u64,
 }
 
 /// A schedule that cannot be run. Exit 2: nothing was started.
@@ -66,7 +73,7 @@ pub enum ScheduleError {
     },
     /// Two cuts at once.
     #[error(
-        "{first} is still on when {second} starts. Faults of one run follow each other: give the second a later start (`@`)."
+        "{first} is still on when {second} starts. Cuts of one run follow each other (other faults may overlap them): give the second a later start (`@`)."
     )]
     Overlap {
         /// The earlier one.
@@ -88,10 +95,13 @@ pub fn plan_load(
     let mut next_start_ms = defaults.baseline_ms;
     let mut faults = Vec::with_capacity(requests.len());
     for request in requests {
+        let hits_clients = kind_of(request).is_some_and(|kind| kind.clients_hit(request.shape).is_some());
         let start_ms = request.start_ms.unwrap_or(next_start_ms);
-        let length_ms = request.duration_ms.unwrap_or(defaults.detection_ms + BEYOND_DETECTION_MS);
-        next_start_ms = start_ms + length_ms + BETWEEN_FAULTS_MS;
-        faults.push(unresolved(request, start_ms, length_ms, defaults.detection_ms));
+        let length_ms = request.duration_ms.unwrap_or_else(|| natural_length_ms(request, hits_clients, defaults));
+        let pause_ms = if hits_clients { BETWEEN_CLIENT_FAULTS_MS } else { BETWEEN_FAULTS_MS };
+        next_start_ms = start_ms + length_ms + pause_ms;
+        let detection_ms = if hits_clients { 0 } else { defaults.detection_ms };
+        faults.push(unresolved(request, start_ms, length_ms, detection_ms));
     }
     faults.sort_by_key(|fault| fault.start_ms);
     let last_end_ms = faults.iter().map(|fault| fault.start_ms + fault.duration_ms).max();
@@ -102,6 +112,19 @@ pub fn plan_load(
     }
     check_overlap(&faults)?;
     Ok(LoadPlan { load_ms, faults })
+}
+
+fn kind_of(request: &FaultRequest) -> Option<&'static dyn FaultKind> {
+    find_fault(request.fault).ok()
+}
+
+/// Long enough for the cluster to notice; for a client that stands still, for its group to go on without it.
+fn natural_length_ms(request: &FaultRequest, hits_clients: bool, defaults: Defaults) -> u64 {
+    match (hits_clients, request.fault, request.shape) {
+        (true, "pause", "consumer") => defaults.session_timeout_ms + BEYOND_DETECTION_MS,
+        (true, ..) => CLIENT_DOWN_MS,
+        (false, ..) => defaults.detection_ms + BEYOND_DETECTION_MS,
+    }
 }
 
 fn unresolved(request: &FaultRequest, start_ms: u64, duration_ms: u64, detection_ms: u64) -> Fault {
@@ -115,6 +138,8 @@ fn unresolved(request: &FaultRequest, start_ms: u64, duration_ms: u64, detection
         full_cut: false,
         sides: Vec::new(),
         detection_ms,
+        workers: Vec::new(),
+        bites_by: BiteProof::default(),
     }
 }
 
@@ -137,9 +162,11 @@ fn check_times(fault: &Fault, load_ms: u64) -> Result<(), ScheduleError> {
 }
 
 fn check_overlap(faults: &[Fault]) -> Result<(), ScheduleError> {
-    for pair in faults.windows(2) {
+    let is_cut = |fault: &Fault| find_fault(&fault.fault).is_ok_and(|kind| kind.acts_on() == ActsOn::Network);
+    let cuts: Vec<&Fault> = faults.iter().filter(|fault| is_cut(fault)).collect();
+    for pair in cuts.windows(2) {
         if pair[0].start_ms + pair[0].duration_ms > pair[1].start_ms {
-            return Err(ScheduleError::Overlap { first: name(&pair[0]), second: name(&pair[1]) });
+            return Err(ScheduleError::Overlap { first: name(pair[0]), second: name(pair[1]) });
         }
     }
     Ok(())
@@ -150,7 +177,8 @@ mod tests {
     use super::{Defaults, ScheduleError, plan_load};
     use crate::request::FaultRequest;
 
-    const KAFKA: Defaults = Defaults { baseline_ms: 4_000, after_heal_ms: 5_000, detection_ms: 11_000 };
+    const KAFKA: Defaults =
+        Defaults { baseline_ms: 4_000, after_heal_ms: 5_000, detection_ms: 11_000, session_timeout_ms: 45_000 };
 
     fn plan(faults: &str, duration_ms: Option<u64>) -> Result<super::LoadPlan, ScheduleError> {
         plan_load(&FaultRequest::parse_list(faults).unwrap(), duration_ms, KAFKA)
@@ -175,6 +203,24 @@ mod tests {
         assert!(matches!(plan("netsplit@2s+9s", Some(6_000)), Err(ScheduleError::EndsTooLate { .. })));
         assert!(matches!(plan("netsplit@2s+0s", None), Err(ScheduleError::NoLength { .. })));
         assert!(matches!(plan("netsplit@2s+9s,netsplit@5s+9s", None), Err(ScheduleError::Overlap { .. })));
+    }
+
+    #[test]
+    fn a_process_may_die_during_a_cut() {
+        let planned = plan("netsplit:leader@4s+20s,kill:leader@10s+5s", None).unwrap();
+        let starts: Vec<u64> = planned.faults.iter().map(|fault| fault.start_ms).collect();
+        assert_eq!(starts, [4_000, 10_000]);
+    }
+
+    #[test]
+    fn clients_are_down_for_as_long_as_it_takes_to_tell() {
+        let lengths = |faults: &str| plan(faults, None).unwrap().faults[0].duration_ms;
+        assert_eq!(lengths("kill:leader"), 15_000);
+        assert_eq!(lengths("kill:consumer"), 3_000);
+        assert_eq!(lengths("pause:consumer"), 49_000, "beyond the session time-out");
+        let again = plan("kill:consumer@5s+1s*3", None).unwrap();
+        let starts: Vec<u64> = again.faults.iter().map(|fault| fault.start_ms).collect();
+        assert_eq!(starts, [5_000, 9_000, 13_000]);
     }
 
     #[test]

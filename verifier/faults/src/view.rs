@@ -15,21 +15,36 @@ pub struct ClusterView {
     pub leaderless: bool,
     /// Leader of each destination: the newest epoch any node told of.
     leaders: BTreeMap<u16, (u32, u32)>,
+    /// The active controller with its epoch: the newest any node told of.
+    controller: Option<(u32, u32)>,
+    /// Coordinator of each group, as last told.
+    coordinators: BTreeMap<u16, u32>,
 }
 
 impl ClusterView {
     /// A cluster of which nothing has been seen yet.
     pub fn new(nodes: Vec<u32>, client_hosts: Vec<u32>, leaderless: bool) -> Self {
-        Self { nodes, client_hosts, leaderless, leaders: BTreeMap::new() }
+        Self { nodes, client_hosts, leaderless, ..Self::default() }
     }
 
     /// Takes an observation in.
     pub fn see(&mut self, observation: &Observation) {
-        if let Observation::Leader { destination, leader: Some(leader), epoch, .. } = *observation {
-            let known = self.leaders.entry(destination).or_insert((epoch, leader));
-            if epoch >= known.0 {
-                *known = (epoch, leader);
+        match *observation {
+            Observation::Leader { destination, leader: Some(leader), epoch, .. } => {
+                let known = self.leaders.entry(destination).or_insert((epoch, leader));
+                if epoch >= known.0 {
+                    *known = (epoch, leader);
+                }
             }
+            Observation::Controller { controller: Some(controller), epoch, .. } => {
+                if self.controller.is_none_or(|(known, _)| epoch >= known) {
+                    self.controller = Some((epoch, controller));
+                }
+            }
+            Observation::Coordinator { group, coordinator: Some(coordinator), .. } => {
+                self.coordinators.insert(group, coordinator);
+            }
+            _ => {}
         }
     }
 
@@ -38,10 +53,32 @@ impl ClusterView {
         if self.leaderless {
             return self.nodes.first().copied();
         }
-        let mut led: BTreeMap<u32, usize> = BTreeMap::new();
-        for (_, leader) in self.leaders.values() {
-            *led.entry(*leader).or_default() += 1;
-        }
-        led.into_iter().max_by_key(|(node, count)| (*count, std::cmp::Reverse(*node))).map(|(node, _)| node)
+        most_named(self.leaders.values().map(|(_, leader)| *leader))
     }
+
+    /// The active controller, where the product has one.
+    pub fn controller(&self) -> Option<u32> {
+        self.controller.map(|(_, controller)| controller)
+    }
+
+    /// The node that coordinates most of the lanes' groups, where the product has such.
+    pub fn coordinator(&self) -> Option<u32> {
+        most_named(self.coordinators.values().copied())
+    }
+
+    /// A node that does not lead the lanes; the last of them, and the controller only where no other is left.
+    pub fn follower(&self) -> Option<u32> {
+        let leader = self.lane_leader()?;
+        let followers = || self.nodes.iter().rev().copied().filter(|node| *node != leader);
+        followers().find(|node| Some(*node) != self.controller()).or_else(|| followers().next())
+    }
+}
+
+/// Who is named most often; the lowest number where several are.
+fn most_named(names: impl Iterator<Item = u32>) -> Option<u32> {
+    let mut named: BTreeMap<u32, usize> = BTreeMap::new();
+    for name in names {
+        *named.entry(name).or_default() += 1;
+    }
+    named.into_iter().max_by_key(|(node, count)| (*count, std::cmp::Reverse(*node))).map(|(node, _)| node)
 }

@@ -226,7 +226,22 @@ event_kinds! {
     ObservedCoordinator = 41, "observed-coordinator";
     /// Queue depth: `offset`: ready messages; `detail`: unacked ones; `session`: node asked.
     ObservedDepth = 42, "observed-depth";
+    /// Evidence: `detail`: fault; `offset`: a [`ProcessState`] of node `session`, or of worker `sequence` where no node
+    /// is named.
+    ProcessState = 44, "process-state";
     /// Node `session` coordinates group `detail`: says that it has committed `offset` (exclusive) in `destination`, or
     /// nothing ([`NO_OFFSET`]).
     ObservedCommit = 50, "observed-commit";
+}
+
+/// What a process was doing when it was looked at. Numbers are part of the file format.
+#[repr(u64)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ProcessState {
+    /// There is none.
+    Gone = 0,
+    /// It runs.
+    Running = 1,
+    /// It was told to stand still.
+    Stopped = 2,
 }

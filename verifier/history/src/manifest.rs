@@ -133,7 +133,7 @@ pub struct Host {
 }
 
 /// What a worker does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Sends; its sessions carry the messages that are judged.
@@ -163,6 +163,9 @@ pub struct Worker {
     pub group: Option<u16>,
     /// [`Host::id`] it runs on.
     pub host: u32,
+    /// The worker whose place it takes once a fault has ended that one; nothing for those that start with the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succeeds: Option<u16>,
 }
 
 /// One ordered place messages sit in.
@@ -214,6 +217,27 @@ pub struct Fault {
     pub sides: Vec<Vec<u32>>,
     /// Failure detection of the system under the timings in force, milliseconds: below it nothing need notice.
     pub detection_ms: u64,
+    /// Clients that were hit themselves, by worker number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<u16>,
+    /// What has to be seen of it for it to have bitten.
+    #[serde(default)]
+    pub bites_by: BiteProof,
+}
+
+/// What has to be seen of a fault, throughout its time, for it to have bitten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BiteProof {
+    /// Its own rules dropped packets in every third of its time.
+    #[default]
+    PacketsDropped,
+    /// Its processes were gone at every look.
+    ProcessGone,
+    /// Its processes were gone in the last third of its time: they were asked to end, and may take theirs.
+    ProcessEnded,
+    /// Its processes stood still at every look.
+    ProcessStopped,
 }
 
 /// Phases of a run; the number is the one in [`crate::EventKind::PhaseEntered`].

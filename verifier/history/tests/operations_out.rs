@@ -20,7 +20,14 @@ fn manifest(workload: Workload) -> RunManifest {
         dead_letters_of: None,
     };
     manifest.destinations = vec![place(0), place(1)];
-    let worker = |name: &str, role: Role| Worker { name: name.into(), role, lane: Some(0), group: None, host: 101 };
+    let worker = |name: &str, role: Role| Worker {
+        name: name.into(),
+        role,
+        lane: Some(0),
+        group: None,
+        host: 101,
+        succeeds: None,
+    };
     manifest.workers = vec![worker("p0", Role::Producer), worker("c0", Role::Consumer)];
     manifest
 }

@@ -11,8 +11,14 @@ use delivery_history::{Clock, Event, EventKind, History, Recorder, RunDir, Simul
 use proptest::prelude::*;
 
 fn manifest(workers: &[&str]) -> RunManifest {
-    let worker =
-        |name: &&str| Worker { name: (*name).to_owned(), role: Role::Producer, lane: None, group: None, host: 101 };
+    let worker = |name: &&str| Worker {
+        name: (*name).to_owned(),
+        role: Role::Producer,
+        lane: None,
+        group: None,
+        host: 101,
+        succeeds: None,
+    };
     RunManifest {
         format: MANIFEST_FORMAT,
         run_id: String::from("test"),

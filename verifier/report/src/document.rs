@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use delivery_checks::judgement::{Finding, GuaranteeJudgement, Recovery, SideWrites, Stats};
+use delivery_checks::judgement::{Finding, GuaranteeJudgement, ProcessLooks, Recovery, SideWrites, Stats};
 use delivery_claims::{ClaimJudgement, Overall, RequiredJudgement, Standing, Violation};
 use delivery_history::manifest::{Requirement, RunStatus, Workload};
 use serde::{Deserialize, Serialize};
@@ -109,6 +109,9 @@ pub struct FaultEntry {
     pub packets_crossed: u64,
     /// Drops in each third of the window.
     pub dropped_by_third: [u64; 3],
+    /// Looks at the processes it held down; absent for a fault of the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looks: Option<ProcessLooks>,
     /// What the cluster saw, in words.
     pub evidence: Vec<String>,
     /// Why it did not bite, was not noticed or did not heal.
@@ -235,6 +238,7 @@ fn fault_entries(report: &Report<'_>) -> Vec<FaultEntry> {
             packets_dropped: fault.packets_dropped,
             packets_crossed: fault.packets_crossed,
             dropped_by_third: fault.dropped_by_third,
+            looks: fault.looks.clone(),
             evidence: fault.evidence.clone(),
             reasons: fault.reasons.clone(),
         })

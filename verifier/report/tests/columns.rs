@@ -4,7 +4,8 @@ mod common;
 
 use common::{Sample, judged, lane, manifest};
 use delivery_checks::judgement::{
-    EventCounts, FaultJudgement, Finding, FindingKind, Guarantee, Judgement, LaneJudgement, StoryStep, Verdict, Witness,
+    EventCounts, FaultJudgement, Finding, FindingKind, Guarantee, Judgement, LaneJudgement, ProcessLooks, StoryStep,
+    Verdict, Witness,
 };
 use delivery_claims::Overall;
 use delivery_history::manifest::RunStatus;
@@ -85,6 +86,8 @@ prop_compose! {
             packets_dropped: numbers[2],
             packets_crossed: numbers[3],
             dropped_by_third: [numbers[4], numbers[5], 0],
+            looks: Some(ProcessLooks { expected: text.clone(), as_expected: numbers[0], of: numbers[1] })
+                .filter(|looks| looks.of % 2 == 0),
             evidence: vec![text.clone(); 5],
             reasons: vec![text.clone()],
             ..common::bitten()

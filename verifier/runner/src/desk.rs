@@ -2,9 +2,10 @@
 //! in the history.
 
 use delivery_broker::Observation;
-use delivery_faults::{ClusterView, FaultError, FaultGuard, SharedNetwork, find_fault};
+use delivery_cluster::processes::Whose;
+use delivery_faults::{ClusterView, Evidence, FaultError, FaultGuard, Ground, find_fault};
 use delivery_history::manifest::Fault;
-use delivery_history::{Event, EventKind, RecordError, Recorder};
+use delivery_history::{Event, EventKind, NO_SEQUENCE, NO_SESSION, RecordError, Recorder};
 
 /// Why a step of a fault did not work.
 #[derive(Debug, thiserror::Error)]
@@ -45,12 +46,12 @@ impl FaultDesk {
         &mut self,
         index: usize,
         fault: &mut Fault,
-        network: &SharedNetwork,
+        ground: &Ground,
         recorder: &mut Recorder,
     ) -> Result<(), DeskError> {
         let kind = find_fault(&fault.fault)?;
-        let resolved = kind.resolve(&fault.shape, &self.view)?;
-        let guard = kind.start(&resolved, network)?;
+        let resolved = kind.resolve(fault, &self.view)?;
+        let guard = kind.start(&resolved, ground)?;
         // Recorded only now, so that a recorded window is one the fault was on throughout.
         recorder.record(event(EventKind::FaultStarted, index))?;
         self.guards[index] = Some(guard);
@@ -58,18 +59,20 @@ impl FaultDesk {
         fault.cut = resolved.cut;
         fault.full_cut = resolved.full_cut;
         fault.sides = resolved.sides;
+        fault.workers = resolved.clients;
+        fault.bites_by = resolved.bites_by;
         Ok(())
     }
 
-    /// Records what the fault's own rules have counted so far.
+    /// Records what is seen of the fault now.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// When its rules cannot be read.
     pub fn sample(&mut self, index: usize, recorder: &mut Recorder) -> Result<(), DeskError> {
         let Some(guard) = self.guards[index].as_mut() else { return Ok(()) };
-        let counters = guard.evidence()?;
-        recorder.record(event(EventKind::FaultDropped, index).offset(counters.dropped_packets))?;
-        recorder.record(event(EventKind::FaultCrossed, index).offset(counters.crossed_packets))?;
+        for evidence in guard.evidence()? {
+            recorder.record(evidence_event(index, evidence))?;
+        }
         Ok(())
     }
 
@@ -87,4 +90,18 @@ impl FaultDesk {
 
 fn event(kind: EventKind, fault: usize) -> Event {
     Event::new(kind).detail(fault as u32)
+}
+
+fn evidence_event(fault: usize, evidence: Evidence) -> Event {
+    match evidence {
+        Evidence::Dropped(packets) => event(EventKind::FaultDropped, fault).offset(packets),
+        Evidence::Crossed(packets) => event(EventKind::FaultCrossed, fault).offset(packets),
+        Evidence::Process(whose, state) => {
+            let seen = event(EventKind::ProcessState, fault).offset(state as u64);
+            match whose {
+                Whose::Node(node) => seen.message(node, NO_SEQUENCE),
+                Whose::Client(worker) => seen.message(NO_SESSION, worker.into()),
+            }
+        }
+    }
 }

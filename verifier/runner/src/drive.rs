@@ -1,7 +1,7 @@
 //! The loop that drives the machine: the same for real clusters and simulations.
 
 use delivery_broker::Observation;
-use delivery_faults::{ClusterView, SharedNetwork};
+use delivery_faults::{ClusterView, Ground};
 use delivery_history::manifest::{Phase, RunManifest};
 use delivery_history::{Event, EventKind, RecordError, Recorder, RunDir};
 
@@ -35,8 +35,8 @@ pub trait Driver {
     /// Lets a little time pass and tells what happened.
     fn advance(&mut self, arrivals: &mut Arrivals);
 
-    /// The network faults act on, once the cluster stands.
-    fn network(&self) -> Option<SharedNetwork>;
+    /// What faults act on, once the cluster stands.
+    fn ground(&self) -> Option<Ground>;
 }
 
 /// Everything a run's loop holds beside its driver.
@@ -100,8 +100,8 @@ fn carry_out(
             Ok(())
         }
         Action::StartFault(index) => {
-            let network = driver.network().ok_or_else(|| Input::Trouble(String::from("there is no network to cut")))?;
-            desk.start(index, &mut run.manifest.faults[index], &network, run.recorder).map_err(trouble)?;
+            let ground = driver.ground().ok_or_else(|| Input::Trouble(String::from("there is no cluster to hit")))?;
+            desk.start(index, &mut run.manifest.faults[index], &ground, run.recorder).map_err(trouble)?;
             run.run_dir.write_manifest(run.manifest).map_err(|error| Input::HistoryLost(error.to_string()))
         }
         Action::SampleEvidence(index) => desk.sample(index, run.recorder).map_err(trouble),

@@ -45,7 +45,7 @@ pub struct FaultWindow {
 pub struct MachinePlan {
     /// Length of the load, milliseconds.
     pub load_ms: u64,
-    /// Faults in the order of their start; they do not overlap.
+    /// Faults in the order of their start; they may overlap.
     pub faults: Vec<FaultWindow>,
     /// Limits of every wait.
     pub limits: Limits,
@@ -160,7 +160,7 @@ pub struct RunMachine {
     stage_began_ns: u64,
     load_began_ns: u64,
     next_fault: usize,
-    fault_on: Option<usize>,
+    on: Vec<usize>,
     next_sample_ns: u64,
     next_question_ns: u64,
     question_open: bool,
@@ -177,7 +177,7 @@ impl RunMachine {
             stage_began_ns: 0,
             load_began_ns: 0,
             next_fault: 0,
-            fault_on: None,
+            on: Vec::new(),
             next_sample_ns: 0,
             next_question_ns: 0,
             question_open: false,
@@ -246,35 +246,36 @@ impl RunMachine {
 
     fn step_load(&mut self, now_ns: u64, actions: &mut Vec<Action>) {
         let elapsed_ms = now_ns.saturating_sub(self.load_began_ns) / 1_000_000;
-        if let Some(fault) = self.fault_on {
-            let window = self.plan.faults[fault];
-            if elapsed_ms >= window.start_ms + window.duration_ms {
-                self.heal(fault, actions);
-                actions.push(Action::EnterPhase(Phase::Heal));
-            } else if now_ns >= self.next_sample_ns {
-                actions.push(Action::SampleEvidence(fault));
+        let (over, on): (Vec<usize>, Vec<usize>) = self.on.iter().partition(|fault| {
+            let window = self.plan.faults[**fault];
+            elapsed_ms >= window.start_ms + window.duration_ms
+        });
+        let was_on = !self.on.is_empty();
+        self.on = on;
+        over.into_iter().for_each(|fault| heal(fault, actions));
+        if was_on && self.on.is_empty() {
+            actions.push(Action::EnterPhase(Phase::Heal));
+        }
+        if now_ns >= self.next_sample_ns {
+            actions.extend(self.on.iter().map(|fault| Action::SampleEvidence(*fault)));
+            self.next_sample_ns = now_ns + EVIDENCE_INTERVAL_MS * 1_000_000;
+        }
+        while self.plan.faults.get(self.next_fault).is_some_and(|window| elapsed_ms >= window.start_ms) {
+            if self.on.is_empty() {
+                actions.push(Action::EnterPhase(Phase::Fault));
                 self.next_sample_ns = now_ns + EVIDENCE_INTERVAL_MS * 1_000_000;
             }
-        } else if self.plan.faults.get(self.next_fault).is_some_and(|window| elapsed_ms >= window.start_ms) {
-            actions.extend([Action::EnterPhase(Phase::Fault), Action::StartFault(self.next_fault)]);
-            self.fault_on = Some(self.next_fault);
+            actions.push(Action::StartFault(self.next_fault));
+            self.on.push(self.next_fault);
             self.next_fault += 1;
-            self.next_sample_ns = now_ns + EVIDENCE_INTERVAL_MS * 1_000_000;
         }
         if elapsed_ms >= self.plan.load_ms {
             self.stop_load(now_ns, actions);
         }
     }
 
-    fn heal(&mut self, fault: usize, actions: &mut Vec<Action>) {
-        actions.extend([Action::SampleEvidence(fault), Action::HealFault(fault)]);
-        self.fault_on = None;
-    }
-
     fn stop_load(&mut self, now_ns: u64, actions: &mut Vec<Action>) {
-        if let Some(fault) = self.fault_on {
-            self.heal(fault, actions);
-        }
+        std::mem::take(&mut self.on).into_iter().for_each(|fault| heal(fault, actions));
         actions.extend([Action::StopLoad, Action::EnterPhase(Phase::Recover)]);
         self.enter(Stage::Recovering, now_ns);
         self.next_question_ns = now_ns;
@@ -327,9 +328,7 @@ impl RunMachine {
         if self.stage == Stage::Over {
             return;
         }
-        if let Some(fault) = self.fault_on.take() {
-            actions.push(Action::HealFault(fault));
-        }
+        actions.extend(std::mem::take(&mut self.on).into_iter().map(Action::HealFault));
         self.stage = Stage::Over;
         actions.push(Action::Finish(end));
     }
@@ -363,6 +362,10 @@ impl RunMachine {
     }
 }
 
+fn heal(fault: usize, actions: &mut Vec<Action>) {
+    actions.extend([Action::SampleEvidence(fault), Action::HealFault(fault)]);
+}
+
 impl PartialOrd for Stage {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         (*self as u8).partial_cmp(&(*other as u8))
@@ -371,6 +374,8 @@ impl PartialOrd for Stage {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -448,6 +453,35 @@ mod tests {
     }
 
     #[test]
+    fn faults_that_overlap_are_one_phase() {
+        let faults = vec![
+            FaultWindow { start_ms: 100, duration_ms: 500 },
+            FaultWindow { start_ms: 300, duration_ms: 600 },
+            FaultWindow { start_ms: 1_000, duration_ms: 100 },
+        ];
+        let mut machine = RunMachine::new(MachinePlan { load_ms: 1_500, faults, limits: LIMITS });
+        machine.step(0, &[]);
+        machine.step(0, &[Input::ClusterReady, Input::Prepared, Input::ClientsReady]);
+        let mut actions = run_until(&mut machine, 0, 1_200);
+        actions.retain(|(_, action)| !matches!(action, Action::SampleEvidence(_)));
+        assert_eq!(
+            actions,
+            [
+                (100, Action::EnterPhase(Phase::Fault)),
+                (100, Action::StartFault(0)),
+                (300, Action::StartFault(1)),
+                (600, Action::HealFault(0)),
+                (900, Action::HealFault(1)),
+                (900, Action::EnterPhase(Phase::Heal)),
+                (1_000, Action::EnterPhase(Phase::Fault)),
+                (1_000, Action::StartFault(2)),
+                (1_100, Action::HealFault(2)),
+                (1_100, Action::EnterPhase(Phase::Heal)),
+            ]
+        );
+    }
+
+    #[test]
     fn no_recovery_is_said_in_words() {
         let mut machine = loading();
         run_until(&mut machine, 0, 2_000);
@@ -507,7 +541,11 @@ mod tests {
         /// the end comes once, and it always comes.
         #[test]
         fn every_run_heals_and_ends(inputs in proptest::collection::vec((any_input(), 0u64..400), 0..60)) {
-            let mut machine = machine();
+            let faults = vec![
+                FaultWindow { start_ms: 1_000, duration_ms: 500 },
+                FaultWindow { start_ms: 1_200, duration_ms: 600 },
+            ];
+            let mut machine = RunMachine::new(MachinePlan { load_ms: 2_000, faults, limits: LIMITS });
             let mut actions = machine.step(0, &[]);
             let mut now_ms = 0;
             for (input, pause_ms) in inputs {
@@ -518,13 +556,13 @@ mod tests {
                 now_ms += 500;
                 actions.extend(machine.step(now_ms * MS, &[]));
             }
-            let mut on = None;
+            let mut on = BTreeSet::new();
             let mut ends = 0;
             for action in &actions {
                 match action {
-                    Action::StartFault(fault) => on = Some(*fault),
-                    Action::HealFault(fault) => { prop_assert_eq!(on, Some(*fault)); on = None; }
-                    Action::Finish(_) => { prop_assert_eq!(on, None); ends += 1; }
+                    Action::StartFault(fault) => prop_assert!(on.insert(*fault)),
+                    Action::HealFault(fault) => prop_assert!(on.remove(fault)),
+                    Action::Finish(_) => { prop_assert!(on.is_empty()); ends += 1; }
                     _ => {}
                 }
             }

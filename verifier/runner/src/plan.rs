@@ -1,13 +1,13 @@
 //! From a request to everything that is known before anything starts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use delivery_broker::{ConfigError, LanePlan, LaneRequest, System, SystemInfo, Timings};
 use delivery_checks::judgement::Guarantee;
 use delivery_faults::schedule::Defaults;
-use delivery_faults::{FaultRequest, LoadPlan, find_fault, plan_load};
+use delivery_faults::{ActsOn, FaultRequest, LoadPlan, find_fault, plan_load};
 use delivery_history::manifest::{
-    Destination, Group, Host, MANIFEST_FORMAT, Requirement, Role, RunManifest, RunStatus, Worker, Workload,
+    Destination, Fault, Group, Host, MANIFEST_FORMAT, Requirement, Role, RunManifest, RunStatus, Worker, Workload,
 };
 
 use crate::machine::{FaultWindow, Limits, MachinePlan};
@@ -91,6 +91,8 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
     let info = system.info();
     let lanes = plan_lanes(system, &info, request)?;
     let broker_config = common_broker_config(&lanes)?;
+    check_faults(system, request)?;
+    let session_timeout_ms = longest_session_timeout_ms(&lanes);
     let load = plan_load(
         &request.faults,
         request.duration_ms,
@@ -98,6 +100,7 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
             baseline_ms: info.baseline_ms,
             after_heal_ms: info.after_heal_ms,
             detection_ms: system.detection_ms(request.timings),
+            session_timeout_ms,
         },
     )?;
     let limits = limits(&info, &lanes);
@@ -188,8 +191,27 @@ fn common_broker_config(lanes: &[LanePlan]) -> Result<BTreeMap<String, String>, 
     }
 }
 
+fn longest_session_timeout_ms(lanes: &[LanePlan]) -> u64 {
+    lanes.iter().map(|lane| lane.session_timeout_ms).max().unwrap_or(0)
+}
+
+/// What the backend cannot inject is refused, never skipped.
+fn check_faults(system: &dyn System, request: &RunRequest) -> Result<(), ConfigError> {
+    let simulated = system.real().is_none();
+    let needs_processes =
+        |fault: &&FaultRequest| find_fault(fault.fault).is_ok_and(|kind| kind.acts_on() == ActsOn::Processes);
+    match request.faults.iter().find(needs_processes).filter(|_| simulated) {
+        None => Ok(()),
+        Some(fault) => Err(ConfigError::Contradiction(format!(
+            "`{}` needs processes, and the {} runs in a simulation: it takes netsplit only",
+            fault.label(),
+            system.info().title
+        ))),
+    }
+}
+
 fn limits(info: &SystemInfo, lanes: &[LanePlan]) -> Limits {
-    let session_timeout_ms = lanes.iter().map(|lane| lane.session_timeout_ms).max().unwrap_or(0);
+    let session_timeout_ms = longest_session_timeout_ms(lanes);
     let has_queues = lanes.iter().any(|lane| lane.lane.workload == Workload::Queue);
     Limits {
         start_ms: 120_000,
@@ -232,7 +254,9 @@ fn manifest(
     let simulated = system.real().is_none();
     let user_configuration = !request.lanes.is_empty();
     let now = jiff::Timestamp::now();
-    let topology = topology(info, request, lanes, simulated);
+    let mut topology = topology(info, request, lanes, simulated);
+    let mut faults = load.faults.clone();
+    topology.plan_clients_hit(&mut faults);
     Ok(RunManifest {
         format: MANIFEST_FORMAT,
         run_id: run_id(info.name, now),
@@ -258,7 +282,7 @@ fn manifest(
         workers: topology.workers,
         destinations: topology.destinations,
         groups: topology.groups,
-        faults: load.faults.clone(),
+        faults,
         by_hand: Vec::new(),
         limits_ms: limits_by_name(limits),
         status: RunStatus::Running,
@@ -343,7 +367,7 @@ fn topology(info: &SystemInfo, request: &RunRequest, lanes: &[LanePlan], simulat
 
 impl Topology {
     fn add_worker(&mut self, name: &str, role: Role, lane: Option<u16>, group: Option<u16>, host: u32) {
-        self.workers.push(Worker { name: name.to_owned(), role, lane, group, host });
+        self.workers.push(Worker { name: name.to_owned(), role, lane, group, host, succeeds: None });
     }
 
     fn add_group(&mut self, lane: u16, name: String, session_timeout_ms: u64) -> u16 {
@@ -390,6 +414,39 @@ impl Topology {
             let host = hosts[(usize::from(number) + 1) % hosts.len()];
             self.add_worker(&format!("{name}-consumer-{}", number + 1), Role::Consumer, Some(index), Some(group), host);
         }
+    }
+
+    /// Clients are hit as planned: the first of each lane, then whoever took its place.
+    fn plan_clients_hit(&mut self, faults: &mut [Fault]) {
+        let lanes: BTreeSet<u16> = self.workers.iter().filter_map(|worker| worker.lane).collect();
+        let mut holders: BTreeMap<(Role, u16), u16> = BTreeMap::new();
+        for fault in faults {
+            let Ok(kind) = find_fault(&fault.fault) else { continue };
+            let Some(role) = kind.clients_hit(&fault.shape) else { continue };
+            for lane in &lanes {
+                let first = || self.workers.iter().position(|worker| worker.role == role && worker.lane == Some(*lane));
+                let known = holders.get(&(role, *lane)).copied();
+                let Some(victim) = known.or_else(|| first().and_then(|place| u16::try_from(place).ok())) else {
+                    continue;
+                };
+                fault.workers.push(victim);
+                let holder = if kind.is_succeeded() { self.add_successor(victim) } else { victim };
+                holders.insert((role, *lane), holder);
+            }
+        }
+    }
+
+    fn add_successor(&mut self, victim: u16) -> u16 {
+        let mut seat = victim;
+        let mut turn = 2;
+        while let Some(before) = self.workers[usize::from(seat)].succeeds {
+            seat = before;
+            turn += 1;
+        }
+        let name = format!("{}-{turn}", self.workers[usize::from(seat)].name);
+        let successor = Worker { name, succeeds: Some(victim), ..self.workers[usize::from(victim)].clone() };
+        self.workers.push(successor);
+        (self.workers.len() - 1) as u16
     }
 
     /// The lane's name as a file, topic and group name.

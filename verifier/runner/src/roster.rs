@@ -33,8 +33,30 @@ impl RunPlan {
         destinations.filter(|(_, destination)| is_queue(destination.lane)).map(|(index, _)| index).collect()
     }
 
+    /// The worker that took this one's place first: itself where nobody was there before it.
+    pub fn first_of_seat(&self, worker: u16) -> u16 {
+        let mut first = worker;
+        // A manifest that names a later worker as the predecessor is nobody's.
+        while let Some(before) = self.worker(first).succeeds.filter(|before| *before < first) {
+            first = before;
+        }
+        first
+    }
+
+    /// Who takes the place of a worker that a fault ended.
+    pub fn successor_of(&self, worker: u16) -> Option<u16> {
+        let mut workers = (0u16..).zip(&self.manifest.workers);
+        workers.find(|(_, other)| other.succeeds == Some(worker)).map(|(number, _)| number)
+    }
+
+    /// Numbers of the workers with this role that start with the run.
+    pub fn first_workers(&self, role: Role) -> Vec<u16> {
+        self.worker_numbers(role).into_iter().filter(|worker| self.worker(*worker).succeeds.is_none()).collect()
+    }
+
     /// The place of a worker among those of its role and lane, from 0.
     pub fn place_in_lane(&self, worker: u16) -> usize {
+        let worker = self.first_of_seat(worker);
         let entry = self.worker(worker);
         let before = self.manifest.workers[..usize::from(worker)].iter();
         before.filter(|other| other.role == entry.role && other.lane == entry.lane).count()
@@ -49,6 +71,7 @@ impl RunPlan {
         };
         ClientSpec {
             client_name: entry.name.clone(),
+            seat: self.worker(self.first_of_seat(worker)).name.clone(),
             run_tag: self.run_tag,
             nodes,
             destinations: self.destinations_for(worker).into_iter().map(destination).collect(),
@@ -60,7 +83,11 @@ impl RunPlan {
     /// A producer's share of its lane's rate, messages a second.
     pub fn rate_for(&self, producer: u16) -> f64 {
         let lane = self.worker(producer).lane;
-        let peers = self.manifest.workers.iter().filter(|other| other.role == Role::Producer && other.lane == lane);
+        let peers = self
+            .manifest
+            .workers
+            .iter()
+            .filter(|other| other.role == Role::Producer && other.lane == lane && other.succeeds.is_none());
         f64::from(self.manifest.rate_per_s) / peers.count().max(1) as f64
     }
 

@@ -134,6 +134,7 @@ impl Cluster {
     ) -> ClientSpec {
         let node = |spec: &NodeSpec| NodeAddress { id: spec.host.id, address: spec.host.address.clone() };
         ClientSpec {
+            seat: String::from("seat"),
             client_name: name.to_owned(),
             run_tag: 77,
             nodes: self.nodes.iter().map(node).collect(),

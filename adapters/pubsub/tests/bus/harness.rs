@@ -71,7 +71,7 @@ impl Setup {
                 for host in 1..=self.nodes {
                     let group = (role == Role::Consumer).then_some(lane * self.nodes as u16 + host as u16 - 1);
                     let name = format!("{}-{lane}-{host}", if group.is_some() { "subscriber" } else { "publisher" });
-                    workers.push(Worker { name, role, lane: Some(lane), group, host });
+                    workers.push(Worker { name, role, lane: Some(lane), group, host, succeeds: None });
                 }
             }
         }
@@ -154,6 +154,7 @@ struct Software {
 impl Software {
     fn spec(&self, lane: u16) -> ClientSpec {
         ClientSpec {
+            seat: String::from("seat"),
             client_name: format!("client-{lane}"),
             run_tag: RUN_TAG,
             nodes: self.plan.nodes.clone(),

@@ -144,6 +144,7 @@ impl Node {
         config.insert(String::from("cluster.secret"), String::from(SECRET));
         config.insert(String::from("cluster.timings"), String::from("short"));
         ClientSpec {
+            seat: String::from("seat"),
             client_name: name.to_owned(),
             run_tag: RUN_TAG,
             nodes: vec![NodeAddress { id: 1, address: self.address.clone() }],

@@ -29,6 +29,7 @@ fn manifest(workload: Workload, messages: u64) -> RunManifest {
         lane,
         group,
         host: 101,
+        succeeds: None,
     };
     let host = |id: u32| Host { id, name: format!("n{id}"), address: String::new() };
     RunManifest {

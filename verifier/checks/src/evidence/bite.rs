@@ -1,10 +1,11 @@
 //! Did a fault bite, and did the cluster notice? (No vacuous pass.)
 
 use delivery_history::NO_NODE;
-use delivery_history::manifest::{Fault, Workload};
+use delivery_history::manifest::{BiteProof, Fault, Role, Workload};
 
 use crate::context::Context;
 use crate::evidence::observations::{Before, Change, Subject};
+use crate::evidence::proof::{looks, was_at_work, why_not_bit};
 use crate::evidence::timeline::FaultWindow;
 use crate::judgement::FaultJudgement;
 use crate::node_set::{node_bits, nodes_in};
@@ -30,6 +31,10 @@ pub(crate) struct FaultFacts {
     /// Why nobody can have noticed, or `no change was seen`.
     unnoticed: String,
     dropped_by_third: [u64; 3],
+    /// Clients that were hit themselves.
+    workers: Vec<u16>,
+    /// No node was left to notice, and each of them was asked and did not answer.
+    all_silent: bool,
 }
 
 impl FaultFacts {
@@ -44,14 +49,20 @@ impl FaultFacts {
         });
         let label = fault_label(fault);
         let dropped_by_third = dropped_by_third(&window);
-        let not_bit = why_not_bit(&label, fault, &window, dropped_by_third);
+        let not_bit = why_not_bit(context, &label, fault, &window, dropped_by_third);
         let unnoticed = why_unnoticed(context, &label, fault, &window, &before);
         let span_ns = window.span_ns();
-        Self { label, span_ns, before, changes, target_bits, not_bit, unnoticed, dropped_by_third }
+        let all_silent = fault.bites_by != BiteProof::PacketsDropped && all_were_silent(context, target_bits, span_ns);
+        let workers = fault.workers.clone();
+        Self { label, span_ns, before, changes, target_bits, not_bit, unnoticed, dropped_by_third, workers, all_silent }
     }
 
-    /// Nodes whose acks the fault could undo in a lane with these destinations: the targets, and who led before it.
+    /// Nodes whose acks the fault could undo in a lane with these destinations: the targets, and who led before it;
+    /// every node where clients were hit, whoever acked what they sent or read.
     pub(crate) fn exposed_bits(&self, destinations: &[u16]) -> u64 {
+        if !self.workers.is_empty() {
+            return u64::MAX;
+        }
         let leaders = destinations.iter().filter_map(|destination| self.before.leader(*destination));
         self.target_bits | node_bits(leaders.map(|known| known.leader).filter(|leader| *leader != NO_NODE))
     }
@@ -61,10 +72,14 @@ impl FaultFacts {
         &self,
         context: &Context<'_>,
         workload: Workload,
+        lane: u16,
         destinations: &[u16],
     ) -> Option<String> {
         if let Some(reason) = self.not_bit.first() {
             return Some(reason.clone());
+        }
+        if !self.workers.is_empty() {
+            return self.why_clients_vacuous(context, lane);
         }
         if !self.hit_lane(context, workload, destinations) {
             let hit = context.host_names(nodes_in(self.target_bits));
@@ -73,11 +88,36 @@ impl FaultFacts {
         (!self.noticed_by(destinations)).then(|| self.unnoticed.clone())
     }
 
-    fn noticed_by(&self, destinations: &[u16]) -> bool {
-        self.changes.iter().any(|change| match change.subject {
-            Subject::Leader(destination) | Subject::Isr(destination) => destinations.contains(&destination),
-            Subject::Controller | Subject::Members => true,
+    fn why_clients_vacuous(&self, context: &Context<'_>, lane: u16) -> Option<String> {
+        let of_lane = |worker: &&u16| {
+            context.manifest.workers.get(usize::from(**worker)).is_some_and(|known| known.lane == Some(lane))
+        };
+        let Some(worker) = self.workers.iter().find(of_lane) else {
+            return Some(format!("{} hit no client of this lane", self.label));
+        };
+        let start_ns = self.span_ns.map_or(0, |(start_ns, _)| start_ns);
+        (!was_at_work(context, *worker, start_ns)).then(|| {
+            format!(
+                "{} was not at work when {} hit it: there was nothing to bite",
+                context.worker_name(*worker),
+                self.label
+            )
         })
+    }
+
+    /// Whether producers were hit themselves: that they send nothing is the fault.
+    pub(crate) fn hit_producers(&self, context: &Context<'_>) -> bool {
+        let workers = &context.manifest.workers;
+        let mut hit = self.workers.iter().filter_map(|worker| workers.get(usize::from(*worker)));
+        hit.any(|worker| worker.role == Role::Producer)
+    }
+
+    fn noticed_by(&self, destinations: &[u16]) -> bool {
+        self.all_silent
+            || self.changes.iter().any(|change| match change.subject {
+                Subject::Leader(destination) | Subject::Isr(destination) => destinations.contains(&destination),
+                Subject::Controller | Subject::Members => true,
+            })
     }
 
     fn hit_lane(&self, context: &Context<'_>, workload: Workload, destinations: &[u16]) -> bool {
@@ -101,7 +141,8 @@ impl FaultFacts {
         flowed_again: bool,
     ) -> FaultJudgement {
         let window = context.timeline.faults.get(index).cloned().unwrap_or_default();
-        let noticed = !self.changes.is_empty();
+        // Clients notice themselves that they are gone or stand still.
+        let noticed = !self.changes.is_empty() || self.all_silent || !self.workers.is_empty();
         let healed = window.healed_ns.is_some() && flowed_again;
         let mut reasons = self.not_bit.clone();
         if self.not_bit.is_empty() && !noticed {
@@ -116,7 +157,7 @@ impl FaultFacts {
             } else {
                 format!("{}:{}", fault.fault, fault.shape)
             },
-            targets: fault.targets.iter().map(|target| context.host_name(*target)).collect(),
+            targets: names(context, fault),
             start_ms: fault.start_ms,
             lasted_ms: window.span_ns().map_or(0, |(from_ns, to_ns)| (to_ns - from_ns) / 1_000_000),
             bit: self.not_bit.is_empty(),
@@ -125,6 +166,7 @@ impl FaultFacts {
             packets_dropped: window.dropped.iter().map(|(_, total)| *total).max().unwrap_or(0),
             packets_crossed: window.crossed.unwrap_or(0),
             dropped_by_third: self.dropped_by_third,
+            looks: looks(fault, &window),
             evidence: self.evidence(context, window.started_ns.unwrap_or(0)),
             reasons,
         }
@@ -192,35 +234,18 @@ fn dropped_by_third(window: &FaultWindow) -> [u64; 3] {
     thirds
 }
 
-fn why_not_bit(label: &str, fault: &Fault, window: &FaultWindow, thirds: [u64; 3]) -> Vec<String> {
-    let mut reasons = Vec::new();
-    match (window.started_ns, window.healed_ns) {
-        (None, _) => return vec![format!("{label} never started")],
-        (Some(_), None) => return vec![format!("{label} was never healed: how long it lasted is not known")],
-        (Some(start_ns), Some(healed_ns)) if healed_ns < start_ns => {
-            return vec![format!("{label} was healed before it started: the recording is damaged")];
-        }
-        _ => {}
-    }
-    if fault.targets.is_empty() {
-        reasons.push(format!("{label} hit nobody"));
-    }
-    if thirds == [0; 3] {
-        reasons.push(format!("{label} dropped no packet: there was nothing to bite"));
-    } else if thirds.contains(&0) {
-        let [first, second, last] = thirds;
-        reasons.push(format!(
-            "{label} did not drop packets throughout: {first}, {second} and {last} in the thirds of its time"
-        ));
-    }
-    if fault.full_cut {
-        match window.crossed {
-            None => reasons.push(format!("{label}: nobody counted what crossed the cut")),
-            Some(0) => {}
-            Some(crossed) => reasons.push(format!("{crossed} packets crossed the full cut of {label}")),
-        }
-    }
-    reasons
+/// Nodes and clients that were hit, by name.
+pub(crate) fn names(context: &Context<'_>, fault: &Fault) -> Vec<String> {
+    let nodes = fault.targets.iter().map(|target| context.host_name(*target));
+    nodes.chain(fault.workers.iter().map(|worker| context.worker_name(*worker))).collect()
+}
+
+/// Whether the fault left no node that could have noticed, and none of them answered all the while it was on.
+fn all_were_silent(context: &Context<'_>, target_bits: u64, span_ns: Option<(u64, u64)>) -> bool {
+    let nodes: Vec<u32> = context.manifest.nodes.iter().map(|node| node.id).collect();
+    let Some((from_ns, to_ns)) = span_ns else { return false };
+    let all_hit = node_bits(nodes.iter().copied()) & !target_bits == 0;
+    all_hit && nodes.iter().all(|node| context.observations.was_silent(*node, from_ns, to_ns))
 }
 
 fn why_unnoticed(context: &Context<'_>, label: &str, fault: &Fault, window: &FaultWindow, before: &Before) -> String {

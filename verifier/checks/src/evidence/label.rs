@@ -67,7 +67,7 @@ pub(crate) fn judge(work: &LaneWork<'_, '_>, facts: &[FaultFacts], outcome: &Out
         manifest.faults.iter().enumerate().take(facts.len()).filter(|(_, fault)| fault.sides.len() > 1).collect();
     let sides = side_writes(work, &cuts, facts);
     let not_shown = |reason: String| Label { observed: String::from("not shown"), reason, sides: sides.clone() };
-    if cuts.is_empty() {
+    if manifest.faults.iter().take(facts.len()).all(|fault| fault.sides.is_empty()) {
         return not_shown(String::from("no fault cut the cluster into sides"));
     }
     if !work.acknowledged {
@@ -86,10 +86,31 @@ pub(crate) fn judge(work: &LaneWork<'_, '_>, facts: &[FaultFacts], outcome: &Out
             }
         }
     }
+    for (label, reason) in refusals(work, facts, outcome) {
+        shown.push(label);
+        reasons.push(reason);
+    }
+    if shown.is_empty() {
+        return not_shown(String::from(
+            "no fault cut the cluster into sides, and the nodes that were left took writes",
+        ));
+    }
     reasons.dedup();
     reasons.truncate(3);
     let worst = shown.into_iter().max().map_or("not shown", Shown::label);
     Label { observed: worst.to_owned(), reason: reasons.join("; "), sides }
+}
+
+/// Faults that took nodes down leave one side: that it refuses is all they can show.
+fn refusals(work: &LaneWork<'_, '_>, facts: &[FaultFacts], outcome: &Outcome<'_>) -> Vec<(Shown, String)> {
+    let faults = work.context.manifest.faults.iter().enumerate().take(facts.len());
+    let mut shown = Vec::new();
+    for (index, fault) in faults.filter(|(_, fault)| fault.sides.len() == 1) {
+        let judged = work.destinations.iter().map(|place| one(work, index, fault, *place, facts, outcome));
+        shown.extend(judged.filter_map(Result::ok));
+    }
+    shown.retain(|(label, _)| matches!(label, Shown::Unavailable | Shown::UnavailableSafe));
+    shown
 }
 
 fn one(

@@ -7,5 +7,6 @@ pub(crate) mod comeback;
 pub(crate) mod label;
 pub(crate) mod load;
 pub(crate) mod observations;
+pub(crate) mod proof;
 pub(crate) mod segments;
 pub(crate) mod timeline;

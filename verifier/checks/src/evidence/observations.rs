@@ -11,7 +11,12 @@ use crate::node_set::node_bits;
 /// What the nodes said, in the order of time.
 pub(crate) struct Observations<'a> {
     said: Vec<&'a Event>,
+    /// Who was asked and did not answer: (time, node).
+    silent: Vec<(u64, u32)>,
 }
+
+/// An answer that was on its way when a node went down may still come in for this long.
+const ON_ITS_WAY_NS: u64 = 1_000_000_000;
 
 /// Leader of a destination as it was known at some moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +124,7 @@ impl<'a> Observations<'a> {
     pub(crate) fn read(manifest: &RunManifest, streams: &[Option<&'a [Event]>], health: &mut Health) -> Self {
         let nodes: BTreeSet<u32> = manifest.nodes.iter().map(|node| node.id).collect();
         let mut said: Vec<&'a Event> = Vec::new();
+        let mut silent: Vec<(u64, u32)> = Vec::new();
         for (number, worker) in manifest.workers.iter().enumerate().filter(|(_, one)| one.role == Role::Observer) {
             let (Some(Some(events)), Ok(number)) = (streams.get(number), u16::try_from(number)) else { continue };
             let mut watch = Watch::default();
@@ -127,10 +133,19 @@ impl<'a> Observations<'a> {
                 watch.unknown_kinds += u64::from(event.kind().is_none());
             }
             health.note_watch(number, &worker.name, &watch);
+            let no_answer = events.iter().filter(|event| event.kind() == Some(EventKind::ObservedSilence));
+            silent.extend(no_answer.map(|event| (event.time_ns, event.session)));
             said.extend(events.iter().filter(|event| Subject::of(event).is_some() && nodes.contains(&event.session)));
         }
         said.sort_by_key(|event| event.time_ns);
-        Self { said }
+        Self { said, silent }
+    }
+
+    /// Whether `node` was asked from `from_ns` to `to_ns` and answered nothing.
+    pub(crate) fn was_silent(&self, node: u32, from_ns: u64, to_ns: u64) -> bool {
+        let asked = self.silent.iter().any(|(at_ns, silent)| *silent == node && (from_ns..=to_ns).contains(at_ns));
+        let answered = self.between(from_ns.saturating_add(ON_ITS_WAY_NS), to_ns).any(|event| event.session == node);
+        asked && !answered
     }
 
     /// What the nodes last said before `time_ns`.

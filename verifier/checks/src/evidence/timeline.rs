@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use delivery_history::manifest::{Phase, Role, RunManifest};
-use delivery_history::{Event, EventKind};
+use delivery_history::{Event, EventKind, NO_SESSION};
 
 use crate::health::{Health, Watch};
 
@@ -19,6 +19,20 @@ pub(crate) struct FaultWindow {
     pub(crate) dropped: Vec<(u64, u64)>,
     /// Packets that crossed the cut; nothing where nobody counted.
     pub(crate) crossed: Option<u64>,
+    /// Looks at the processes it holds down.
+    pub(crate) looks: Vec<Look>,
+}
+
+/// What one process was seen to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Look {
+    pub(crate) at_ns: u64,
+    /// The node; nothing for a client.
+    pub(crate) node: Option<u32>,
+    /// The worker of a client.
+    pub(crate) worker: Option<u16>,
+    /// A `ProcessState` as a number.
+    pub(crate) state: u64,
 }
 
 impl FaultWindow {
@@ -141,6 +155,12 @@ fn take_evidence(fault: &mut FaultWindow, kind: EventKind, event: &Event) {
         EventKind::FaultStarted => fault.started_ns = fault.started_ns.or(Some(event.time_ns)),
         EventKind::FaultHealed => fault.healed_ns = fault.healed_ns.or(Some(event.time_ns)),
         EventKind::FaultDropped => fault.dropped.push((event.time_ns, event.offset)),
+        EventKind::ProcessState => fault.looks.push(Look {
+            at_ns: event.time_ns,
+            node: (event.session != NO_SESSION).then_some(event.session),
+            worker: (event.session == NO_SESSION).then(|| u16::try_from(event.sequence).ok()).flatten(),
+            state: event.offset,
+        }),
         EventKind::FaultCrossed => fault.crossed = Some(fault.crossed.unwrap_or(0).max(event.offset)),
         _ => {}
     }

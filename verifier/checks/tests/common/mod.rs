@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use delivery_checks::judgement::{FindingKind, Guarantee, Judgement, LaneJudgement, Verdict};
 use delivery_history::event::FLAG_SELF;
 use delivery_history::manifest::{
-    Destination, Fault, Group, Host, Lane, MANIFEST_FORMAT, Phase, Role, RunManifest, RunStatus, Worker, Workload,
-    first_session,
+    BiteProof, Destination, Fault, Group, Host, Lane, MANIFEST_FORMAT, Phase, Role, RunManifest, RunStatus, Worker,
+    Workload, first_session,
 };
 use delivery_history::{Event, EventKind, HistoryView, StreamView};
 
@@ -94,7 +94,7 @@ fn host(id: u32, name: &str) -> Host {
 }
 
 fn worker(name: &str, role: Role, lane: Option<u16>, group: Option<u16>, host: u32) -> Worker {
-    Worker { name: name.into(), role, lane, group, host }
+    Worker { name: name.into(), role, lane, group, host, succeeds: None }
 }
 
 pub fn cut() -> Fault {
@@ -108,6 +108,8 @@ pub fn cut() -> Fault {
         full_cut: true,
         sides: vec![vec![2], vec![1, 3]],
         detection_ms: 11_000,
+        workers: Vec::new(),
+        bites_by: BiteProof::default(),
     }
 }
 

@@ -47,7 +47,14 @@ impl World {
             dead_letters_of: None,
         };
         scene.manifest.destinations = (0..places).map(place).collect();
-        let worker = |name: &str, role, group| Worker { name: name.into(), role, lane: Some(0), group, host: 101 };
+        let worker = |name: &str, role, group| Worker {
+            name: name.into(),
+            role,
+            lane: Some(0),
+            group,
+            host: 101,
+            succeeds: None,
+        };
         scene.manifest.workers.push(worker("c2", Role::Consumer, Some(0)));
         scene.manifest.workers.push(worker("p2", Role::Producer, None));
         Self { scene, sent: Vec::new(), audits: Vec::new(), done: Vec::new() }

@@ -5,15 +5,20 @@ use std::path::PathBuf;
 use std::process::{Child, ExitStatus};
 use std::time::Instant;
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use delivery_broker::NodeSpec;
+use delivery_history::event::ProcessState;
+use nix::sys::signal::Signal;
 
+use super::group;
 use super::log_file::{LineSearch, last_lines};
+use super::{ClusterError, start};
+use crate::process::Place;
+use crate::processes::{Blow, ProcessError};
 
 /// What happens to a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NodeEvent {
-    /// Its ready line appeared. Once a node.
+    /// Its ready line appeared. Once a start.
     Ready {
         /// Its number.
         id: u32,
@@ -27,7 +32,7 @@ pub enum NodeEvent {
         /// Of its log.
         last_lines: Vec<String>,
     },
-    /// Its limit ran out without the ready line. Once a node; it still runs.
+    /// Its limit ran out without the ready line. Once a start; it still runs.
     NotReady {
         /// Its number.
         id: u32,
@@ -44,19 +49,51 @@ enum Readiness {
     Known,
 }
 
-/// A node's process.
+/// A node, and its process where it runs.
 pub(super) struct Node {
-    id: u32,
+    spec: NodeSpec,
+    place: Place,
     log: PathBuf,
     started: Instant,
     readiness: Readiness,
     child: Option<Child>,
+    /// A fault ends it: that it ends is no event of its own.
+    struck_down: bool,
 }
 
 impl Node {
-    pub(super) fn new(id: u32, child: Child, log: PathBuf, search: LineSearch, limit_ms: u64) -> Self {
-        let readiness = Readiness::Awaited { search, limit_ms };
-        Self { id, log, started: Instant::now(), readiness, child: Some(child) }
+    pub(super) fn new(spec: NodeSpec, place: Place, log: PathBuf, child: Child, search: LineSearch) -> Self {
+        let readiness = Readiness::Awaited { search, limit_ms: spec.ready_limit_ms };
+        Self { spec, place, log, started: Instant::now(), readiness, child: Some(child), struck_down: false }
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.spec.host.id
+    }
+
+    /// Does it to the node's process group.
+    pub(super) fn strike(&mut self, blow: Blow) -> Result<(), ProcessError> {
+        let missed = |cause: &str| group::missed(blow, self.spec.host.name.clone(), cause);
+        let Some(child) = &self.child else { return Err(missed("it does not run")) };
+        group::strike(child.id(), blow).map_err(|errno| missed(errno.desc()))?;
+        self.struck_down |= matches!(blow, Blow::Kill | Blow::Terminate);
+        Ok(())
+    }
+
+    pub(super) fn state(&self) -> ProcessState {
+        self.child.as_ref().map_or(ProcessState::Gone, |child| group::state(child.id()))
+    }
+
+    /// Starts it again on its data. One that was asked to end and has not is killed first.
+    pub(super) fn start_again(&mut self) -> Result<(), ClusterError> {
+        if self.struck_down {
+            self.kill();
+            self.reap();
+        }
+        let (child, search) = start::start_command(&self.spec, &self.place, &self.log)?;
+        self.readiness = Readiness::Awaited { search, limit_ms: self.spec.ready_limit_ms };
+        (self.child, self.started, self.struck_down) = (Some(child), Instant::now(), false);
+        Ok(())
     }
 
     /// Adds what has happened since the last call.
@@ -67,18 +104,21 @@ impl Node {
         self.poll_readiness(ended.is_some(), events);
         if let Some(status) = ended {
             self.child = None;
-            let last_lines = last_lines(&self.log);
-            events.push(NodeEvent::Died { id: self.id, status: describe(status), last_lines });
+            if !self.struck_down {
+                let last_lines = last_lines(&self.log);
+                events.push(NodeEvent::Died { id: self.id(), status: describe(status), last_lines });
+            }
         }
     }
 
     fn poll_readiness(&mut self, ended: bool, events: &mut Vec<NodeEvent>) {
+        let id = self.id();
         let Readiness::Awaited { search, limit_ms } = &mut self.readiness else { return };
         let after_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         if search.poll() {
-            events.push(NodeEvent::Ready { id: self.id });
-        } else if !ended && after_ms >= *limit_ms {
-            events.push(NodeEvent::NotReady { id: self.id, after_ms, last_lines: last_lines(&self.log) });
+            events.push(NodeEvent::Ready { id });
+        } else if !ended && !self.struck_down && after_ms >= *limit_ms {
+            events.push(NodeEvent::NotReady { id, after_ms, last_lines: last_lines(&self.log) });
         } else {
             return;
         }
@@ -103,10 +143,8 @@ impl Node {
 
 /// Kills the process group that `child`, not reaped yet, leads.
 pub(super) fn kill_group(child: &Child) {
-    if let Ok(pid) = i32::try_from(child.id()) {
-        // One that has ended meanwhile needs no signal.
-        let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
-    }
+    // One that has ended meanwhile needs no signal.
+    let _ = group::strike(child.id(), Blow::Kill);
 }
 
 /// How a process ended, in words.

@@ -147,29 +147,38 @@ impl<'a> Starting<'a> {
     }
 
     fn start_node(&self) -> Result<Node, ClusterError> {
-        let write = |source| ClusterError::Write { path: self.log.clone(), source };
-        // Only what the node itself writes can say that it is ready.
-        let prepared_bytes = fs::metadata(&self.log).map_err(write)?.len();
-        let search = LineSearch::new(&self.log, prepared_bytes, &self.spec.ready_line).map_err(write)?;
-        let child = self.spawn(&self.spec.command)?;
-        Ok(Node::new(self.spec.host.id, child, self.log.clone(), search, self.spec.ready_limit_ms))
+        let (child, search) = start_command(self.spec, &self.place, &self.log)?;
+        Ok(Node::new(self.spec.clone(), self.place.clone(), self.log.clone(), child, search))
     }
 
     fn spawn(&self, wanted: &NodeCommand) -> Result<Child, ClusterError> {
-        let write = |source| ClusterError::Write { path: self.log.clone(), source };
-        let output = OpenOptions::new().append(true).open(&self.log).map_err(write)?;
-        let errors = output.try_clone().map_err(write)?;
-        let mut command = Command::new(&wanted.program);
-        command.args(&wanted.arguments).env_clear().envs(&wanted.environment);
-        command.current_dir(&self.spec.host.data_dir);
-        command.stdin(Stdio::null()).stdout(output).stderr(errors);
-        start_in(&mut command, self.place.clone());
-        command.spawn().map_err(|source| ClusterError::Start {
-            program: wanted.program.display().to_string(),
-            host: self.spec.host.name.clone(),
-            source,
-        })
+        spawn(self.spec, wanted, &self.place, &self.log)
     }
+}
+
+/// Starts the node itself, with a search for the line that says it is ready in what it writes from now on.
+pub(super) fn start_command(spec: &NodeSpec, place: &Place, log: &Path) -> Result<(Child, LineSearch), ClusterError> {
+    let write = |source| ClusterError::Write { path: log.to_owned(), source };
+    // Only what the node itself writes can say that it is ready.
+    let written_bytes = fs::metadata(log).map_err(write)?.len();
+    let search = LineSearch::new(log, written_bytes, &spec.ready_line).map_err(write)?;
+    Ok((spawn(spec, &spec.command, place, log)?, search))
+}
+
+fn spawn(spec: &NodeSpec, wanted: &NodeCommand, place: &Place, log: &Path) -> Result<Child, ClusterError> {
+    let write = |source| ClusterError::Write { path: log.to_owned(), source };
+    let output = OpenOptions::new().append(true).open(log).map_err(write)?;
+    let errors = output.try_clone().map_err(write)?;
+    let mut command = Command::new(&wanted.program);
+    command.args(&wanted.arguments).env_clear().envs(&wanted.environment);
+    command.current_dir(&spec.host.data_dir);
+    command.stdin(Stdio::null()).stdout(output).stderr(errors);
+    start_in(&mut command, place.clone());
+    command.spawn().map_err(|source| ClusterError::Start {
+        program: wanted.program.display().to_string(),
+        host: spec.host.name.clone(),
+        source,
+    })
 }
 
 impl Drop for Starting<'_> {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::draft::{Book, Draft, LaneDeclared, NONE};
 use super::manifest::{FIRST_CLIENT_HOST, LANE, file_manifest, lane};
 use crate::event::{EventKind, NO_DESTINATION};
-use crate::manifest::{Destination, Fault, Group, Host, Lane, Role, RunManifest, Worker, Workload};
+use crate::manifest::{BiteProof, Destination, Fault, Group, Host, Lane, Role, RunManifest, Worker, Workload};
 
 /// What a worker must be to record an event; nothing for what any worker records.
 pub(super) const fn role_of(kind: EventKind) -> Option<Role> {
@@ -49,6 +49,7 @@ pub(super) const fn role_of(kind: EventKind) -> Option<Role> {
         | EventKind::FaultDropped
         | EventKind::FaultCrossed
         | EventKind::FaultHealed
+        | EventKind::ProcessState
         | EventKind::PhaseEntered => Some(Role::Runner),
         EventKind::WorkerStarted | EventKind::WorkerFinished | EventKind::SessionEnded => None,
     }
@@ -112,6 +113,8 @@ fn fault(declared: &super::draft::FaultDeclared) -> Fault {
         full_cut: declared.full_cut,
         sides: declared.sides.clone(),
         detection_ms: declared.detection_ms,
+        workers: Vec::new(),
+        bites_by: BiteProof::default(),
     }
 }
 
@@ -246,6 +249,7 @@ fn workers(book: &Book, manifest: &mut RunManifest) -> Option<Vec<Vec<(Role, u16
                 lane: matches!(role, Role::Producer | Role::Consumer).then_some(lane),
                 group: group.flatten(),
                 host,
+                succeeds: None,
             });
             if let Some(numbers) = numbers.get_mut(name_number as usize) {
                 numbers.push((role, number));

@@ -83,9 +83,11 @@ pub(super) const fn detail_of(kind: EventKind) -> Detail {
         | EventKind::TransactionAbort
         | EventKind::TransactionOutcome => Detail::Transaction,
         EventKind::WorkerCrashed => Detail::Worker,
-        EventKind::FaultStarted | EventKind::FaultDropped | EventKind::FaultCrossed | EventKind::FaultHealed => {
-            Detail::Fault
-        }
+        EventKind::FaultStarted
+        | EventKind::FaultDropped
+        | EventKind::FaultCrossed
+        | EventKind::FaultHealed
+        | EventKind::ProcessState => Detail::Fault,
         EventKind::PhaseEntered => Detail::Phase,
         EventKind::ObservedIsr | EventKind::ObservedMembers => Detail::Nodes,
         _ => Detail::Number,
@@ -96,7 +98,8 @@ pub(super) const fn detail_of(kind: EventKind) -> Detail {
 pub(super) const fn is_observation(kind: EventKind) -> bool {
     matches!(
         kind,
-        EventKind::ObservedLeader
+        EventKind::ProcessState
+            | EventKind::ObservedLeader
             | EventKind::ObservedIsr
             | EventKind::ObservedController
             | EventKind::ObservedMembers

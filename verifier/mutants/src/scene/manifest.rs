@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use delivery_history::manifest::{
-    Destination, Fault, Group, Host, Lane, MANIFEST_FORMAT, Role, RunManifest, RunStatus, Worker, Workload,
+    BiteProof, Destination, Fault, Group, Host, Lane, MANIFEST_FORMAT, Role, RunManifest, RunStatus, Worker, Workload,
 };
 
 use super::weather::{DETECTION_MS, FAULT_MS, HEAL_MS, LOAD_MS, RATE_PER_S};
@@ -84,6 +84,7 @@ fn workers(workload: Workload) -> Vec<Worker> {
         lane,
         group,
         host,
+        succeeds: None,
     };
     vec![
         worker("runner", Role::Runner, None, None, 103),
@@ -135,5 +136,7 @@ fn cut() -> Fault {
         full_cut: true,
         sides: vec![vec![2], vec![1, 3]],
         detection_ms: DETECTION_MS,
+        workers: Vec::new(),
+        bites_by: BiteProof::default(),
     }
 }

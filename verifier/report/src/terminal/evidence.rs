@@ -19,12 +19,7 @@ pub(super) fn write_faults(report: &Report<'_>, page: &mut Page) {
 
 fn fault_line(fault: &FaultJudgement) -> String {
     let targets = if fault.targets.is_empty() { String::from("nobody") } else { fault.targets.join(", ") };
-    let [first, second, third] = fault.dropped_by_third.map(number);
-    let mut parts = vec![format!(
-        "{} packets dropped ({first} / {second} / {third} by third), {} crossed",
-        number(fault.packets_dropped),
-        number(fault.packets_crossed)
-    )];
+    let mut parts = vec![proof_text(fault)];
     parts.extend(fault.evidence.iter().take(MAX_OBSERVATIONS).cloned());
     if fault.evidence.len() > MAX_OBSERVATIONS {
         parts.push(format!("{} more observations", fault.evidence.len() - MAX_OBSERVATIONS));
@@ -38,6 +33,19 @@ fn fault_line(fault: &FaultJudgement) -> String {
     let lasted =
         if fault.lasted_ms > 0 { duration(fault.lasted_ms) } else { String::from("no time that was recorded") };
     format!("{} on {targets} for {lasted}: {}.", fault.fault, parts.join("; "))
+}
+
+/// What its own rules counted, or what its processes were seen to do.
+fn proof_text(fault: &FaultJudgement) -> String {
+    if let Some(looks) = &fault.looks {
+        return format!("{} at {} of {} looks", looks.expected, number(looks.as_expected), number(looks.of));
+    }
+    let [first, second, third] = fault.dropped_by_third.map(number);
+    format!(
+        "{} packets dropped ({first} / {second} / {third} by third), {} crossed",
+        number(fault.packets_dropped),
+        number(fault.packets_crossed)
+    )
 }
 
 /// Writes accepted during the cut, by side.

@@ -9,7 +9,7 @@ use delivery_checks::judgement::{
 };
 use delivery_claims::{RunVerdict, judge_claims};
 use delivery_history::RunManifest;
-use delivery_history::manifest::{Fault, Host, Lane, MANIFEST_FORMAT, Requirement, RunStatus, Workload};
+use delivery_history::manifest::{BiteProof, Fault, Host, Lane, MANIFEST_FORMAT, Requirement, RunStatus, Workload};
 use delivery_report::{Exporter, Report, Style, Terminal};
 
 /// A run, judged.
@@ -114,6 +114,8 @@ pub(crate) fn manifest(lanes: Vec<Lane>) -> RunManifest {
             full_cut: true,
             sides: vec![vec![2], vec![1, 3]],
             detection_ms: 11_000,
+            workers: Vec::new(),
+            bites_by: BiteProof::default(),
         }],
         by_hand: Vec::new(),
         limits_ms: BTreeMap::new(),
@@ -133,6 +135,7 @@ pub(crate) fn bitten() -> FaultJudgement {
         packets_dropped: 12_345,
         packets_crossed: 0,
         dropped_by_third: [4_101, 4_100, 4_144],
+        looks: None,
         evidence: vec![String::from("n1 said leader n2 -> n3 after 9.4 s")],
         reasons: Vec::new(),
     }
@@ -274,6 +277,7 @@ pub(crate) fn unnoticed() -> Sample {
         noticed: false,
         packets_dropped: 212,
         dropped_by_third: [70, 71, 71],
+        looks: None,
         evidence: Vec::new(),
         reasons: vec![reason.to_owned()],
         ..bitten()

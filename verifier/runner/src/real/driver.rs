@@ -4,13 +4,14 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use delivery_broker::{ClientSpec, ClusterPlan, HostPlan, Installation, LaneTopic, NodeAddress, System};
 use delivery_cluster::local::{ClusterError, LocalCluster, LocalHost, NodeEvent};
-use delivery_faults::SharedNetwork;
+use delivery_faults::{Ground, SharedNetwork};
 use delivery_history::clock::monotonic_ns;
+use delivery_history::event::FLAG_SELF;
 use delivery_history::manifest::{Host, Role, RunManifest, Workload};
 use delivery_history::{Event, EventKind, RunDir};
 use nix::sys::statvfs::statvfs;
@@ -20,7 +21,8 @@ use crate::drive::{Arrivals, Driver};
 use crate::interrupt::Interrupts;
 use crate::machine::{Action, Input};
 use crate::plan::{KEYS, RunPlan};
-use crate::real::process::{SpawnError, Word, WorkerProcess, describe};
+use crate::real::crew::{Crew, Post};
+use crate::real::process::{Word, describe};
 use crate::real::protocol::{Command, Job, Report, WorkerSpec};
 use crate::real::trouble::node_trouble;
 use crate::request::AuditMode;
@@ -29,8 +31,6 @@ use crate::request::AuditMode;
 const NEWS_WAIT: Duration = Duration::from_millis(10);
 /// How long a worker may take to end after its last word.
 const LAST_WORD_LIMIT: Duration = Duration::from_secs(2);
-/// How long a worker may take to end politely.
-const FINISH_LIMIT: Duration = Duration::from_secs(5);
 
 /// Name under which nodes and clients are given what only they know.
 const SECRET: &str = "cluster.secret";
@@ -55,10 +55,8 @@ pub struct RealDriver<'a> {
     installation: &'a Installation,
     run_dir: &'a RunDir,
     interrupts: &'a Interrupts,
-    cluster: Option<LocalCluster>,
+    crew: Rc<RefCell<Crew>>,
     network: Option<SharedNetwork>,
-    workers: BTreeMap<u16, WorkerProcess>,
-    to_me: Sender<(u16, Word)>,
     words: Receiver<(u16, Word)>,
     waiting: Waiting,
     ready_nodes: BTreeSet<u32>,
@@ -66,6 +64,7 @@ pub struct RealDriver<'a> {
     positioned: BTreeMap<u16, BTreeSet<u16>>,
     flushed: BTreeSet<u16>,
     drained: BTreeMap<u16, BTreeSet<u16>>,
+    load_is_on: bool,
     leader: Option<u32>,
     running_version: Option<String>,
     secret: String,
@@ -81,16 +80,15 @@ impl<'a> RealDriver<'a> {
         interrupts: &'a Interrupts,
     ) -> Self {
         let (to_me, words) = channel();
+        let crew = Rc::new(RefCell::new(Crew::new(to_me, run_dir.logs_dir())));
         Self {
             plan,
             system,
             installation,
             run_dir,
             interrupts,
-            cluster: None,
+            crew,
             network: None,
-            workers: BTreeMap::new(),
-            to_me,
             words,
             waiting: Waiting::Nothing,
             ready_nodes: BTreeSet::new(),
@@ -98,6 +96,7 @@ impl<'a> RealDriver<'a> {
             positioned: BTreeMap::new(),
             flushed: BTreeSet::new(),
             drained: BTreeMap::new(),
+            load_is_on: false,
             leader: None,
             running_version: None,
             secret: Uuid::new_v4().simple().to_string().to_uppercase(),
@@ -106,17 +105,8 @@ impl<'a> RealDriver<'a> {
 
     /// Ends every worker, politely where `polite`, and every node.
     pub fn shut_down(&mut self, polite: bool) {
-        if polite {
-            for worker in self.workers.values_mut() {
-                worker.tell(&Command::Finish);
-            }
-            for worker in self.workers.values_mut() {
-                worker.end(FINISH_LIMIT);
-            }
-        }
-        self.workers.clear();
+        self.crew.borrow_mut().dismiss(polite);
         self.network = None;
-        self.cluster = None;
     }
 
     /// Where the nodes keep their data.
@@ -153,7 +143,7 @@ impl<'a> RealDriver<'a> {
         let started = cluster.start_nodes(&specs, &self.run_dir.logs_dir(), &stop);
         let network = cluster.network();
         self.network = Some(Rc::new(RefCell::new(network)));
-        self.cluster = Some(cluster);
+        self.crew.borrow_mut().cluster = Some(cluster);
         match started {
             // The interrupt itself is told by the next look.
             Err(ClusterError::Stopped) => Ok(()),
@@ -170,8 +160,7 @@ impl<'a> RealDriver<'a> {
         }
     }
 
-    fn start_worker(&mut self, worker: u16) -> Result<(), SpawnError> {
-        let Some(cluster) = self.cluster.as_ref() else { return Ok(()) };
+    fn post(&self, worker: u16) -> Post {
         let entry = self.plan.worker(worker);
         let spec = WorkerSpec {
             system: self.plan.manifest.system.clone(),
@@ -180,10 +169,7 @@ impl<'a> RealDriver<'a> {
             client: self.client_spec(worker),
             job: self.job(worker),
         };
-        let logs_dir = self.run_dir.logs_dir();
-        let process = WorkerProcess::start(cluster, entry.host, &entry.name, &spec, &logs_dir, &self.to_me)?;
-        self.workers.insert(worker, process);
-        Ok(())
+        Post { name: entry.name.clone(), host: entry.host, spec }
     }
 
     fn client_spec(&self, worker: u16) -> ClientSpec {
@@ -239,20 +225,44 @@ impl<'a> RealDriver<'a> {
         }
     }
 
+    /// Starts everybody who starts with the run, and writes down who takes whose place.
     fn start_role(&mut self, role: Role, arrivals: &mut Arrivals) {
         for worker in self.plan.worker_numbers(role) {
-            if let Err(error) = self.start_worker(worker) {
+            let post = self.post(worker);
+            let mut crew = self.crew.borrow_mut();
+            if let Some(before) = self.plan.worker(worker).succeeds {
+                crew.successors.insert(before, post);
+            } else if let Err(error) = crew.hire(&post) {
                 arrivals.inputs.push(Input::Trouble(error.to_string()));
             }
         }
     }
 
     fn tell_role(&mut self, role: Role, command: &Command) {
-        for worker in self.plan.worker_numbers(role) {
-            if let Some(process) = self.workers.get_mut(&worker) {
-                process.tell(command);
-            }
+        let mut crew = self.crew.borrow_mut();
+        self.plan.worker_numbers(role).into_iter().for_each(|worker| crew.tell(worker, command));
+    }
+
+    /// A producer that took another's place goes on where the load is.
+    fn worker_ready(&mut self, worker: u16) {
+        self.ready_workers.insert(worker);
+        let entry = self.plan.worker(worker);
+        if self.load_is_on && entry.role == Role::Producer && entry.succeeds.is_some() {
+            self.crew.borrow_mut().tell(worker, &Command::StartLoad);
         }
+    }
+
+    /// A client that runs and does not take part yet.
+    fn late_client(&self) -> Option<String> {
+        let crew = self.crew.borrow();
+        let late = crew.workers.keys().copied().find(|worker| {
+            let entry = self.plan.worker(*worker);
+            let waits_for_place = entry.role == Role::Consumer
+                && entry.lane.is_some_and(|lane| self.plan.workload_of(lane) == Workload::Queue);
+            let placed = self.positioned.get(worker).is_some_and(|places| !places.is_empty());
+            entry.succeeds.is_some() && (!self.ready_workers.contains(worker) || (waits_for_place && !placed))
+        });
+        late.map(|worker| format!("{} to take its place", self.plan.worker(worker).name))
     }
 
     fn topics(&self) -> Vec<LaneTopic> {
@@ -278,7 +288,7 @@ impl<'a> RealDriver<'a> {
 
     fn take_report(&mut self, worker: u16, report: Report, arrivals: &mut Arrivals) {
         match report {
-            Report::Ready => drop(self.ready_workers.insert(worker)),
+            Report::Ready => self.worker_ready(worker),
             Report::Positioned { destinations } => drop(self.positioned.insert(worker, destinations)),
             Report::Observed { observation } => arrivals.observations.push(observation),
             Report::Prepared { prepared } => {
@@ -291,6 +301,7 @@ impl<'a> RealDriver<'a> {
                 arrivals.notes.extend(recovery.by_hand.iter().map(|what| format!("by hand: {what}")));
                 arrivals.by_hand.extend(recovery.by_hand);
                 let waiting_for = (!recovery.whole).then_some(recovery.waiting_for);
+                let waiting_for = waiting_for.or_else(|| self.late_client());
                 arrivals.inputs.push(Input::Recovered { waiting_for });
             }
             Report::Flushed { purged } => {
@@ -308,12 +319,12 @@ impl<'a> RealDriver<'a> {
             }
             Report::Failed { message, history_lost: true } => arrivals.inputs.push(Input::HistoryLost(message)),
             Report::Failed { message, history_lost: false } => {
-                if let Some(process) = self.workers.get_mut(&worker) {
+                if let Some(process) = self.crew.borrow_mut().workers.get_mut(&worker) {
                     process.failure = Some(message);
                 }
             }
             Report::Finished => {
-                if let Some(process) = self.workers.get_mut(&worker) {
+                if let Some(process) = self.crew.borrow_mut().workers.get_mut(&worker) {
                     process.dismissed = true;
                 }
             }
@@ -321,7 +332,7 @@ impl<'a> RealDriver<'a> {
     }
 
     fn worker_ended(&mut self, worker: u16, arrivals: &mut Arrivals) {
-        let Some(mut process) = self.workers.remove(&worker) else { return };
+        let Some(mut process) = self.crew.borrow_mut().workers.remove(&worker) else { return };
         if process.dismissed {
             return;
         }
@@ -329,15 +340,20 @@ impl<'a> RealDriver<'a> {
         let (how, number) = status.map_or((String::from("is gone"), 0), describe);
         let entry = self.plan.worker(worker);
         let why = process.failure.take().map(|reason| format!(": {reason}")).unwrap_or_default();
-        let what = format!("worker {} {how}{why}", entry.name);
+        let by_fault = if process.struck_down { " by the fault" } else { "" };
+        let what = format!("worker {} {how}{by_fault}{why}", entry.name);
         arrivals.notes.push(what.clone());
-        arrivals.events.push(Event::new(EventKind::WorkerCrashed).detail(worker.into()).offset(number));
-        arrivals.inputs.push(Input::WorkerDied { role: entry.role, what });
+        let flags = if process.struck_down { FLAG_SELF } else { 0 };
+        let crashed = Event::new(EventKind::WorkerCrashed).detail(worker.into()).offset(number);
+        arrivals.events.push(crashed.flags(flags));
+        if !process.struck_down {
+            arrivals.inputs.push(Input::WorkerDied { role: entry.role, what });
+        }
     }
 
     fn look_at_nodes(&mut self, arrivals: &mut Arrivals) {
-        let Some(cluster) = self.cluster.as_mut() else { return };
-        for event in cluster.poll_nodes() {
+        let events = self.crew.borrow_mut().cluster.as_mut().map(LocalCluster::poll_nodes);
+        for event in events.into_iter().flatten() {
             match event {
                 NodeEvent::Ready { id } => drop(self.ready_nodes.insert(id)),
                 NodeEvent::Died { id, status, .. } if self.disk_is_full() => {
@@ -385,7 +401,7 @@ impl<'a> RealDriver<'a> {
     }
 
     fn clients_ready(&self) -> bool {
-        let of_role = |role| self.plan.worker_numbers(role).into_iter();
+        let of_role = |role| self.plan.first_workers(role).into_iter();
         let all_ready =
             of_role(Role::Producer).chain(of_role(Role::Consumer)).all(|worker| self.ready_workers.contains(&worker));
         all_ready && self.every_live_group(&self.positioned, |_| true)
@@ -393,7 +409,8 @@ impl<'a> RealDriver<'a> {
 
     fn all_flushed(&self) -> bool {
         let mut producers = self.plan.worker_numbers(Role::Producer).into_iter();
-        producers.all(|worker| self.flushed.contains(&worker) || !self.workers.contains_key(&worker))
+        let crew = self.crew.borrow();
+        producers.all(|worker| self.flushed.contains(&worker) || !crew.workers.contains_key(&worker))
     }
 
     fn all_drained(&self) -> bool {
@@ -402,7 +419,8 @@ impl<'a> RealDriver<'a> {
     }
 
     fn every_live_group(&self, reached: &BTreeMap<u16, BTreeSet<u16>>, counts: impl Fn(u16) -> bool) -> bool {
-        self.plan.every_live_group(reached, counts, |worker| self.workers.contains_key(&worker))
+        let crew = self.crew.borrow();
+        self.plan.every_live_group(reached, counts, |worker| crew.workers.contains_key(&worker))
     }
 }
 
@@ -433,8 +451,14 @@ impl Driver for RealDriver<'_> {
                 self.start_role(Role::Producer, arrivals);
                 self.waiting = Waiting::Clients;
             }
-            Action::StartLoad => self.tell_role(Role::Producer, &Command::StartLoad),
-            Action::StopLoad => self.tell_role(Role::Producer, &Command::StopLoad),
+            Action::StartLoad => {
+                self.load_is_on = true;
+                self.tell_role(Role::Producer, &Command::StartLoad);
+            }
+            Action::StopLoad => {
+                self.load_is_on = false;
+                self.tell_role(Role::Producer, &Command::StopLoad);
+            }
             Action::AskRecovered => self.tell_role(Role::Observer, &Command::AskRecovered),
             Action::Flush => {
                 let limit_ms = self.plan.machine.limits.flush_ms;
@@ -465,8 +489,8 @@ impl Driver for RealDriver<'_> {
         self.check_waiting(arrivals);
     }
 
-    fn network(&self) -> Option<SharedNetwork> {
-        self.network.clone()
+    fn ground(&self) -> Option<Ground> {
+        Some(Ground { network: self.network.clone()?, processes: Some(self.crew.clone()) })
     }
 }
 

@@ -8,7 +8,9 @@ use std::process::{Child, ChildStdin, Command as Program, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use delivery_cluster::local::{ClusterError, LocalCluster};
+use delivery_cluster::local::{ClusterError, LocalCluster, group};
+use delivery_cluster::processes::{Blow, ProcessError};
+use delivery_history::event::ProcessState;
 
 use crate::real::protocol::{Command, Report, WORKER_ARGUMENT, WorkerSpec};
 
@@ -23,12 +25,15 @@ pub(crate) enum Word {
 
 /// A running worker; killed when dropped.
 pub(crate) struct WorkerProcess {
+    name: String,
     child: Child,
     commands: Option<ChildStdin>,
     /// The reason it gave for not going on.
     pub(crate) failure: Option<String>,
     /// It said that it finished, or was told to.
     pub(crate) dismissed: bool,
+    /// A fault killed it.
+    pub(crate) struck_down: bool,
 }
 
 /// A worker that could not be started.
@@ -74,7 +79,7 @@ impl WorkerProcess {
             let thread = std::thread::Builder::new().name(format!("hear {name}"));
             thread.spawn(move || hear(BufReader::new(output), worker, &words)).map_err(failed)?;
         }
-        Ok(Self { child, commands, failure: None, dismissed: false })
+        Ok(Self { name: name.to_owned(), child, commands, failure: None, dismissed: false, struck_down: false })
     }
 
     /// Tells it something; a worker that is gone shows by its last word.
@@ -87,6 +92,18 @@ impl WorkerProcess {
         if writeln!(commands, "{line}").is_err() {
             self.commands = None;
         }
+    }
+
+    /// Does it to the worker's process group.
+    pub(crate) fn strike(&mut self, blow: Blow) -> Result<(), ProcessError> {
+        group::strike(self.child.id(), blow).map_err(|errno| group::missed(blow, self.name.clone(), errno.desc()))?;
+        self.struck_down |= matches!(blow, Blow::Kill | Blow::Terminate);
+        Ok(())
+    }
+
+    /// What the kernel says of it.
+    pub(crate) fn state(&self) -> ProcessState {
+        group::state(self.child.id())
     }
 
     /// How it ended, waiting at most `limit`; a worker that takes longer is killed.

@@ -159,6 +159,7 @@ mod tests {
             worker: 4,
             event_path: PathBuf::from("history/a.events"),
             client: ClientSpec {
+                seat: String::from("seat"),
                 client_name: String::from("a"),
                 run_tag: u64::MAX,
                 nodes: Vec::new(),

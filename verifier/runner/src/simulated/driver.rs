@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use delivery_broker::{NodeAddress, Observation, SimulatedLane, SimulatedPlan, SimulatedSystem};
 use delivery_cluster::simulated::{SimulatedCluster, SimulationError, host_now_ns};
-use delivery_faults::SharedNetwork;
+use delivery_faults::{Ground, SharedNetwork};
 use delivery_history::manifest::{Role, RunManifest};
 use delivery_history::recorder::SimulatedClock;
 use delivery_history::{Event, EventKind, RecordError};
@@ -168,8 +168,8 @@ impl Driver for SimulatedDriver<'_> {
         self.check_waiting(arrivals);
     }
 
-    fn network(&self) -> Option<SharedNetwork> {
-        Some(self.network.clone())
+    fn ground(&self) -> Option<Ground> {
+        Some(Ground { network: self.network.clone(), processes: None })
     }
 }
 

@@ -1,0 +1,132 @@
+//! What shows that a fault did what it is named for, throughout its time.
+
+use delivery_history::event::ProcessState;
+use delivery_history::manifest::{BiteProof, Fault};
+use delivery_history::{Event, EventKind};
+
+use crate::context::Context;
+use crate::evidence::timeline::{FaultWindow, Look};
+use crate::judgement::ProcessLooks;
+
+/// A client that did nothing for this long before a fault was not at work.
+const AT_WORK_NS: u64 = 2_000_000_000;
+
+/// Why nothing shows that the fault bit; empty when it did.
+pub(crate) fn why_not_bit(
+    context: &Context<'_>,
+    label: &str,
+    fault: &Fault,
+    window: &FaultWindow,
+    thirds: [u64; 3],
+) -> Vec<String> {
+    match (window.started_ns, window.healed_ns) {
+        (None, _) => return vec![format!("{label} never started")],
+        (Some(_), None) => return vec![format!("{label} was never healed: how long it lasted is not known")],
+        (Some(start_ns), Some(healed_ns)) if healed_ns < start_ns => {
+            return vec![format!("{label} was healed before it started: the recording is damaged")];
+        }
+        _ => {}
+    }
+    let mut reasons = Vec::new();
+    if fault.targets.is_empty() && fault.workers.is_empty() {
+        reasons.push(format!("{label} hit nobody"));
+    }
+    match fault.bites_by {
+        BiteProof::PacketsDropped => reasons.extend(cut_reasons(label, fault, window, thirds)),
+        BiteProof::ProcessGone | BiteProof::ProcessEnded | BiteProof::ProcessStopped => {
+            reasons.extend(process_reasons(context, label, fault, window));
+        }
+    }
+    reasons
+}
+
+fn cut_reasons(label: &str, fault: &Fault, window: &FaultWindow, thirds: [u64; 3]) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if thirds == [0; 3] {
+        reasons.push(format!("{label} dropped no packet: there was nothing to bite"));
+    } else if thirds.contains(&0) {
+        let [first, second, last] = thirds;
+        reasons.push(format!(
+            "{label} did not drop packets throughout: {first}, {second} and {last} in the thirds of its time"
+        ));
+    }
+    if fault.full_cut {
+        match window.crossed {
+            None => reasons.push(format!("{label}: nobody counted what crossed the cut")),
+            Some(0) => {}
+            Some(crossed) => reasons.push(format!("{crossed} packets crossed the full cut of {label}")),
+        }
+    }
+    reasons
+}
+
+/// Every process it hit must have been seen, and every look that counts must have found it down.
+fn process_reasons(context: &Context<'_>, label: &str, fault: &Fault, window: &FaultWindow) -> Vec<String> {
+    let nodes = fault.targets.iter().map(|node| (context.host_name(*node), looks_at_node(window, *node)));
+    let clients = fault.workers.iter().map(|worker| (context.worker_name(*worker), looks_at_worker(window, *worker)));
+    let mut reasons = Vec::new();
+    for (name, looks) in nodes.chain(clients) {
+        let (as_expected, of) = count(fault.bites_by, window, &looks);
+        let expected = expected_word(fault.bites_by);
+        if of == 0 {
+            reasons.push(format!("nobody looked whether {name} was {expected} during {label}"));
+        } else if as_expected < of {
+            reasons.push(format!("{name} was {expected} at {as_expected} of {of} looks during {label}"));
+        }
+    }
+    reasons
+}
+
+/// All looks at the processes of a fault together; nothing for a fault of the network.
+pub(crate) fn looks(fault: &Fault, window: &FaultWindow) -> Option<ProcessLooks> {
+    if fault.bites_by == BiteProof::PacketsDropped {
+        return None;
+    }
+    let all: Vec<&Look> = window.looks.iter().collect();
+    let (as_expected, of) = count(fault.bites_by, window, &all);
+    Some(ProcessLooks { expected: expected_word(fault.bites_by).to_owned(), as_expected, of })
+}
+
+fn looks_at_node(window: &FaultWindow, node: u32) -> Vec<&Look> {
+    window.looks.iter().filter(|look| look.node == Some(node)).collect()
+}
+
+fn looks_at_worker(window: &FaultWindow, worker: u16) -> Vec<&Look> {
+    window.looks.iter().filter(|look| look.worker == Some(worker)).collect()
+}
+
+/// Looks that found what was expected, of those that count: who is asked to end may take its time over it.
+fn count(proof: BiteProof, window: &FaultWindow, looks: &[&Look]) -> (u64, u64) {
+    let from_ns = match (proof, window.span_ns()) {
+        (BiteProof::ProcessEnded, Some((start_ns, end_ns))) => end_ns - (end_ns - start_ns) / 3,
+        _ => 0,
+    };
+    let expected = match proof {
+        BiteProof::ProcessStopped => ProcessState::Stopped,
+        _ => ProcessState::Gone,
+    };
+    let counted = || looks.iter().filter(|look| look.at_ns >= from_ns);
+    let as_expected = counted().filter(|look| look.state == expected as u64).count();
+    (as_expected as u64, counted().count() as u64)
+}
+
+const fn expected_word(proof: BiteProof) -> &'static str {
+    match proof {
+        BiteProof::ProcessStopped => "stopped",
+        _ => "gone",
+    }
+}
+
+/// Whether a client was doing its work when the fault hit it: a process that idles loses nothing when it dies.
+pub(crate) fn was_at_work(context: &Context<'_>, worker: u16, start_ns: u64) -> bool {
+    let stream = context.stream(worker);
+    let before = &stream[..stream.partition_point(|event| event.time_ns < start_ns)];
+    let works = |event: &Event| {
+        let at_work = [EventKind::SendInvoked, EventKind::Delivered, EventKind::Processing, EventKind::Processed];
+        event.kind().is_some_and(|kind| at_work.contains(&kind))
+    };
+    let last = before.iter().rev().find(|event| works(event));
+    last.is_some_and(|last| {
+        last.kind() == Some(EventKind::Processing) || last.time_ns.saturating_add(AT_WORK_NS) >= start_ns
+    })
+}

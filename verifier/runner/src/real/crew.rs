@@ -1,0 +1,118 @@
+//! The processes of a run: its nodes and its workers, and who takes whose place.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use delivery_cluster::local::{LocalCluster, group};
+use delivery_cluster::processes::{Blow, ProcessError, Processes, Whose};
+use delivery_history::event::ProcessState;
+
+use crate::real::process::{SpawnError, Word, WorkerProcess};
+use crate::real::protocol::{Command, WorkerSpec};
+
+/// How long a worker may take to end politely.
+const FINISH_LIMIT: Duration = Duration::from_secs(5);
+
+/// Where a worker is to work, and what it does there.
+#[derive(Clone, Debug)]
+pub(crate) struct Post {
+    /// Its name.
+    pub(crate) name: String,
+    /// Number of its host.
+    pub(crate) host: u32,
+    /// What it is told first.
+    pub(crate) spec: WorkerSpec,
+}
+
+/// Everything that runs.
+pub(crate) struct Crew {
+    /// The nodes and the network.
+    pub(crate) cluster: Option<LocalCluster>,
+    /// Workers that run, by number.
+    pub(crate) workers: BTreeMap<u16, WorkerProcess>,
+    /// Who takes the place of a worker that is killed, by that worker's number.
+    pub(crate) successors: BTreeMap<u16, Post>,
+    to_runner: Sender<(u16, Word)>,
+    logs_dir: PathBuf,
+}
+
+impl Crew {
+    /// Nobody yet. What workers say goes to `to_runner`, what they complain of into `logs_dir`.
+    pub(crate) fn new(to_runner: Sender<(u16, Word)>, logs_dir: PathBuf) -> Self {
+        Self { cluster: None, workers: BTreeMap::new(), successors: BTreeMap::new(), to_runner, logs_dir }
+    }
+
+    /// Starts a worker, once the cluster stands.
+    pub(crate) fn hire(&mut self, post: &Post) -> Result<(), SpawnError> {
+        let Some(cluster) = self.cluster.as_ref() else { return Ok(()) };
+        let process =
+            WorkerProcess::start(cluster, post.host, &post.name, &post.spec, &self.logs_dir, &self.to_runner)?;
+        self.workers.insert(post.spec.worker, process);
+        Ok(())
+    }
+
+    /// Tells a worker something, if it runs.
+    pub(crate) fn tell(&mut self, worker: u16, command: &Command) {
+        if let Some(process) = self.workers.get_mut(&worker) {
+            process.tell(command);
+        }
+    }
+
+    /// Ends every worker, politely where `polite`, and every node.
+    pub(crate) fn dismiss(&mut self, polite: bool) {
+        if polite {
+            for worker in self.workers.values_mut() {
+                worker.tell(&Command::Finish);
+            }
+            for worker in self.workers.values_mut() {
+                worker.end(FINISH_LIMIT);
+            }
+        }
+        self.workers.clear();
+        self.cluster = None;
+    }
+}
+
+impl Processes for Crew {
+    fn strike(&mut self, whose: Whose, blow: Blow) -> Result<(), ProcessError> {
+        match whose {
+            Whose::Node(node) => {
+                let cluster = self.cluster.as_mut();
+                let missing = || group::missed(blow, format!("node {node}"), "there is no cluster");
+                cluster.ok_or_else(missing)?.strike(node, blow)
+            }
+            Whose::Client(worker) => {
+                let missing = || group::missed(blow, format!("worker {worker}"), "it does not run");
+                self.workers.get_mut(&worker).ok_or_else(missing)?.strike(blow)
+            }
+        }
+    }
+
+    fn start_again(&mut self, whose: Whose) -> Result<(), ProcessError> {
+        let failed = |whose: String, cause: String| ProcessError { operation: "start", whose, cause };
+        match whose {
+            Whose::Node(node) => {
+                let name = format!("node {node}");
+                let Some(cluster) = self.cluster.as_mut() else {
+                    return Err(failed(name, String::from("there is no cluster")));
+                };
+                cluster.start_again(node).map_err(|error| failed(name, error.to_string()))
+            }
+            Whose::Client(worker) => {
+                let Some(post) = self.successors.remove(&worker) else {
+                    return Err(failed(format!("worker {worker}"), String::from("nobody is to take its place")));
+                };
+                self.hire(&post).map_err(|error| failed(post.name.clone(), error.to_string()))
+            }
+        }
+    }
+
+    fn state(&mut self, whose: Whose) -> ProcessState {
+        match whose {
+            Whose::Node(node) => self.cluster.as_ref().map_or(ProcessState::Gone, |cluster| cluster.state(node)),
+            Whose::Client(worker) => self.workers.get(&worker).map_or(ProcessState::Gone, WorkerProcess::state),
+        }
+    }
+}
