@@ -24,7 +24,9 @@ pub use client::{
 pub use commit::CommitMode;
 pub use config::{ConfigError, ConfigFile, LanePlan, LaneRequest, Preset, Scope, Setting, Timings};
 pub use node::{ClusterPlan, HostPlan, NodeCommand, NodeFile, NodeSpec};
-pub use observe::{Admin, AuditItem, Auditor, DrainItem, LaneTopic, Observation, Observer, Prepared, Recovery};
+pub use observe::{
+    Admin, AuditItem, Auditor, CommittedOffsets, DrainItem, LaneTopic, Observation, Observer, Prepared, Recovery,
+};
 pub use payload::{Decoded, MessageId, decode, encode};
 pub use reason::Reason;
 pub use rootfs::{RootfsRecipe, rootfs_dir};

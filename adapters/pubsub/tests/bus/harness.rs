@@ -190,6 +190,7 @@ impl Software {
     fn producer(&self, node: &dyn SimulatedNode, seat: &Seat, lane: u16) -> Box<dyn FnMut() -> HostResult> {
         let mut client = node.producer(&self.spec(lane));
         let mut work = ProducerLoop::new(ProducePlan {
+            resend: 0,
             worker: seat.worker,
             destinations: vec![lane],
             rate_per_s: self.setup.rate_per_s / f64::from(self.setup.nodes),

@@ -234,6 +234,7 @@ fn job(plan: &RunPlan, worker: u16) -> Option<SimulatedJob> {
     let manifest = &plan.manifest;
     match plan.worker(worker).role {
         Role::Producer => Some(SimulatedJob::Produce(ProducePlan {
+            resend: 0,
             worker,
             destinations: plan.destinations_for(worker),
             rate_per_s: plan.rate_for(worker),
