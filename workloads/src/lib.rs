@@ -8,6 +8,7 @@
 pub mod audit;
 pub mod consume;
 pub mod error;
+pub mod handler;
 pub mod observe;
 pub mod produce;
 pub mod queue;

@@ -9,6 +9,7 @@ use delivery_history::{Event, EventKind, NO_OFFSET, NO_SESSION};
 
 use crate::consume::delivery_event;
 use crate::error::WorkloadError;
+use crate::handler::Handler;
 
 /// Events handled between two looks at commands.
 const MAX_BATCH: usize = 500;
@@ -39,6 +40,8 @@ pub struct QueuePlan {
     pub refuse_percent: u32,
     /// Draws which ones.
     pub seed: u64,
+    /// What it does with the others.
+    pub handler: Handler,
 }
 
 impl QueuePlan {
@@ -60,6 +63,7 @@ impl QueuePlan {
             },
             refuse_percent: value("consumer.refuse.percent").and_then(|percent| percent.parse().ok()).unwrap_or(0),
             seed,
+            handler: Handler::of(config),
         }
     }
 }
@@ -71,12 +75,14 @@ pub struct QueueLoop {
     positioned: BTreeSet<u16>,
     /// Asked for and not confirmed, by (destination, delivery tag).
     unconfirmed: BTreeMap<(u16, u64), (Settle, Delivery)>,
+    /// Its handler got stuck: nothing comes of this consumer any more.
+    hangs: bool,
 }
 
 impl QueueLoop {
     /// A consumer that has been handed nothing.
     pub fn new(plan: QueuePlan) -> Self {
-        Self { plan, draws: plan.seed, positioned: BTreeSet::new(), unconfirmed: BTreeMap::new() }
+        Self { plan, draws: plan.seed, positioned: BTreeSet::new(), unconfirmed: BTreeMap::new(), hangs: false }
     }
 
     /// Queues the broker has confirmed it consumes from.
@@ -94,8 +100,13 @@ impl QueueLoop {
         recorder: &mut Recorder,
         wait: Duration,
     ) -> Result<(), WorkloadError> {
+        if self.hangs {
+            std::thread::sleep(wait);
+            return Ok(());
+        }
         let mut next = consumer.poll(wait)?;
-        for _ in 0..MAX_BATCH {
+        let batch = if self.plan.handler.is_slow() { 0 } else { MAX_BATCH };
+        for _ in 0..batch {
             let Some(event) = next else { break };
             self.take(event, consumer, recorder)?;
             next = consumer.poll(Duration::ZERO)?;
@@ -164,6 +175,10 @@ impl QueueLoop {
             self.settle(Settle::Ack, delivery, consumer, recorder)?;
         }
         recorder.record(delivery_event(EventKind::Processing, &delivery))?;
+        if !self.plan.handler.handle(&delivery) {
+            self.hangs = true;
+            return Ok(());
+        }
         recorder.record(delivery_event(EventKind::Processed, &delivery))?;
         if self.plan.ack == AckMode::AfterProcessing {
             self.settle(Settle::Ack, delivery, consumer, recorder)?;
@@ -279,7 +294,13 @@ mod tests {
         (told, script.settles)
     }
 
-    const PLAN: QueuePlan = QueuePlan { ack: AckMode::AfterProcessing, refuse: None, refuse_percent: 0, seed: 1 };
+    const PLAN: QueuePlan = QueuePlan {
+        ack: AckMode::AfterProcessing,
+        refuse: None,
+        refuse_percent: 0,
+        seed: 1,
+        handler: Handler { processing: Duration::ZERO, poison: None },
+    };
 
     #[test]
     fn an_ack_follows_processing_and_is_ok_only_once_confirmed() {

@@ -125,6 +125,10 @@ pub struct Recovery {
     /// What had to be done by hand, as an operator would, since it was last asked.
     #[serde(default)]
     pub by_hand: Vec<String>,
+    /// Nodes that do not come back by themselves nor by what an administrator can do from outside: whoever runs them
+    /// is to kill them and start them again.
+    #[serde(default)]
+    pub restart: Vec<u32>,
 }
 
 /// Makes destinations and asks whether the cluster is whole.

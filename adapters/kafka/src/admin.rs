@@ -149,7 +149,12 @@ impl Admin for KafkaAdmin {
         }
         wanted.push((OFFSETS_TOPIC.to_owned(), 0));
         let whole = self.whole(&wanted, None).and_then(|()| self.offices());
-        Recovery { whole: whole.is_ok(), waiting_for: whole.err().unwrap_or_default(), by_hand: Vec::new() }
+        Recovery {
+            whole: whole.is_ok(),
+            waiting_for: whole.err().unwrap_or_default(),
+            by_hand: Vec::new(),
+            restart: Vec::new(),
+        }
     }
 }
 

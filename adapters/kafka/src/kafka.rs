@@ -42,6 +42,7 @@ impl System for Kafka {
             default_version: install::DEFAULT_VERSION,
             nodes: lane::NODES,
             client_port: CLIENT_PORT,
+            replication_ports: &[CLIENT_PORT],
             clients_stay: false,
             baseline_ms: BASELINE_MS,
             after_heal_ms: AFTER_HEAL_MS,

@@ -1,6 +1,6 @@
 //! Prepares the lanes' queues and asks whether the cluster is whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,10 @@ pub(crate) struct RabbitAdmin {
     down_since: BTreeMap<u32, Instant>,
     /// Connections were reset, which can leave a partition that the broker does nothing about.
     has_reset: bool,
+    /// Nodes whose connections were reset once, in vain where they hang again.
+    reset: BTreeSet<u32>,
+    /// Nodes that only a new process helps, not told yet.
+    restart: Vec<u32>,
     /// What was done by hand and not told yet.
     by_hand: Vec<String>,
 }
@@ -55,6 +59,8 @@ impl RabbitAdmin {
             furthest: BTreeMap::new(),
             down_since: BTreeMap::new(),
             has_reset: false,
+            reset: BTreeSet::new(),
+            restart: Vec::new(),
             by_hand: Vec::new(),
         })
     }
@@ -190,6 +196,12 @@ impl RabbitAdmin {
                 continue;
             }
             self.down_since.remove(node);
+            if !self.reset.insert(*node) {
+                self.reset.remove(node);
+                self.by_hand.push(format!("killed n{node} and started it again: its broker hung after the reset, too"));
+                self.restart.push(*node);
+                continue;
+            }
             let what = format!("reset the Erlang connections of n{node}: its broker hung while it started again");
             self.by_hand.push(what);
             self.has_reset = true;
@@ -284,6 +296,7 @@ impl Admin for RabbitAdmin {
             whole: whole.is_ok(),
             waiting_for: whole.err().unwrap_or_default(),
             by_hand: std::mem::take(&mut self.by_hand),
+            restart: std::mem::take(&mut self.restart),
         }
     }
 }

@@ -24,6 +24,7 @@ presets! {
     "automatic-ack" false, "quorum queue, confirms, settled as it is handed out: gives up what was on its way";
     "requeue" false, "quorum queue whose consumer requeues a tenth of the deliveries by nack";
     "requeue-reject" false, "quorum queue whose consumer requeues a tenth of the deliveries by reject";
+    "poison" false, "quorum queue, message 300 hangs whoever handles it: gives up it and its neighbours at the delivery limit";
     "drop-head" false, "quorum queue of at most 100 messages: gives up the oldest, confirmed or not";
     "reject-publish" false, "quorum queue of at most 100 messages: gives up writes beyond";
     "dead-letter" false, "quorum queue, a tenth is refused and dead-lettered at most once, the broker's default";
@@ -46,6 +47,8 @@ pub(crate) const COMMON: &[(&str, &str)] = &[
     ("producer.unroutable.percent", "0"),
     ("consumer.ack", "after-processing"),
     ("consumer.prefetch", "250"),
+    ("consumer.processing.ms", "0"),
+    ("consumer.poison", "none"),
     ("consumer.refuse", "none"),
     ("consumer.refuse.percent", "0"),
     ("queue.type", "classic"),
@@ -83,6 +86,7 @@ pub(crate) fn layer(preset: &str) -> &'static [(&'static str, &'static str)] {
         "automatic-ack" => &[QUORUM, ("consumer.ack", "automatic")],
         "requeue" => &[QUORUM, ("consumer.refuse", "nack-requeue"), TENTH],
         "requeue-reject" => &[QUORUM, ("consumer.refuse", "reject-requeue"), TENTH],
+        "poison" => &[QUORUM, ("consumer.poison", "300"), ("consumer.prefetch", "10")],
         "drop-head" => &[QUORUM, ("queue.max.length", "100"), ("queue.overflow", "drop-head")],
         "reject-publish" => &[QUORUM, ("queue.max.length", "100"), ("queue.overflow", "reject-publish")],
         "dead-letter" => &[QUORUM, ("consumer.refuse", "reject-drop"), TENTH, ("queue.dead.letter", "classic")],

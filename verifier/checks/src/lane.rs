@@ -484,7 +484,12 @@ pub(crate) fn prepare(context: &Context<'_>, facts: &[FaultFacts], number: u16, 
     let why = |fact: &FaultFacts| fact.why_vacuous(context, lane.workload, number, &destinations);
     let vacuous: Vec<Option<String>> = facts.iter().map(why).collect();
     let bit: Vec<bool> = vacuous.iter().map(Option::is_none).collect();
-    let detection_ms: Vec<u64> = context.manifest.faults.iter().map(|fault| fault.detection_ms).collect();
+    let faults = context.manifest.faults.iter().zip(facts);
+    let detection_ms: Vec<u64> = faults
+        .map(|(fault, fact)| {
+            fact.noticed_after_ms().map_or(fault.detection_ms, |noticed| noticed.min(fault.detection_ms))
+        })
+        .collect();
     let segments = Segments::new(&context.timeline, facts, &detection_ms, &destinations, &bit);
     let sides: Vec<Sides> =
         context.manifest.faults.iter().take(facts.len()).map(|fault| Sides::new(&fault.sides)).collect();

@@ -39,9 +39,13 @@ impl Accepted {
         }
     }
 
-    /// Whether `value` is one of them; case and outer space do not matter.
+    /// Whether `value` is one of them; case and outer space do not matter. `!none` is anything but `none`.
     pub fn accepts(&self, value: &str) -> bool {
-        self.values().iter().any(|accepted| accepted.eq_ignore_ascii_case(value.trim()))
+        let is = |accepted: &str| accepted.eq_ignore_ascii_case(value.trim());
+        self.values().iter().any(|accepted| match accepted.strip_prefix('!') {
+            Some(other) => !is(other),
+            None => is(accepted),
+        })
     }
 }
 

@@ -6,6 +6,15 @@
 pub struct Cut {
     /// The pairs.
     pub pairs: Vec<(u32, u32)>,
+    /// TCP ports it is confined to: other traffic of the pairs goes on. None confines it to nothing: all is dropped.
+    pub only_ports: Vec<u16>,
+}
+
+impl Cut {
+    /// A cut of everything between the pairs.
+    pub const fn all(pairs: Vec<(u32, u32)>) -> Self {
+        Self { pairs, only_ports: Vec::new() }
+    }
 }
 
 /// Evidence read back from the rules themselves.

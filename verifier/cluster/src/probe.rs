@@ -178,7 +178,7 @@ fn cut_two_hosts() -> Result<String, Failure> {
     let host = |id: u32| LocalHost { id, name: format!("probe-{id}"), address: format!("198.18.0.{id}") };
     let cluster = LocalCluster::create(&[host(1), host(2)], Vec::new()).map_err(|error| failure(error, load))?;
     let mut network = cluster.network();
-    let cut = Cut { pairs: vec![(1, 2), (2, 1)] };
+    let cut = Cut::all(vec![(1, 2), (2, 1)]);
     let refused = |error: crate::network::NetworkError| Failure::new(error.cause, load);
     let wrong = |found: &str| Failure::new(found, "Use a kernel and an nft of a current distribution");
 

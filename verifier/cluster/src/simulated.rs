@@ -324,7 +324,7 @@ mod tests {
         let mut pair = pair(1);
         steps(&mut pair, 100);
         assert!(pair.arrived.get() > 80);
-        pair.network.cut(&Cut { pairs: vec![(1, 2), (2, 1)] }).unwrap();
+        pair.network.cut(&Cut::all(vec![(1, 2), (2, 1)])).unwrap();
         let before = pair.arrived.get();
         steps(&mut pair, 100);
         assert_eq!(pair.arrived.get(), before);
@@ -340,7 +340,7 @@ mod tests {
     fn a_one_way_cut_leaves_the_other_way_open() {
         let mut pair = pair(2);
         steps(&mut pair, 20);
-        pair.network.cut(&Cut { pairs: vec![(1, 2)] }).unwrap();
+        pair.network.cut(&Cut::all(vec![(1, 2)])).unwrap();
         let before = pair.arrived.get();
         steps(&mut pair, 100);
         let through = pair.arrived.get() - before;
@@ -352,7 +352,7 @@ mod tests {
     fn frames_that_cross_are_reported_and_not_taken_for_drops() {
         let mut pair = pair(3);
         steps(&mut pair, 20);
-        pair.network.cut(&Cut { pairs: vec![(1, 2), (2, 1)] }).unwrap();
+        pair.network.cut(&Cut::all(vec![(1, 2), (2, 1)])).unwrap();
         // Somebody else takes the rules away behind the cut's back.
         pair.cluster.sim.borrow().repair("one", "two");
         steps(&mut pair, 100);
@@ -374,8 +374,8 @@ mod tests {
     #[test]
     fn a_cut_of_unknown_hosts_changes_nothing() {
         let mut pair = pair(5);
-        pair.network.cut(&Cut { pairs: vec![(1, 2)] }).unwrap();
-        let error = pair.network.cut(&Cut { pairs: vec![(1, 9)] }).unwrap_err();
+        pair.network.cut(&Cut::all(vec![(1, 2)])).unwrap();
+        let error = pair.network.cut(&Cut::all(vec![(1, 9)])).unwrap_err();
         assert!(error.to_string().contains("no host 9"), "{error}");
         assert_eq!(pair.network.pairs, [(1, 2)]);
     }

@@ -162,7 +162,7 @@ fn pair(cluster: &LocalCluster, client: u32, server: u32, port: u16) -> Pair {
 }
 
 fn both_ways(one: u32, other: u32) -> Cut {
-    Cut { pairs: vec![(one, other), (other, one)] }
+    Cut::all(vec![(one, other), (other, one)])
 }
 
 fn hosts_reach_each_other_by_tcp() {
@@ -223,14 +223,14 @@ fn a_one_way_cut_lets_the_other_way_pass() {
         let cluster = three_hosts();
         let mut network = cluster.network();
         let mut pair = pair(&cluster, 1, 2, BROKER_PORT);
-        network.cut(&Cut { pairs: vec![(2, 1)] }).unwrap();
+        network.cut(&Cut::all(vec![(2, 1)])).unwrap();
         // The byte arrives, its echo does not.
         assert_eq!(pair.client.ask("ping"), "silent");
         assert_eq!(pair.server.hear(), "got 1");
         assert!(network.counters().unwrap().dropped_packets >= 1);
         assert_eq!(network.counters().unwrap().crossed_packets, 0);
 
-        network.cut(&Cut { pairs: vec![(1, 2)] }).unwrap();
+        network.cut(&Cut::all(vec![(1, 2)])).unwrap();
         assert_eq!(pair.client.ask("ping"), "silent");
         assert_eq!(network.counters().unwrap().crossed_packets, 0);
         network.heal().unwrap();
@@ -294,7 +294,7 @@ fn a_bad_cut_changes_nothing() {
         network.cut(&both_ways(1, 2)).unwrap();
         let error = network.cut(&both_ways(1, 9)).unwrap_err();
         assert!(error.to_string().contains("no host number 9"), "{error}");
-        assert!(network.cut(&Cut { pairs: vec![(1, 1)] }).is_err());
+        assert!(network.cut(&Cut::all(vec![(1, 1)])).is_err());
         assert_eq!(pair.client.ask("ping"), "silent");
         assert!(network.counters().unwrap().dropped_packets > 0);
     });

@@ -69,7 +69,9 @@ pub struct Resolved {
     pub targets: Vec<u32>,
     /// Ordered pairs (from, to) whose traffic is dropped.
     pub cut: Vec<(u32, u32)>,
-    /// Every path between the sides is cut.
+    /// TCP ports the cut is confined to; none cuts everything.
+    pub only_ports: Vec<u16>,
+    /// Every path between the sides (on those ports) is cut.
     pub full_cut: bool,
     /// Sides, the targets' first; hosts on no side reach everybody. Of a fault that takes nodes down only those that
     /// are left make a side.

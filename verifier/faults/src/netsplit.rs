@@ -17,6 +17,12 @@ const LEADER_CLIENTS: Shape = Shape {
     about: "the leader and one client host, confined to it, are cut from all the rest",
 };
 
+/// Replicas no longer copy from the leader.
+const FOLLOWERS: Shape = Shape {
+    name: "followers",
+    about: "the leader's followers cannot copy from it; it keeps its clients and, where that has ports of its own (Kafka), the controller",
+};
+
 /// `netsplit`.
 pub struct Netsplit;
 
@@ -34,7 +40,7 @@ impl FaultKind for Netsplit {
     }
 
     fn shapes(&self) -> &'static [Shape] {
-        &[LEADER, LEADER_CLIENTS]
+        &[LEADER, LEADER_CLIENTS, FOLLOWERS]
     }
 
     fn confines_clients(&self, shape: &str) -> bool {
@@ -60,6 +66,7 @@ impl FaultKind for Netsplit {
         Ok(Resolved {
             targets: vec![leader],
             cut: between(&inner, &outer),
+            only_ports: if shape == FOLLOWERS.name { view.replication_ports.clone() } else { Vec::new() },
             full_cut: true,
             sides: vec![inner, outer],
             clients: Vec::new(),
@@ -68,7 +75,8 @@ impl FaultKind for Netsplit {
     }
 
     fn start(&self, resolved: &Resolved, ground: &Ground) -> Result<Box<dyn FaultGuard>, FaultError> {
-        ground.network.borrow_mut().cut(&Cut { pairs: resolved.cut.clone() })?;
+        let cut = Cut { pairs: resolved.cut.clone(), only_ports: resolved.only_ports.clone() };
+        ground.network.borrow_mut().cut(&cut)?;
         Ok(Box::new(CutGuard { network: ground.network.clone(), in_force: true }))
     }
 }
@@ -144,6 +152,15 @@ mod tests {
         assert!(resolved.cut.contains(&(101, 1)) && resolved.cut.contains(&(2, 102)));
         assert!(!resolved.cut.contains(&(101, 2)) && !resolved.cut.contains(&(102, 3)));
         assert_eq!(resolved.cut.len(), 2 * 2 * 3);
+    }
+
+    #[test]
+    fn followers_are_cut_off_from_copying_only() {
+        let mut view = view();
+        view.replication_ports = vec![9092];
+        let resolved = resolve("followers", &view).unwrap();
+        assert_eq!((resolved.cut.len(), resolved.only_ports), (4, vec![9092]));
+        assert!(resolve("leader", &view).unwrap().only_ports.is_empty());
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub struct ClusterView {
     pub nodes: Vec<u32>,
     /// Client hosts that faults may cut, in order.
     pub client_hosts: Vec<u32>,
+    /// TCP ports over which replicas copy, where nothing else goes over them; none where they share one with the rest.
+    pub replication_ports: Vec<u16>,
     /// The product has no leaders: every node is alike (a bus without a log).
     pub leaderless: bool,
     /// Leader of each destination: the newest epoch any node told of.
@@ -36,10 +38,10 @@ impl ClusterView {
                     *known = (epoch, leader);
                 }
             }
-            Observation::Controller { controller: Some(controller), epoch, .. } => {
-                if self.controller.is_none_or(|(known, _)| epoch >= known) {
-                    self.controller = Some((epoch, controller));
-                }
+            Observation::Controller { controller: Some(controller), epoch, .. }
+                if self.controller.is_none_or(|(known, _)| epoch >= known) =>
+            {
+                self.controller = Some((epoch, controller));
             }
             Observation::Coordinator { group, coordinator: Some(coordinator), .. } => {
                 self.coordinators.insert(group, coordinator);

@@ -28,6 +28,8 @@ settings! {
     Producer "unroutable.percent", "share of messages published where no queue is bound, 0 to 100";
     Consumer "ack", "after-processing, before-processing, or automatic (settled as it is handed out)";
     Consumer "prefetch", "messages handed to a consumer that it has not settled, 0 for no limit";
+    Consumer "processing.ms", "how long the handler takes over a message, milliseconds";
+    Consumer "poison", "number of the message of each producer whose handler hangs until its process dies, or none";
     Consumer "refuse", "how deliveries are refused: none, nack-requeue, reject-requeue, nack-drop, reject-drop";
     Consumer "refuse.percent", "share of deliveries that are refused, 0 to 100";
     Queue "type", "classic, quorum, stream";

@@ -23,6 +23,8 @@ fn takes(scope: Scope, name: &str) -> Takes {
         (Scope::Producer, "unroutable.percent") | (Scope::Consumer, "refuse.percent") => Takes::Number(0, 100),
         (Scope::Consumer, "ack") => Takes::Words(&["after-processing", "before-processing", "automatic"]),
         (Scope::Consumer, "prefetch") => Takes::Number(0, 65_535),
+        (Scope::Consumer, "processing.ms") => Takes::Number(0, 3_600_000),
+        (Scope::Consumer, "poison") => Takes::NumberOr(0, u32::MAX as u64, "none"),
         (Scope::Consumer, "refuse") => {
             Takes::Words(&["none", "nack-requeue", "reject-requeue", "nack-drop", "reject-drop"])
         }

@@ -33,6 +33,8 @@ pub(crate) struct FaultFacts {
     dropped_by_third: [u64; 3],
     /// Clients that were hit themselves.
     workers: Vec<u16>,
+    /// It held processes down, and cut nothing.
+    of_processes: bool,
     /// No node was left to notice, and each of them was asked and did not answer.
     all_silent: bool,
 }
@@ -54,7 +56,20 @@ impl FaultFacts {
         let span_ns = window.span_ns();
         let all_silent = fault.bites_by != BiteProof::PacketsDropped && all_were_silent(context, target_bits, span_ns);
         let workers = fault.workers.clone();
-        Self { label, span_ns, before, changes, target_bits, not_bit, unnoticed, dropped_by_third, workers, all_silent }
+        let of_processes = fault.bites_by != BiteProof::PacketsDropped;
+        Self {
+            label,
+            span_ns,
+            before,
+            changes,
+            target_bits,
+            not_bit,
+            unnoticed,
+            dropped_by_third,
+            workers,
+            of_processes,
+            all_silent,
+        }
     }
 
     /// Nodes whose acks the fault could undo in a lane with these destinations: the targets, and who led before it;
@@ -103,6 +118,13 @@ impl FaultFacts {
                 self.label
             )
         })
+    }
+
+    /// How long after its start a fault of processes was noticed, milliseconds: a connection that breaks says so long before
+    /// any time-out does. Nothing for a cut, which breaks none.
+    pub(crate) fn noticed_after_ms(&self) -> Option<u64> {
+        let first_ns = self.changes.iter().map(|change| change.at_ns).min().filter(|_| self.of_processes)?;
+        Some(first_ns.saturating_sub(self.span_ns?.0) / 1_000_000)
     }
 
     /// Whether producers were hit themselves: that they send nothing is the fault.

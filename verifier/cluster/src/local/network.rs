@@ -52,7 +52,8 @@ impl LocalNetwork {
 
     fn set(&mut self, cut: &Cut, action: Action) -> Result<(), NetworkError> {
         let set = |directions: Vec<Direction>| {
-            tools::nft(&self.links.bridge, &["-f", "-"], &rules::cut_script(&directions, &self.ports, action))
+            let script = rules::cut_script(&directions, &self.ports, &cut.only_ports, action);
+            tools::nft(&self.links.bridge, &["-f", "-"], &script)
         };
         let done = self.directions(cut).and_then(set);
         done.map_err(|cause| NetworkError { operation: "set the cut", cause })?;

@@ -45,12 +45,16 @@ pub(crate) enum Action {
     Watch,
 }
 
-/// The transaction that puts the cut in force in place of any other, with counters at 0.
-pub(crate) fn cut_script(directions: &[Direction], ports: &[u16], action: Action) -> String {
+/// The transaction that puts the cut in force in place of any other, with counters at 0. `ports` are those whose
+/// dropped packets count as evidence, `only_ports` those the cut is confined to, where it is.
+pub(crate) fn cut_script(directions: &[Direction], ports: &[u16], only_ports: &[u16], action: Action) -> String {
     let mut marks = String::new();
     let mut drops = String::new();
     for Direction { from, to } in directions {
-        marks.push_str(&format!("ip saddr {} ip daddr {} meta l4proto tcp meta mark set {MARK}\n", from.1, to.1));
+        let pair = format!("ip saddr {} ip daddr {}", from.1, to.1);
+        for tcp in tcp_of(only_ports) {
+            marks.push_str(&format!("{pair} {tcp} meta mark set {MARK}\n"));
+        }
         if action == Action::Drop {
             drops.push_str(&format!("iifname \"{}\" oifname \"{}\" jump drop_frame\n", from.0, to.0));
         }
@@ -61,8 +65,7 @@ counter {DROPPED} {{ }}
 counter {DROPPED_OTHER} {{ }}
 counter {CROSSED} {{ }}
 chain drop_frame {{
-{}counter name {DROPPED_OTHER} drop
-}}
+{}}}
 chain entry {{ type filter hook prerouting priority 0; policy accept;
 {marks}}}
 chain link {{ type filter hook forward priority 0; policy accept;
@@ -73,16 +76,27 @@ meta mark {MARK} counter name {CROSSED}
 }}
 ",
         heal_script(),
-        drop_broker_traffic(ports),
+        drop_frame(ports, only_ports),
     )
 }
 
-fn drop_broker_traffic(ports: &[u16]) -> String {
+/// Drops and counts what the cut is confined to; without that everything, TCP on broker ports counted apart.
+fn drop_frame(ports: &[u16], only_ports: &[u16]) -> String {
+    let counted = if only_ports.is_empty() { ports } else { only_ports };
+    let mut rules: String = tcp_of(counted).iter().map(|tcp| format!("{tcp} counter name {DROPPED} drop\n")).collect();
+    if only_ports.is_empty() {
+        rules.push_str(&format!("counter name {DROPPED_OTHER} drop\n"));
+    }
+    rules
+}
+
+/// Matches TCP from and to these ports; all of it where there are none.
+fn tcp_of(ports: &[u16]) -> Vec<String> {
     if ports.is_empty() {
-        return format!("meta l4proto tcp counter name {DROPPED} drop\n");
+        return vec![String::from("meta l4proto tcp")];
     }
     let list = ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
-    ["dport", "sport"].map(|side| format!("tcp {side} {{ {list} }} counter name {DROPPED} drop\n")).concat()
+    ["dport", "sport"].iter().map(|side| format!("tcp {side} {{ {list} }}")).collect()
 }
 
 /// The transaction that takes any cut back. (Adding first makes it right where there is none.)
@@ -118,16 +132,24 @@ mod tests {
 
     #[test]
     fn a_cut_replaces_the_one_before_it_in_the_same_script() {
-        let script = cut_script(&[direction(1, 2)], &[9092], Action::Drop);
+        let script = cut_script(&[direction(1, 2)], &[9092], &[], Action::Drop);
         assert!(script.starts_with("add table bridge verify_cut\ndelete table bridge verify_cut\ntable bridge"));
     }
 
     #[test]
     fn a_one_way_cut_names_one_direction_only() {
-        let script = cut_script(&[direction(1, 2)], &[9092, 9093], Action::Drop);
+        let script = cut_script(&[direction(1, 2)], &[9092, 9093], &[], Action::Drop);
         assert!(script.contains("iifname \"h1\" oifname \"h2\" jump"));
         assert!(!script.contains("iifname \"h2\""));
         assert!(script.contains("tcp sport { 9092, 9093 }") && script.contains("tcp dport { 9092, 9093 }"));
+    }
+
+    #[test]
+    fn a_cut_of_some_ports_lets_the_rest_pass() {
+        let script = cut_script(&[direction(1, 2)], &[9092, 9093], &[9092], Action::Drop);
+        assert!(script.contains("tcp dport { 9092 } counter name dropped_broker drop"));
+        assert!(!script.contains("counter name dropped_other drop") && !script.contains("9093"));
+        assert!(script.contains("ip saddr 198.18.0.1 ip daddr 198.18.0.2 tcp sport { 9092 } meta mark set"));
     }
 
     #[test]

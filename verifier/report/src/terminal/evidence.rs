@@ -10,11 +10,41 @@ use crate::{LaneView, Report};
 /// Observations printed for one fault; the rest is in the document.
 const MAX_OBSERVATIONS: usize = 3;
 
-/// One paragraph a fault.
+/// One paragraph a fault; those of a series that went as they should share one.
 pub(super) fn write_faults(report: &Report<'_>, page: &mut Page) {
-    for fault in &report.judgement.faults {
-        page.paragraph(&fault_line(fault), 2, Tone::Plain);
+    for faults in
+        report.judgement.faults.chunk_by(|one, next| is_plain(one) && is_plain(next) && one.fault == next.fault)
+    {
+        match faults {
+            [fault] => page.paragraph(&fault_line(fault), 2, Tone::Plain),
+            _ => page.paragraph(&series_line(faults), 2, Tone::Plain),
+        }
     }
+}
+
+/// A fault of clients that bit and healed: there is no more to say of it than of the next.
+fn is_plain(fault: &FaultJudgement) -> bool {
+    let as_it_should = fault.bit && fault.noticed && fault.healed && fault.reasons.is_empty();
+    as_it_should && fault.looks.is_some() && fault.evidence.is_empty()
+}
+
+fn series_line(faults: &[FaultJudgement]) -> String {
+    let lasted = || faults.iter().map(|fault| fault.lasted_ms);
+    let (shortest, longest) = (lasted().min().unwrap_or(0), lasted().max().unwrap_or(0));
+    let looks = || faults.iter().filter_map(|fault| fault.looks.as_ref());
+    let (seen, of) = looks().fold((0, 0), |sum, looks| (sum.0 + looks.as_expected, sum.1 + looks.of));
+    let expected = looks().next().map_or("down", |looks| looks.expected.as_str());
+    let ends = [faults.first(), faults.last()].into_iter().flatten().map(|fault| fault.targets.join(", "));
+    format!(
+        "{} {} times for {} to {}, from {}: {expected} at {} of {} looks.",
+        faults[0].fault,
+        faults.len(),
+        duration(shortest),
+        duration(longest),
+        ends.collect::<Vec<_>>().join(" to "),
+        number(seen),
+        number(of)
+    )
 }
 
 fn fault_line(fault: &FaultJudgement) -> String {

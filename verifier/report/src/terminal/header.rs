@@ -1,6 +1,6 @@
 //! One line that says what ran: product, client, fault, timings, time taken.
 
-use delivery_history::manifest::RunStatus;
+use delivery_history::manifest::{Fault, RunStatus};
 use delivery_history::plain::manifest::FILE_BACKEND;
 
 use super::page::{Page, Tone};
@@ -46,14 +46,23 @@ fn faults(report: &Report<'_>) -> String {
     if report.manifest.faults.is_empty() {
         return String::from("no fault");
     }
-    let planned = report.manifest.faults.iter().enumerate().map(|(index, fault)| {
+    let planned: Vec<(String, u64)> = report.manifest.faults.iter().enumerate().map(planned_as(report)).collect();
+    let series = planned.chunk_by(|one, next| one.0 == next.0).map(|series| match series {
+        [(name, length_ms)] => format!("{name} for {}", duration(*length_ms)),
+        [(name, first_ms), ..] => format!("{} times {name} for about {}", series.len(), duration(*first_ms)),
+        [] => String::new(),
+    });
+    series.collect::<Vec<_>>().join(", ")
+}
+
+/// Name and length of a fault: as it was, or as planned where it never ended.
+fn planned_as(report: &Report<'_>) -> impl Fn((usize, &Fault)) -> (String, u64) {
+    |(index, fault)| {
         let name =
             if fault.shape.is_empty() { fault.fault.clone() } else { format!("{}:{}", fault.fault, fault.shape) };
         let lasted_ms = report.judgement.faults.get(index).map_or(0, |judged| judged.lasted_ms);
-        let length_ms = if lasted_ms > 0 { lasted_ms } else { fault.duration_ms };
-        format!("{name} for {}", duration(length_ms))
-    });
-    planned.collect::<Vec<_>>().join(", ")
+        (name, if lasted_ms > 0 { lasted_ms } else { fault.duration_ms })
+    }
 }
 
 fn timings(report: &Report<'_>) -> String {

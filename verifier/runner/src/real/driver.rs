@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use delivery_broker::{ClientSpec, ClusterPlan, HostPlan, Installation, LaneTopic, NodeAddress, System};
 use delivery_cluster::local::{ClusterError, LocalCluster, LocalHost, NodeEvent};
+use delivery_cluster::processes::{Blow, Processes, Whose};
 use delivery_faults::{Ground, SharedNetwork};
 use delivery_history::clock::monotonic_ns;
 use delivery_history::event::FLAG_SELF;
@@ -266,6 +267,17 @@ impl<'a> RealDriver<'a> {
         }
     }
 
+    /// What an operator does with a node that hangs.
+    fn restart_nodes(&mut self, nodes: &[u32], arrivals: &mut Arrivals) {
+        let mut crew = self.crew.borrow_mut();
+        for node in nodes {
+            let whose = Whose::Node(*node);
+            if let Err(error) = crew.strike(whose, Blow::Kill).and_then(|()| crew.start_again(whose)) {
+                arrivals.inputs.push(Input::Trouble(error.to_string()));
+            }
+        }
+    }
+
     /// A client that runs and does not take part yet.
     fn late_client(&self) -> Option<String> {
         let crew = self.crew.borrow();
@@ -314,6 +326,7 @@ impl<'a> RealDriver<'a> {
             Report::Recovered { recovery } => {
                 arrivals.notes.extend(recovery.by_hand.iter().map(|what| format!("by hand: {what}")));
                 arrivals.by_hand.extend(recovery.by_hand);
+                self.restart_nodes(&recovery.restart, arrivals);
                 let waiting_for = (!recovery.whole).then_some(recovery.waiting_for);
                 let waiting_for = waiting_for.or_else(|| self.late_client());
                 arrivals.inputs.push(Input::Recovered { waiting_for });

@@ -34,11 +34,13 @@ pub fn run_real(
     let mut recorder = Recorder::create(&path, runner, Clock::Monotonic)?;
     let nodes = manifest.nodes.iter().map(|node| node.id).collect();
     let clients = manifest.client_hosts.iter().map(|host| host.id).filter(|host| *host != OBSERVER_HOST).collect();
+    let mut view = ClusterView::new(nodes, clients, false);
+    view.replication_ports = system.info().replication_ports.to_vec();
     let mut driver = RealDriver::new(plan, system, installation, &run_dir, interrupts);
     debug_assert!(!plan.worker_numbers(Role::Observer).is_empty(), "faults aim by observations");
     let end = drive(
         plan.machine.clone(),
-        ClusterView::new(nodes, clients, false),
+        view,
         &mut driver,
         &mut Run { manifest: &mut manifest, run_dir: &run_dir, recorder: &mut recorder, progress },
     );

@@ -1,0 +1,151 @@
+//! Faults of processes: what shows that they bit, and what keeps a verdict open.
+
+mod common;
+
+use common::*;
+use delivery_checks::judgement::{Guarantee, Verdict};
+use delivery_history::event::ProcessState;
+use delivery_history::manifest::{BiteProof, Fault, Worker};
+use delivery_history::{Event, EventKind, NO_SESSION};
+
+/// Number of the runner's stream.
+const RUNNER: u16 = 0;
+
+/// A scene whose one fault takes down processes: the node that led (n2), or these clients.
+fn struck(fault: &str, bites_by: BiteProof, clients: &[u16], seen: ProcessState) -> Scene {
+    let mut scene = Scene::log();
+    let on_nodes = clients.is_empty();
+    scene.manifest.faults[0] = Fault {
+        fault: fault.to_owned(),
+        shape: String::from(if on_nodes { "leader" } else { "consumer" }),
+        targets: if on_nodes { vec![2] } else { Vec::new() },
+        cut: Vec::new(),
+        full_cut: false,
+        sides: if on_nodes { vec![vec![1, 3]] } else { Vec::new() },
+        workers: clients.to_vec(),
+        bites_by,
+        ..cut()
+    };
+    // None of its own rules dropped a packet.
+    scene
+        .without
+        .push(|event| event.kind == EventKind::FaultDropped as u8 || event.kind == EventKind::FaultCrossed as u8);
+    let whom: Vec<(u32, u32)> = match on_nodes {
+        true => vec![(2, u32::MAX)],
+        false => clients.iter().map(|worker| (NO_SESSION, u32::from(*worker))).collect(),
+    };
+    for at_ms in (FAULT_MS + 100..=HEAL_MS).step_by(100) {
+        for (session, sequence) in &whom {
+            let look = Event::new(EventKind::ProcessState).detail(0).offset(seen as u64);
+            scene.extra.push((RUNNER, at(look.message(*session, *sequence), at_ms)));
+        }
+    }
+    scene
+}
+
+fn durability(scene: &Scene) -> (Verdict, String) {
+    let lane = scene.lane();
+    (verdict(&lane, Guarantee::Durability), reason(&lane, Guarantee::Durability))
+}
+
+#[test]
+fn a_killed_leader_that_was_seen_gone_and_missed_bit() {
+    let scene = struck("kill", BiteProof::ProcessGone, &[], ProcessState::Gone);
+    assert_eq!(durability(&scene).0, Verdict::Holds);
+    let judged = scene.judge();
+    let looks = judged.faults[0].looks.clone().unwrap();
+    assert_eq!((looks.expected.as_str(), looks.as_expected, looks.of), ("gone", 150, 150));
+    assert!(judged.faults[0].bit && judged.faults[0].noticed && judged.faults[0].healed);
+    assert_eq!(judged.lanes[0].stats.windows, 1);
+    assert_eq!(judged.lanes[0].label.observed, "not shown", "the nodes that were left took writes: no cut, no label");
+}
+
+#[test]
+fn a_node_that_ran_on_was_not_killed() {
+    let scene = struck("kill", BiteProof::ProcessGone, &[], ProcessState::Running);
+    let (verdict, why) = durability(&scene);
+    assert_eq!(verdict, Verdict::Inconclusive);
+    assert!(why.contains("n2 was gone at 0 of 150 looks during kill@4s+15s"), "{why}");
+    assert!(!scene.judge().faults[0].bit);
+}
+
+#[test]
+fn nobody_looking_is_no_proof() {
+    let mut scene = struck("kill", BiteProof::ProcessGone, &[], ProcessState::Gone);
+    scene.extra.clear();
+    let (verdict, why) = durability(&scene);
+    assert_eq!(verdict, Verdict::Inconclusive);
+    assert!(why.contains("nobody looked whether n2 was gone during kill@4s+15s"), "{why}");
+}
+
+#[test]
+fn a_kill_that_the_cluster_did_not_miss_proves_nothing() {
+    let mut scene = struck("kill", BiteProof::ProcessGone, &[], ProcessState::Gone);
+    scene.noticed = false;
+    let (verdict, why) = durability(&scene);
+    assert_eq!(verdict, Verdict::Inconclusive);
+    assert!(why.contains("kill@4s+15s was not noticed"), "{why}");
+}
+
+#[test]
+fn who_is_asked_to_end_may_take_two_thirds_of_the_time() {
+    let ended_after = |share: u64| {
+        let mut scene = struck("stop", BiteProof::ProcessEnded, &[], ProcessState::Gone);
+        let runs_until_ns = (START_MS + FAULT_MS + (HEAL_MS - FAULT_MS) * share / 6) * 1_000_000;
+        for (_, event) in &mut scene.extra {
+            if event.time_ns < runs_until_ns {
+                event.offset = ProcessState::Running as u64;
+            }
+        }
+        durability(&scene).0
+    };
+    assert_eq!(ended_after(3), Verdict::Holds);
+    assert_eq!(ended_after(5), Verdict::Inconclusive);
+}
+
+#[test]
+fn a_pause_is_proved_by_standing_still_not_by_being_gone() {
+    let paused = |seen| durability(&struck("pause", BiteProof::ProcessStopped, &[], seen)).0;
+    assert_eq!(paused(ProcessState::Stopped), Verdict::Holds);
+    assert_eq!(paused(ProcessState::Gone), Verdict::Inconclusive);
+}
+
+/// A killed consumer, its successor in the group, and the crash the runner saw.
+fn killed_consumer() -> Scene {
+    let mut scene = struck("kill", BiteProof::ProcessGone, &[C0], ProcessState::Gone);
+    let successor =
+        Worker { name: String::from("c0-2"), succeeds: Some(C0), ..scene.manifest.workers[usize::from(C0)].clone() };
+    scene.manifest.workers.push(successor);
+    scene
+}
+
+#[test]
+fn a_client_notices_its_own_end() {
+    let mut scene = killed_consumer();
+    scene.noticed = false;
+    let judged = scene.judge();
+    let fault = &judged.faults[0];
+    assert_eq!(fault.targets, ["c0"]);
+    assert!(fault.bit && fault.noticed, "{fault:?}");
+    assert_eq!(judged.lanes[0].stats.windows, 1);
+    assert!(judged.lanes[0].stats.exposed > 0);
+}
+
+#[test]
+fn a_client_that_idled_had_nothing_to_lose() {
+    let mut scene = killed_consumer();
+    scene
+        .handled
+        .retain(|handled| handled.worker != C0 || handled.at_ms > FAULT_MS || handled.at_ms + 2_000 < FAULT_MS);
+    let (verdict, why) = durability(&scene);
+    assert_eq!(verdict, Verdict::Inconclusive);
+    assert!(why.contains("c0 was not at work when kill@4s+15s hit it"), "{why}");
+}
+
+#[test]
+fn a_lane_none_of_whose_clients_was_hit_is_not_put_to_the_test() {
+    let mut scene = killed_consumer();
+    scene.manifest.workers[usize::from(C0)].lane = None;
+    let why = durability(&scene).1;
+    assert!(why.contains("kill@4s+15s hit no client of this lane"), "{why}");
+}
