@@ -32,7 +32,9 @@ pub struct ConsumerLoop {
     working: Option<(Delivery, u64)>,
     /// The last of each destination that was processed and not committed.
     uncommitted: BTreeMap<u16, Delivery>,
-    /// The same of what was handed over at once.
+    /// The last of each destination that was asked to be committed: asked again where that fails.
+    asked: BTreeMap<u16, Delivery>,
+    /// The last of each destination of what was handed over at once.
     batch: BTreeMap<u16, Delivery>,
     last_commit_ns: u64,
     positioned: BTreeSet<u16>,
@@ -47,6 +49,7 @@ impl ConsumerLoop {
             in_hand: VecDeque::new(),
             working: None,
             uncommitted: BTreeMap::new(),
+            asked: BTreeMap::new(),
             batch: BTreeMap::new(),
             last_commit_ns: 0,
             positioned: BTreeSet::new(),
@@ -168,14 +171,26 @@ impl ConsumerLoop {
                 recorder.record(moved.offset(offset.unwrap_or(NO_OFFSET)).flags(flags))
             }
             ConsumerEvent::Settled { destination, offset, failed } => {
+                if failed.is_some() {
+                    self.commit_again(destination, offset);
+                }
                 let kind = if failed.is_some() { EventKind::SettleFailed } else { EventKind::SettleOk };
                 let detail = failed.map_or(Settle::Commit as u32, |reason| reason as u32);
                 recorder.record(Event::new(kind).destination(destination).offset(offset).detail(detail))
             }
             ConsumerEvent::SessionEnded { reason } => {
                 self.uncommitted.clear();
+                self.asked.clear();
                 recorder.record(session_ended(reason))
             }
+        }
+    }
+
+    /// A commit that was not confirmed is asked for again, unless more was processed since.
+    fn commit_again(&mut self, destination: u16, offset: u64) {
+        let asked = self.asked.get(&destination).filter(|asked| asked.offset + 1 == offset);
+        if let Some(asked) = asked.copied() {
+            self.uncommitted.entry(destination).or_insert(asked);
         }
     }
 
@@ -184,6 +199,7 @@ impl ConsumerLoop {
     fn give_up(&mut self, destination: u16) {
         self.positioned.remove(&destination);
         self.uncommitted.remove(&destination);
+        self.asked.remove(&destination);
         self.batch.remove(&destination);
         if self.plan.commit != CommitMode::Auto {
             self.in_hand.retain(|delivery| delivery.destination != destination);
@@ -266,7 +282,10 @@ impl ConsumerLoop {
     ) -> Result<(), RecordError> {
         self.last_commit_ns = recorder.now_ns();
         for delivery in std::mem::take(&mut self.uncommitted).into_values() {
-            commit(consumer, recorder, &delivery, wait)?;
+            self.asked.insert(delivery.destination, delivery);
+            if !commit(consumer, recorder, &delivery, wait)? {
+                self.commit_again(delivery.destination, delivery.offset + 1);
+            }
         }
         Ok(())
     }

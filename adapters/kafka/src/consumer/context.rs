@@ -106,14 +106,6 @@ impl Events {
         self.lock().processed.insert(destination, offset);
     }
 
-    /// The application has asked for a commit: nothing is left to commit for it.
-    pub(super) fn commit_asked(&self, destination: u16, offset: u64) {
-        let mut state = self.lock();
-        if state.processed.get(&destination).is_some_and(|processed| *processed <= offset) {
-            state.processed.remove(&destination);
-        }
-    }
-
     /// Up to where a destination is processed and not committed; it is then for the caller to commit.
     fn take_processed(&self, destination: u16) -> Option<u64> {
         self.lock().processed.remove(&destination)
@@ -145,7 +137,12 @@ impl Events {
     }
 
     fn settled(&self, destination: u16, offset: u64, failed: Option<Reason>) {
-        self.lock().waiting.push_back(ConsumerEvent::Settled { destination, offset, failed });
+        let mut state = self.lock();
+        let committed = |processed: &u64| failed.is_none() && *processed <= offset;
+        if state.processed.get(&destination).is_some_and(committed) {
+            state.processed.remove(&destination);
+        }
+        state.waiting.push_back(ConsumerEvent::Settled { destination, offset, failed });
     }
 
     /// A panic elsewhere leaves the list as it was: every change is one step.
@@ -378,10 +375,13 @@ mod tests {
     fn what_is_committed_already_is_not_committed_again() {
         let events = events();
         events.processed(4, 10);
-        events.commit_asked(4, 9);
+        events.settled(4, 9, None);
         assert_eq!(events.take_processed(4), Some(10), "one message more was processed since");
         events.processed(4, 11);
-        events.commit_asked(4, 11);
+        events.settled(4, 11, Some(Reason::Rebalancing));
+        assert_eq!(events.take_processed(4), Some(11), "it was not confirmed");
+        events.processed(4, 11);
+        events.settled(4, 11, None);
         assert_eq!(events.take_processed(4), None);
     }
 

@@ -99,7 +99,6 @@ impl KafkaConsumer {
         let next = i64::try_from(delivery.offset + 1).map_err(|_| Reason::Rejected)?;
         let mut offsets = TopicPartitionList::with_capacity(1);
         offsets.add_partition_offset(topic, partition, Offset::Offset(next)).map_err(|_| Reason::Other)?;
-        self.events.commit_asked(delivery.destination, delivery.offset + 1);
         native::commit(&self.client, &offsets).map_err(|error| context::commit_reason(&error))
     }
 
