@@ -1,17 +1,30 @@
 //! From what the user asked for to the lane that runs.
 
+mod rules;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use delivery_broker::{ConfigError, LanePlan, LaneRequest, Scope};
 use delivery_history::manifest::{Lane, Workload};
 
-use crate::presets::{COMMON, MINE, NAMED_DEFAULTS, PRESETS, layer};
-use crate::settings::{check_client, client_default, full_name, translate};
+use crate::presets::{COMMON, MINE, NAMED_DEFAULTS, PRESETS, is_java, layers};
+use crate::settings::{client_default, full_name, translate};
+pub(crate) use rules::check_version;
 
 /// Brokers of a cluster: no topic has more replicas.
 pub(crate) const NODES: u32 = 3;
 /// Most partitions of a lane's topic.
 const MAX_PARTITIONS: u32 = 1_000;
+
+/// What the table tells of a preset beside its acknowledgements, unless it is as usual.
+const TELLING: &[(&str, &[&str])] = &[
+    ("producer.resend", &["0"]),
+    ("consumer.commit", &["after-processing"]),
+    ("consumer.auto.offset.reset", &["earliest"]),
+    ("consumer.static.membership", &["false"]),
+    ("consumer.partition.assignment.strategy", &["range,roundrobin", "range"]),
+    ("consumer.group.protocol", &["classic"]),
+];
 
 /// A lane's settings while they are put together.
 struct Draft {
@@ -59,7 +72,7 @@ fn defaults(preset: &str) -> BTreeMap<String, String> {
         let name = full.split_once('.').map_or(*full, |(_, name)| name);
         config.insert((*full).to_owned(), normal(full, client_default(name)));
     }
-    for (name, value) in COMMON.iter().chain(layer(preset)) {
+    for (name, value) in COMMON.iter().chain(layers(preset).into_iter().flatten()) {
         config.insert((*name).to_owned(), (*value).to_owned());
     }
     config
@@ -95,7 +108,7 @@ impl Draft {
         };
         let full = format!("{}.{name}", scope.label());
         let value = normal(&full, value);
-        check_value(scope, name, &value)?;
+        rules::check_value(scope, name, &value)?;
         self.config.insert(full.clone(), value);
         self.chosen.retain(|chosen| *chosen != full);
         self.chosen.push(full);
@@ -120,7 +133,7 @@ impl Draft {
         let acks = self.get("producer.acks").to_owned();
         if self.get("producer.enable.idempotence") == "true" && acks != "all" {
             // As the Java client does: idempotence that nobody asked for gives way.
-            if preset != "java" || self.is_chosen("producer.enable.idempotence") {
+            if !is_java(preset) || self.is_chosen("producer.enable.idempotence") {
                 return Err(ConfigError::Contradiction(format!(
                     "producer.enable.idempotence=true needs producer.acks=all, not acks={acks}: \
                      set enable.idempotence=false as well, or leave acks as it is."
@@ -136,14 +149,15 @@ impl Draft {
                  no write with acks=all could ever succeed."
             )));
         }
-        self.check_idempotent_limits()
+        self.check_idempotent_limits()?;
+        self.settle_clients()
     }
 
     /// A broker setting is every topic's default.
     fn take_topic_defaults_from_broker(&mut self, preset: &str) {
         for name in ["min.insync.replicas", "unclean.leader.election.enable"] {
             let (topic, broker) = (format!("topic.{name}"), format!("broker.{name}"));
-            let by_preset = layer(preset).iter().any(|(known, _)| **known == topic);
+            let by_preset = layers(preset).into_iter().flatten().any(|(known, _)| **known == topic);
             if let Some(value) = self.config.get(&broker).cloned()
                 && !by_preset
                 && !self.is_chosen(&topic)
@@ -182,7 +196,7 @@ impl Draft {
 
     fn into_plan(self, name: String) -> Result<LanePlan, ConfigError> {
         let partitions = self.number("topic.partitions", 1, u64::from(MAX_PARTITIONS))?;
-        let session_timeout_ms = self.number("consumer.session.timeout.ms", 1, u64::MAX)?;
+        let session_timeout_ms = self.session_timeout_ms()?;
         let settings = self.table_text();
         let lane = Lane {
             name,
@@ -190,7 +204,7 @@ impl Draft {
             settings,
             defaults_of: format!("{} on Apache Kafka's broker defaults", client_name()),
             acknowledged: self.get("producer.acks") != "0",
-            resends: false,
+            resends: self.get("producer.resend") != "0",
             automatic_ack: false,
             not_applied: self.not_applied,
             config: self.config,
@@ -209,28 +223,17 @@ impl Draft {
             words.push(String::from("idempotent"));
         }
         let said = BTreeSet::from(["producer.acks", "topic.min.insync.replicas", "producer.enable.idempotence"]);
+        for (full, usual) in TELLING.iter().filter(|(full, _)| !self.is_chosen(full)) {
+            let (name, value) = (full.split_once('.').map_or(*full, |(_, name)| name), self.get(full));
+            if !value.is_empty() && !usual.contains(&value) {
+                words.push(format!("{name}={value}"));
+            }
+        }
         for full in self.chosen.iter().filter(|full| !said.contains(full.as_str())) {
             let short = full.split_once('.').map_or(full.as_str(), |(_, name)| name);
             words.push(format!("{short}={}", self.get(full)));
         }
         words.join(" ")
-    }
-}
-
-fn check_value(scope: Scope, name: &str, value: &str) -> Result<(), ConfigError> {
-    match (scope, name) {
-        (Scope::Consumer, "commit") => {
-            if ["after-processing", "before-processing", "auto"].contains(&value) {
-                return Ok(());
-            }
-            Err(ConfigError::Invalid {
-                setting: String::from("consumer.commit"),
-                value: value.to_owned(),
-                reason: String::from("after-processing, before-processing or auto is needed"),
-            })
-        }
-        (Scope::Producer | Scope::Consumer, _) => check_client(scope, name, value),
-        _ => Ok(()),
     }
 }
 

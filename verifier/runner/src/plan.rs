@@ -104,7 +104,8 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
             session_timeout_ms,
         },
     )?;
-    let limits = limits(&info, &lanes);
+    let backlog_ms = longest_backlog_ms(&lanes, request, load.load_ms);
+    let limits = limits(&info, &lanes, backlog_ms);
     let manifest = manifest(system, &info, request, &lanes, &load, &limits)?;
     let windows = load
         .faults
@@ -129,6 +130,9 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
 /// Expected length of everything that is neither cluster start nor load: destinations, clients,
 /// recovery, drain, audit, judging.
 const AROUND_LOAD_MS: u64 = 14_000;
+
+/// Longest wait for consumers that take their time, milliseconds; who needs longer does not drain.
+const MAX_BACKLOG_MS: u64 = 900_000;
 
 fn check_ranges(request: &RunRequest) -> Result<(), PlanError> {
     let clients = [("--producers", request.producers.unwrap_or(1)), ("--consumers", request.consumers)];
@@ -196,6 +200,17 @@ fn longest_session_timeout_ms(lanes: &[LanePlan]) -> u64 {
     lanes.iter().map(|lane| lane.session_timeout_ms).max().unwrap_or(0)
 }
 
+/// How long the slowest lane's consumers work on all that is sent, milliseconds, where a message takes them time.
+fn longest_backlog_ms(lanes: &[LanePlan], request: &RunRequest, load_ms: u64) -> u64 {
+    let backlog_ms = |lane: &LanePlan| {
+        let processing = lane.lane.config.get("consumer.processing.ms").and_then(|value| value.parse::<u64>().ok());
+        let messages = u64::from(request.rate_per_s).saturating_mul(load_ms) / 1_000;
+        let workers = u64::from(request.consumers).min(lane.partitions.into()).max(1);
+        messages.saturating_mul(processing.unwrap_or(0)) / workers
+    };
+    lanes.iter().map(backlog_ms).max().unwrap_or(0).min(MAX_BACKLOG_MS)
+}
+
 /// What the backend cannot inject is refused, never skipped.
 fn check_faults(system: &dyn System, request: &RunRequest) -> Result<(), ConfigError> {
     let simulated = system.real().is_none();
@@ -211,7 +226,7 @@ fn check_faults(system: &dyn System, request: &RunRequest) -> Result<(), ConfigE
     }
 }
 
-fn limits(info: &SystemInfo, lanes: &[LanePlan]) -> Limits {
+fn limits(info: &SystemInfo, lanes: &[LanePlan], backlog_ms: u64) -> Limits {
     let session_timeout_ms = longest_session_timeout_ms(lanes);
     let has_queues = lanes.iter().any(|lane| lane.lane.workload == Workload::Queue);
     Limits {
@@ -222,7 +237,7 @@ fn limits(info: &SystemInfo, lanes: &[LanePlan]) -> Limits {
         flush_ms: 20_000,
         sentinels_ms: 30_000,
         // A group goes on without a dead member only once its session has timed out.
-        drain_ms: 30_000 + 2 * session_timeout_ms,
+        drain_ms: 30_000 + 2 * session_timeout_ms + backlog_ms,
         // The audit of a queue begins with its drain.
         audit_ms: if has_queues { 180_000 + 2 * session_timeout_ms } else { 120_000 },
     }

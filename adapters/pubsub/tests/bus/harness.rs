@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use delivery_broker::{
-    ClientSpec, DestinationRef, LanePlan, LaneRequest, NodeAddress, Observation, SimulatedLane, SimulatedNode,
-    SimulatedPlan, System,
+    ClientSpec, CommitMode, DestinationRef, LanePlan, LaneRequest, NodeAddress, Observation, SimulatedLane,
+    SimulatedNode, SimulatedPlan, System,
 };
 use delivery_cluster::network::{Counters, Cut, Network};
 use delivery_cluster::simulated::{HostResult, SimulatedCluster, SimulatedNetwork};
@@ -17,7 +17,7 @@ use delivery_history::manifest::{
 use delivery_history::recorder::Clock;
 use delivery_history::{History, Recorder, RunDir, SimulatedClock};
 use delivery_pubsub::PubSub;
-use delivery_workloads::{CommitMode, ConsumePlan, ConsumerLoop, ProducePlan, ProducerLoop};
+use delivery_workloads::{ConsumePlan, ConsumerLoop, ProducePlan, ProducerLoop};
 use tempfile::TempDir;
 
 /// Length of a tick.
@@ -190,6 +190,7 @@ impl Software {
     fn producer(&self, node: &dyn SimulatedNode, seat: &Seat, lane: u16) -> Box<dyn FnMut() -> HostResult> {
         let mut client = node.producer(&self.spec(lane));
         let mut work = ProducerLoop::new(ProducePlan {
+            resend: 0,
             worker: seat.worker,
             destinations: vec![lane],
             rate_per_s: self.setup.rate_per_s / f64::from(self.setup.nodes),
@@ -215,7 +216,7 @@ impl Software {
         let spec = self.spec(lane);
         assert_eq!(CommitMode::of(&spec.config), CommitMode::None);
         let mut client = node.consumer(&spec);
-        let plan = ConsumePlan { commit: CommitMode::None, subscriber: true, sentinels: BTreeMap::new() };
+        let plan = ConsumePlan::of(&spec.config, true, BTreeMap::new());
         let mut work = ConsumerLoop::new(plan);
         let (recorder, shared) = (seat.recorder.clone(), self.shared.clone());
         Box::new(move || {

@@ -260,6 +260,7 @@ const fn needs_destination(kind: EventKind) -> bool {
             | EventKind::ObservedLeader
             | EventKind::ObservedIsr
             | EventKind::ObservedDepth
+            | EventKind::ObservedCommit
     )
 }
 

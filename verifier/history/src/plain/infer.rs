@@ -42,7 +42,8 @@ pub(super) const fn role_of(kind: EventKind) -> Option<Role> {
         | EventKind::ObservedGroup
         | EventKind::ObservedSilence
         | EventKind::ObservedCoordinator
-        | EventKind::ObservedDepth => Some(Role::Observer),
+        | EventKind::ObservedDepth
+        | EventKind::ObservedCommit => Some(Role::Observer),
         EventKind::WorkerCrashed
         | EventKind::FaultStarted
         | EventKind::FaultDropped

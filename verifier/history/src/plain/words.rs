@@ -23,6 +23,13 @@ pub const REASONS: &[(u32, &str)] = &[
     (28, "other"),
     (29, "cancelled"),
     (30, "not-found"),
+    (40, "unknown-member"),
+    (41, "illegal-generation"),
+    (42, "fenced-instance"),
+    (43, "stale-epoch"),
+    (44, "rebalancing"),
+    (45, "assignment-lost"),
+    (46, "poll-exceeded"),
 ];
 
 /// Settles: number and word.
@@ -100,6 +107,7 @@ pub(super) const fn is_observation(kind: EventKind) -> bool {
             | EventKind::ObservedSilence
             | EventKind::ObservedCoordinator
             | EventKind::ObservedDepth
+            | EventKind::ObservedCommit
     )
 }
 

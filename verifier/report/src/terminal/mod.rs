@@ -2,6 +2,7 @@
 
 mod evidence;
 mod findings;
+mod groups;
 mod header;
 mod headline;
 mod lanes;
@@ -55,6 +56,7 @@ impl Exporter for Terminal {
         lanes::write(report, &mut page);
         page.gap();
         queues::write(report, &mut page);
+        groups::write(report, &mut page);
         findings::write(report, &mut page);
         evidence::write_sides(report, &mut page);
         evidence::write_strength(report, &mut page);

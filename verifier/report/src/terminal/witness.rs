@@ -52,6 +52,8 @@ const fn gravity(kind: FindingKind) -> Option<u8> {
         | FindingKind::OffsetBack
         | FindingKind::OffsetSkipped
         | FindingKind::CommitBack
+        | FindingKind::CommitLost
+        | FindingKind::CommittedUnprocessed
         | FindingKind::DeadLettered
         | FindingKind::LeftInQueue => None,
     }

@@ -200,7 +200,17 @@ impl<'a> RealDriver<'a> {
         let (manifest, entry) = (&self.plan.manifest, self.plan.worker(worker));
         match entry.role {
             Role::Producer => {
-                Job::Produce { rate_per_s: self.plan.rate_for(worker), size_bytes: manifest.size_bytes, keys: KEYS }
+                let config = entry.lane.map(|lane| &manifest.lanes[usize::from(lane)].config);
+                let resend = config.and_then(|config| config.get("producer.resend")?.parse().ok()).unwrap_or(0);
+                let before = entry.succeeds;
+                let path = |before: u16| self.run_dir.event_path(&self.plan.worker(before).name);
+                Job::Produce {
+                    rate_per_s: self.plan.rate_for(worker),
+                    size_bytes: manifest.size_bytes,
+                    keys: KEYS,
+                    resend,
+                    predecessor: before.map(|before| (before, path(before))),
+                }
             }
             Role::Consumer if entry.lane.is_some_and(|lane| self.plan.workload_of(lane) == Workload::Queue) => {
                 Job::ConsumeQueue { seed: manifest.seed.wrapping_add(worker.into()) }
@@ -215,7 +225,11 @@ impl<'a> RealDriver<'a> {
             Role::Observer | Role::Runner => Job::Observe {
                 groups: (0u16..).zip(&manifest.groups).map(|(index, group)| (index, group.name.clone())).collect(),
             },
-            Role::Audit => Job::Audit { replicas: self.audited_replicas(), queues: self.plan.queues() },
+            Role::Audit => Job::Audit {
+                replicas: self.audited_replicas(),
+                queues: self.plan.queues(),
+                groups: self.plan.groups_of_logs(),
+            },
         }
     }
 
@@ -417,7 +431,9 @@ impl<'a> RealDriver<'a> {
         let of_role = |role| self.plan.first_workers(role).into_iter();
         let all_ready =
             of_role(Role::Producer).chain(of_role(Role::Consumer)).all(|worker| self.ready_workers.contains(&worker));
-        all_ready && self.every_live_group(&self.positioned, |_| true)
+        all_ready
+            && self.every_live_group(&self.positioned, |_| true)
+            && self.plan.every_log_is_shared_out(&self.positioned)
     }
 
     fn all_flushed(&self) -> bool {
