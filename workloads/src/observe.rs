@@ -30,6 +30,10 @@ pub fn observation_event(observation: &Observation) -> Event {
             event(EventKind::ObservedCoordinator, node, u32::from(group))
                 .offset(coordinator.map_or(NO_OFFSET, u64::from))
         }
+        Observation::Alarms { node, alarms } => {
+            event(EventKind::ObservedAlarms, node, NO_NODE).offset(u64::from(alarms))
+        }
+        Observation::Partitioned { node, from_bits } => event(EventKind::ObservedPartitioned, node, from_bits),
         Observation::Silence { node, reason } => event(EventKind::ObservedSilence, node, reason),
     }
 }

@@ -66,6 +66,20 @@ pub enum Observation {
         /// Its coordinator, or none.
         coordinator: Option<u32>,
     },
+    /// `node` says that this many resource alarms are in force: publishers are held back.
+    Alarms {
+        /// Who said it.
+        node: u32,
+        /// How many.
+        alarms: u32,
+    },
+    /// `node` says that it was partitioned from these nodes, and that this has not been put right.
+    Partitioned {
+        /// Who said it.
+        node: u32,
+        /// Node bits.
+        from_bits: u32,
+    },
     /// `node` did not answer.
     Silence {
         /// Who was asked.

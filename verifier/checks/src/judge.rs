@@ -117,6 +117,13 @@ fn run_doubts(context: &Context<'_>, health: &Health) -> Vec<String> {
         RunStatus::Finished { .. } => {}
     }
     doubts.extend(health.of_run(context.manifest));
+    for (node, at_ns) in &context.observations.alarms {
+        doubts.push(format!(
+            "{} raised a resource alarm {} ms after the load began: publishers were held back from then on",
+            context.host_name(*node),
+            context.at_ms(*at_ns)
+        ));
+    }
     for (worker, crash) in context.timeline.crashes.iter().filter(|(_, crash)| !crash.by_fault) {
         let name = context.worker_name(*worker);
         let role = context.manifest.workers.get(usize::from(*worker)).map(|worker| worker.role);

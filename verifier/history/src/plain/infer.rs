@@ -40,6 +40,8 @@ pub(super) const fn role_of(kind: EventKind) -> Option<Role> {
         | EventKind::ObservedController
         | EventKind::ObservedMembers
         | EventKind::ObservedGroup
+        | EventKind::ObservedAlarms
+        | EventKind::ObservedPartitioned
         | EventKind::ObservedSilence
         | EventKind::ObservedCoordinator
         | EventKind::ObservedDepth
