@@ -127,6 +127,9 @@ pub struct Prepared {
     pub controller: Option<u32>,
     /// The coordinator of the lanes' groups, where the product has one.
     pub coordinator: Option<u32>,
+    /// Features the cluster has agreed on, each with its level, where the product has such.
+    #[serde(default)]
+    pub features: BTreeMap<String, String>,
 }
 
 /// Whether the cluster is whole again.

@@ -1,5 +1,6 @@
 //! Prepares the lanes' topics and asks whether the cluster is whole.
 
+use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use crate::lane::NODES;
 use crate::observer::topics_of;
 use crate::peers::{Peer, first_answer, peers};
 use crate::wire::{
-    MetadataAnswer, NewTopic, add_partition, ask_controller, ask_coordinator, ask_metadata, create_topics,
+    MetadataAnswer, NewTopic, add_partition, ask_controller, ask_coordinator, ask_features, ask_metadata, create_topics,
 };
 
 /// Longest time for each of: members, coordinator, creation, full in-sync sets.
@@ -102,6 +103,13 @@ impl KafkaAdmin {
         })
     }
 
+    /// Features of the cluster, levels in the vendor's words where it has words for them.
+    fn features(&mut self) -> Result<BTreeMap<String, String>, ClientError> {
+        let told =
+            first_answer(&mut self.peers, ANSWER_LIMIT, |peer, deadline| ask_features(&mut peer.broker, deadline))?;
+        Ok(told.into_iter().map(|(name, level)| (name, level.to_string())).collect())
+    }
+
     fn create(&mut self, topics: &[NewTopic]) -> Result<(), ClientError> {
         let deadline = Instant::now() + STEP_LIMIT;
         loop {
@@ -142,6 +150,7 @@ impl Admin for KafkaAdmin {
             leader,
             controller: Some(offices.controller),
             coordinator: Some(offices.coordinator),
+            features: self.features()?,
         })
     }
 

@@ -24,6 +24,9 @@ pub struct RunManifest {
     pub system: String,
     /// Version of the product under test, as the running product said where it can.
     pub broker_version: String,
+    /// Features the cluster had agreed on, each with its level, where the product has such.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub features: BTreeMap<String, String>,
     /// Client library and version.
     pub client: String,
     /// `local`, `simulated`, `docker`, `external`.

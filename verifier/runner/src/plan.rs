@@ -302,6 +302,7 @@ fn manifest(
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         system: info.name.to_owned(),
         broker_version: info.default_version.to_owned(),
+        features: BTreeMap::new(),
         client: info.client.clone(),
         backend: String::from(if simulated { "simulated" } else { "local" }),
         simulated,

@@ -9,10 +9,10 @@ use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListO
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use kafka_protocol::messages::{
-    ApiKey, BrokerId, CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
-    DescribeGroupsRequest, DescribeGroupsResponse, FetchRequest, FetchResponse, FindCoordinatorRequest,
-    FindCoordinatorResponse, GroupId, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
-    OffsetFetchRequest, OffsetFetchResponse, TopicName,
+    ApiKey, ApiVersionsRequest, ApiVersionsResponse, BrokerId, CreatePartitionsRequest, CreatePartitionsResponse,
+    CreateTopicsRequest, CreateTopicsResponse, DescribeGroupsRequest, DescribeGroupsResponse, FetchRequest,
+    FetchResponse, FindCoordinatorRequest, FindCoordinatorResponse, GroupId, ListOffsetsRequest, ListOffsetsResponse,
+    MetadataRequest, MetadataResponse, OffsetFetchRequest, OffsetFetchResponse, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
@@ -31,6 +31,7 @@ macro_rules! calls {
 }
 
 calls! {
+    ApiVersionsRequest => ApiVersionsResponse, ApiVersions, version 3;
     MetadataRequest => MetadataResponse, Metadata, version 12;
     FindCoordinatorRequest => FindCoordinatorResponse, FindCoordinator, version 4;
     DescribeGroupsRequest => DescribeGroupsResponse, DescribeGroups, version 5;
@@ -83,6 +84,18 @@ impl MetadataAnswer {
     pub(crate) fn partition(&self, topic: &str, partition: u32) -> Option<&PartitionAnswer> {
         self.partitions.iter().find(|known| known.topic == topic && known.partition == partition)
     }
+}
+
+/// Asks a broker which features the cluster has agreed on (KIP-584), each with its level: `metadata.version`,
+/// `transaction.version` (the transaction protocol, KIP-890), `eligible.leader.replicas.version` (ELR, KIP-966) and others.
+pub(crate) fn ask_features(connection: &mut Connection, deadline: Instant) -> Result<Vec<(String, i16)>, WireError> {
+    let name = || StrBytes::from_static_str(env!("CARGO_PKG_NAME"));
+    let version = StrBytes::from_static_str(env!("CARGO_PKG_VERSION"));
+    let question =
+        ApiVersionsRequest::default().with_client_software_name(name()).with_client_software_version(version);
+    let answer = connection.call(&question, deadline)?;
+    let features = answer.finalized_features.into_iter();
+    Ok(features.map(|feature| (feature.name.to_string(), feature.max_version_level)).collect())
 }
 
 /// Asks a broker what it knows of the cluster and of `topics`.

@@ -101,6 +101,7 @@ impl Setup {
             tool_version: String::from("test"),
             system: String::from("pubsub"),
             broker_version: String::from("test"),
+            features: BTreeMap::new(),
             client: String::from("in-process"),
             backend: String::from("simulated"),
             simulated: true,

@@ -127,6 +127,7 @@ pub fn manifest(workload: Workload) -> RunManifest {
         tool_version: "0".into(),
         system: "kafka".into(),
         broker_version: "4.1.1".into(),
+        features: BTreeMap::new(),
         client: "client 1".into(),
         backend: "local".into(),
         simulated: false,

@@ -46,6 +46,7 @@ pub(crate) fn manifest(lane: Lane) -> RunManifest {
         tool_version: String::from(env!("CARGO_PKG_VERSION")),
         system: String::from("by-hand"),
         broker_version: String::from("1"),
+        features: BTreeMap::new(),
         client: String::from("by hand"),
         backend: String::from("by-hand"),
         simulated: true,

@@ -68,6 +68,7 @@ pub struct RealDriver<'a> {
     load_is_on: bool,
     leader: Option<u32>,
     running_version: Option<String>,
+    features: BTreeMap<String, String>,
     secret: String,
 }
 
@@ -100,6 +101,7 @@ impl<'a> RealDriver<'a> {
             load_is_on: false,
             leader: None,
             running_version: None,
+            features: BTreeMap::new(),
             secret: Uuid::new_v4().simple().to_string().to_uppercase(),
         }
     }
@@ -347,6 +349,7 @@ impl<'a> RealDriver<'a> {
             Report::Prepared { prepared } => {
                 self.leader = Some(prepared.leader);
                 self.running_version = Some(prepared.broker_version);
+                self.features = prepared.features;
                 arrivals.notes.push(format!("n{} leads every lane", prepared.leader));
                 arrivals.inputs.push(Input::Prepared);
             }
@@ -519,6 +522,7 @@ impl Driver for RealDriver<'_> {
             Action::StartClients => {
                 if let Some(version) = self.running_version.take() {
                     manifest.broker_version = version;
+                    manifest.features = std::mem::take(&mut self.features);
                 }
                 self.start_role(Role::Consumer, arrivals);
                 self.start_role(Role::Producer, arrivals);
