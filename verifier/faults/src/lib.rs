@@ -10,6 +10,7 @@ pub mod pause;
 mod process;
 pub mod request;
 pub mod schedule;
+mod shapes;
 pub mod stop;
 pub mod view;
 
