@@ -1,18 +1,19 @@
 //! From a request to everything that is known before anything starts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use delivery_broker::{ConfigError, LanePlan, LaneRequest, System, SystemInfo, Timings};
 use delivery_checks::judgement::Guarantee;
 use delivery_faults::schedule::Defaults;
 use delivery_faults::{ActsOn, FaultRequest, LoadPlan, find_fault, plan_load};
 use delivery_history::manifest::{
-    Destination, Fault, Group, Host, MANIFEST_FORMAT, Requirement, Role, RunManifest, RunStatus, Worker, Workload,
+    Destination, Group, Host, MANIFEST_FORMAT, Requirement, Role, RunManifest, RunStatus, Worker, Workload,
 };
 
 use crate::machine::{FaultWindow, Limits, MachinePlan};
 use crate::machine_facts::machine_facts;
 use crate::request::{AuditMode, PlanError, RunRequest};
+use crate::seats::plan_clients_hit;
 
 /// First client host's number; the observer's host comes after all of them.
 pub const FIRST_CLIENT_HOST: u32 = 101;
@@ -271,7 +272,7 @@ fn manifest(
     let now = jiff::Timestamp::now();
     let mut topology = topology(info, request, lanes, simulated);
     let mut faults = load.faults.clone();
-    topology.plan_clients_hit(&mut faults);
+    plan_clients_hit(&mut topology.workers, &mut faults);
     Ok(RunManifest {
         format: MANIFEST_FORMAT,
         run_id: run_id(info.name, now),
@@ -429,39 +430,6 @@ impl Topology {
             let host = hosts[(usize::from(number) + 1) % hosts.len()];
             self.add_worker(&format!("{name}-consumer-{}", number + 1), Role::Consumer, Some(index), Some(group), host);
         }
-    }
-
-    /// Clients are hit as planned: the first of each lane, then whoever took its place.
-    fn plan_clients_hit(&mut self, faults: &mut [Fault]) {
-        let lanes: BTreeSet<u16> = self.workers.iter().filter_map(|worker| worker.lane).collect();
-        let mut holders: BTreeMap<(Role, u16), u16> = BTreeMap::new();
-        for fault in faults {
-            let Ok(kind) = find_fault(&fault.fault) else { continue };
-            let Some(role) = kind.clients_hit(&fault.shape) else { continue };
-            for lane in &lanes {
-                let first = || self.workers.iter().position(|worker| worker.role == role && worker.lane == Some(*lane));
-                let known = holders.get(&(role, *lane)).copied();
-                let Some(victim) = known.or_else(|| first().and_then(|place| u16::try_from(place).ok())) else {
-                    continue;
-                };
-                fault.workers.push(victim);
-                let holder = if kind.is_succeeded() { self.add_successor(victim) } else { victim };
-                holders.insert((role, *lane), holder);
-            }
-        }
-    }
-
-    fn add_successor(&mut self, victim: u16) -> u16 {
-        let mut seat = victim;
-        let mut turn = 2;
-        while let Some(before) = self.workers[usize::from(seat)].succeeds {
-            seat = before;
-            turn += 1;
-        }
-        let name = format!("{}-{turn}", self.workers[usize::from(seat)].name);
-        let successor = Worker { name, succeeds: Some(victim), ..self.workers[usize::from(victim)].clone() };
-        self.workers.push(successor);
-        (self.workers.len() - 1) as u16
     }
 
     /// The lane's name as a file, topic and group name.
