@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use delivery_broker::{
-    ClientSpec, Consumer, ConsumerEvent, Delivery, DestinationRef, LaneRequest, LaneTopic, MessageId, Producer,
-    RealSystem, Reason, SendOutcome, Settle, System, encode,
+    ClientSpec, Consumer, ConsumerEvent, Delivery, DestinationRef, LaneRequest, LaneTopic, MessageId, RealSystem,
+    Reason, SendOutcome, Settle, System, encode,
 };
 use delivery_kafka::Kafka;
 
