@@ -40,6 +40,9 @@ pub struct ClientSpec {
     pub run_tag: u64,
     /// The cluster.
     pub nodes: Vec<NodeAddress>,
+    /// Nodes that keep the cluster's metadata and serve no client, where it has such.
+    #[serde(default)]
+    pub controllers: Vec<NodeAddress>,
     /// Destinations it writes to or reads from.
     pub destinations: Vec<DestinationRef>,
     /// The lane's settings by full name (`producer.acks`).

@@ -94,6 +94,7 @@ mod tests {
         let node = |id| NodeAddress { id, address: format!("198.18.0.{id}") };
         ClientSpec {
             seat: String::from("seat"),
+            controllers: Vec::new(),
             client_name: String::from("p1"),
             run_tag: 1,
             nodes: vec![node(1), node(2)],

@@ -11,8 +11,11 @@ use crate::presets::{COMMON, MINE, NAMED_DEFAULTS, PRESETS, is_java, layers};
 use crate::settings::{client_default, full_name, translate};
 pub(crate) use rules::check_version;
 
-/// Brokers of a cluster: no topic has more replicas.
+/// Brokers of a cluster where nobody asks for another number.
 pub(crate) const NODES: u32 = 3;
+/// Most brokers, and most controllers beside them: more than a machine of today runs.
+const MAX_NODES: u64 = 9;
+const MAX_CONTROLLERS: u64 = 5;
 /// Most partitions of a lane's topic.
 const MAX_PARTITIONS: u32 = 1_000;
 
@@ -141,8 +144,16 @@ impl Draft {
             }
             self.set("producer.enable.idempotence", "false");
         }
-        let replicas = self.number("topic.replication.factor", 1, u64::from(NODES))?;
-        let in_sync = self.number("topic.min.insync.replicas", 1, u64::from(NODES))?;
+        let nodes = self.number("cluster.nodes", 1, MAX_NODES)?;
+        let controllers = self.number("cluster.controllers", 0, MAX_CONTROLLERS)?;
+        if controllers != 0 && controllers % 2 == 0 {
+            return Err(ConfigError::Contradiction(format!(
+                "cluster.controllers={controllers}: a quorum of an even number survives no more than one of a node less; \
+                 take 1, 3 or 5, or 0 for brokers that are controllers, too."
+            )));
+        }
+        let replicas = self.number("topic.replication.factor", 1, nodes)?;
+        let in_sync = self.number("topic.min.insync.replicas", 1, nodes)?;
         if in_sync > replicas {
             return Err(ConfigError::Contradiction(format!(
                 "topic.min.insync.replicas={in_sync} is more than topic.replication.factor={replicas}: \

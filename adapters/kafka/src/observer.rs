@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use delivery_broker::{ClientError, ClientSpec, DestinationRef, Observation, Observer};
+use delivery_broker::{ClientError, ClientSpec, DestinationRef, Observation, Observer, Reason};
 
 use crate::peers::{Peer, peers};
 use crate::wire::{MetadataAnswer, ask_controller, ask_coordinator, ask_metadata, count_members};
@@ -44,12 +44,16 @@ fn ask(peer: &mut Peer, destinations: &[DestinationRef], groups: &[(u16, String)
     let deadline = Instant::now() + ROUND_LIMIT;
     let topics = topics_of(destinations);
     let node = peer.id;
+    if !peer.is_broker {
+        return ask_quorum(peer, deadline)
+            .map_or_else(|reason| vec![Observation::silence(node, reason)], |said| vec![said]);
+    }
     let mut seen = match ask_metadata(&mut peer.broker, &topics, deadline) {
         Ok(answer) => from_metadata(node, &answer, destinations),
         Err(error) => return vec![Observation::silence(node, error.reason())],
     };
-    if let Ok(answer) = ask_controller(&mut peer.controller, deadline) {
-        seen.push(Observation::Controller { node, controller: answer.leader, epoch: answer.epoch });
+    if peer.is_controller {
+        seen.extend(ask_quorum(peer, deadline));
     }
     for (group, name) in groups {
         let Ok(coordinator) = ask_coordinator(&mut peer.broker, name, deadline) else { break };
@@ -62,6 +66,12 @@ fn ask(peer: &mut Peer, destinations: &[DestinationRef], groups: &[(u16, String)
         }
     }
     seen
+}
+
+/// Whom a member of the quorum takes for its leader.
+fn ask_quorum(peer: &mut Peer, deadline: Instant) -> Result<Observation, Reason> {
+    let answer = ask_controller(&mut peer.controller, deadline).map_err(|error| error.reason())?;
+    Ok(Observation::Controller { node: peer.id, controller: answer.leader, epoch: answer.epoch })
 }
 
 fn from_metadata(node: u32, answer: &MetadataAnswer, destinations: &[DestinationRef]) -> Vec<Observation> {

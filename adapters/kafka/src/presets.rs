@@ -92,6 +92,8 @@ pub(crate) const COMMON: &[(&str, &str)] = &[
     ("consumer.processing.ms", "0"),
     ("consumer.static.membership", "false"),
     ("producer.resend", "0"),
+    ("cluster.nodes", "3"),
+    ("cluster.controllers", "0"),
     ("topic.partitions", "1"),
     ("topic.replication.factor", "3"),
     ("topic.min.insync.replicas", "1"),

@@ -181,7 +181,8 @@ fn plan_lanes(system: &dyn System, info: &SystemInfo, request: &RunRequest) -> R
 
 fn broker_settings(lane: &LanePlan) -> BTreeMap<String, String> {
     let config = lane.lane.config.iter();
-    config.filter(|(name, _)| name.starts_with("broker.")).map(|(name, value)| (name.clone(), value.clone())).collect()
+    let of_cluster = |name: &str| name.starts_with("broker.") || name.starts_with("cluster.");
+    config.filter(|(name, _)| of_cluster(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// All lanes share one cluster, so they must agree on its settings.
@@ -190,7 +191,7 @@ fn common_broker_config(lanes: &[LanePlan]) -> Result<BTreeMap<String, String>, 
     match lanes.iter().find(|lane| broker_settings(lane) != first) {
         None => Ok(first),
         Some(other) => Err(ConfigError::Contradiction(format!(
-            "lanes `{}` and `{}` want different broker settings, but share one cluster; run them one after the other",
+            "lanes `{}` and `{}` want different broker or cluster settings, but share one cluster; run them one after the other",
             lanes[0].lane.name, other.lane.name
         ))),
     }
@@ -294,6 +295,7 @@ fn manifest(
         load_ms: load.load_ms,
         lanes: lanes.iter().map(|lane| lane.lane.clone()).collect(),
         nodes: topology.nodes,
+        controllers: topology.controllers,
         client_hosts: topology.client_hosts,
         workers: topology.workers,
         destinations: topology.destinations,
@@ -341,6 +343,7 @@ pub fn check_requirements<'a>(
 /// Who takes part.
 struct Topology {
     nodes: Vec<Host>,
+    controllers: Vec<Host>,
     client_hosts: Vec<Host>,
     workers: Vec<Worker>,
     destinations: Vec<Destination>,
@@ -349,7 +352,13 @@ struct Topology {
 
 fn topology(info: &SystemInfo, request: &RunRequest, lanes: &[LanePlan], simulated: bool) -> Topology {
     let node = |id: u32| Host { id, name: format!("n{id}"), address: format!("198.18.0.{}", 10 + id) };
-    let nodes: Vec<Host> = (1..=info.nodes).map(node).collect();
+    let asked = |name: &str| lanes.first().and_then(|lane| lane.lane.config.get(name)?.parse::<u32>().ok());
+    let brokers = asked("cluster.nodes").unwrap_or(info.nodes);
+    let nodes: Vec<Host> = (1..=brokers).map(node).collect();
+    let controller =
+        |id: u32| Host { id, name: format!("k{}", id - brokers), address: format!("198.18.0.{}", 100 + id) };
+    let controllers =
+        (1..=asked("cluster.controllers").unwrap_or(0)).map(|place| controller(brokers + place)).collect();
     let client = |id: u32| Host { id, name: format!("c{}", id - 100), address: format!("198.18.1.{}", id - 100) };
     let mut client_hosts: Vec<Host> = Vec::new();
     if !simulated {
@@ -360,8 +369,14 @@ fn topology(info: &SystemInfo, request: &RunRequest, lanes: &[LanePlan], simulat
             address: String::from("198.18.2.1"),
         });
     }
-    let mut topology =
-        Topology { nodes, client_hosts, workers: Vec::new(), destinations: Vec::new(), groups: Vec::new() };
+    let mut topology = Topology {
+        nodes,
+        controllers,
+        client_hosts,
+        workers: Vec::new(),
+        destinations: Vec::new(),
+        groups: Vec::new(),
+    };
     let runner_host = if simulated { topology.nodes[0].id } else { OBSERVER_HOST };
     topology.add_worker("runner", Role::Runner, None, None, runner_host);
     topology.add_worker("observer", Role::Observer, None, None, runner_host);

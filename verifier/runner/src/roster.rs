@@ -86,6 +86,7 @@ impl RunPlan {
             seat: self.worker(self.first_of_seat(worker)).name.clone(),
             run_tag: self.run_tag,
             nodes,
+            controllers: Vec::new(),
             destinations: self.destinations_for(worker).into_iter().map(destination).collect(),
             config: entry.lane.map(|lane| manifest.lanes[usize::from(lane)].config.clone()).unwrap_or_default(),
             group: entry.group.map(|group| manifest.groups[usize::from(group)].name.clone()),

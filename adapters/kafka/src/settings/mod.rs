@@ -48,10 +48,12 @@ settings! {
     Consumer "group.remote.assignor", "group.protocol=consumer: the broker's assignor, uniform or range";
     Consumer "fetch.wait.max.ms", "how long the broker may gather messages for one answer, milliseconds";
     Topic "partitions", "number of partitions";
-    Topic "replication.factor", "number of replicas, 1 to 3";
+    Topic "replication.factor", "number of replicas, 1 to the number of brokers";
     Topic "min.insync.replicas", "in-sync replicas a write with acks=all needs";
     Topic "unclean.leader.election.enable", "true: a replica out of sync may lead, and what it lacks is lost";
     Topic "max.message.bytes", "largest batch the topic takes, bytes";
+    Cluster "nodes", "brokers, 1 to 9 (ours)";
+    Cluster "controllers", "nodes that are controllers and nothing else: 0 (every broker is one, too), 1, 3 or 5 (ours)";
     Broker "replica.lag.time.max.ms", "how long a silent follower stays in sync, milliseconds";
     Broker "broker.session.timeout.ms", "how long the controller waits for a silent broker, milliseconds";
     Broker "broker.heartbeat.interval.ms", "time between a broker's heartbeats, milliseconds";

@@ -52,6 +52,8 @@ const OWN: &[(Scope, &str)] = &[
     (Scope::Consumer, "max.poll.records"),
     (Scope::Consumer, "processing.ms"),
     (Scope::Consumer, "static.membership"),
+    (Scope::Cluster, "controllers"),
+    (Scope::Cluster, "nodes"),
     (Scope::Topic, "partitions"),
     (Scope::Topic, "replication.factor"),
 ];
@@ -98,7 +100,7 @@ pub(crate) fn is_known(scope: Scope, name: &str) -> bool {
             Scope::Producer => CLIENT.get(name).is_some_and(|property| property.producer),
             Scope::Consumer => CLIENT.get(name).is_some_and(|property| property.consumer),
             Scope::Topic | Scope::Broker => broker_side(scope).lines().any(|line| split(line).0 == name),
-            Scope::Queue => false,
+            Scope::Queue | Scope::Cluster => false,
         }
 }
 
@@ -109,7 +111,7 @@ pub(crate) fn all(scope: Scope) -> Vec<&'static str> {
         Scope::Producer => CLIENT.iter().filter(|(_, property)| property.producer).map(|(name, _)| *name).collect(),
         Scope::Consumer => CLIENT.iter().filter(|(_, property)| property.consumer).map(|(name, _)| *name).collect(),
         Scope::Topic | Scope::Broker => broker_side(scope).lines().map(|line| split(line).0).collect(),
-        Scope::Queue => Vec::new(),
+        Scope::Queue | Scope::Cluster => Vec::new(),
     };
     own.chain(vendors).collect()
 }

@@ -110,6 +110,7 @@ impl Setup {
             load_ms: 0,
             lanes: lanes.into_iter().map(|plan| plan.lane).collect(),
             nodes: (1..=self.nodes).map(|id| Host { id, name: host_name(id), address: String::new() }).collect(),
+            controllers: Vec::new(),
             client_hosts: Vec::new(),
             workers: self.workers(),
             destinations,
@@ -155,6 +156,7 @@ impl Software {
     fn spec(&self, lane: u16) -> ClientSpec {
         ClientSpec {
             seat: String::from("seat"),
+            controllers: Vec::new(),
             client_name: format!("client-{lane}"),
             run_tag: RUN_TAG,
             nodes: self.plan.nodes.clone(),
@@ -309,7 +311,7 @@ impl Bed {
     /// Cuts node 1 from all the others, both ways.
     pub(crate) fn cut_first(&mut self, nodes: u32) {
         let pairs = (2..=nodes).flat_map(|peer| [(1, peer), (peer, 1)]).collect();
-        self.network.cut(&Cut { pairs }).expect("a cut");
+        self.network.cut(&Cut::all(pairs)).expect("a cut");
     }
 
     pub(crate) fn counters(&mut self) -> Counters {

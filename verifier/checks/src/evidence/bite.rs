@@ -144,13 +144,15 @@ impl FaultFacts {
 
     fn hit_lane(&self, context: &Context<'_>, workload: Workload, destinations: &[u16]) -> bool {
         let all_nodes = node_bits(context.manifest.nodes.iter().map(|node| node.id));
+        let controllers = node_bits(context.manifest.controllers.iter().map(|node| node.id));
         destinations.iter().any(|destination| {
             let leader = self.before.leader(*destination).map_or(0, |known| node_bits([known.leader]));
             let members = match (workload, self.before.isr_bits(*destination)) {
                 (Workload::Log | Workload::Transactions | Workload::Queue, Some(bits)) => u64::from(bits),
                 _ => all_nodes,
             };
-            self.target_bits & (leader | members) != 0
+            // Whoever keeps the metadata belongs to every lane.
+            self.target_bits & (leader | members | controllers) != 0
         })
     }
 
@@ -205,7 +207,7 @@ impl FaultFacts {
 /// Nodes whose word shows that the cluster noticed. That a cut-off node misses its peers within a
 /// heartbeat says nothing of the rest, which may never have missed it.
 fn witnesses(context: &Context<'_>, target_bits: u64) -> u64 {
-    let all = node_bits(context.manifest.nodes.iter().map(|node| node.id));
+    let all = node_bits(context.manifest.nodes.iter().chain(&context.manifest.controllers).map(|node| node.id));
     if all & !target_bits == 0 { all } else { all & !target_bits }
 }
 

@@ -9,6 +9,7 @@ mod lanes;
 mod notes;
 mod page;
 mod queues;
+mod versions;
 mod witness;
 
 use std::io::Write;
@@ -17,6 +18,7 @@ use delivery_checks::judgement::EventCounts;
 
 use crate::{Exporter, Report, ReportError};
 use page::Page;
+pub use versions::versions_table;
 
 /// No line is wider.
 pub const MAX_COLUMNS: usize = 100;

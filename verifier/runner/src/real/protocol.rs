@@ -166,6 +166,7 @@ mod tests {
             event_path: PathBuf::from("history/a.events"),
             client: ClientSpec {
                 seat: String::from("seat"),
+                controllers: Vec::new(),
                 client_name: String::from("a"),
                 run_tag: u64::MAX,
                 nodes: Vec::new(),
