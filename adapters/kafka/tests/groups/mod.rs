@@ -174,6 +174,8 @@ pub(crate) fn a_static_member_that_was_succeeded_is_fenced(cluster: &Cluster) {
     let delivery = zombie.read[0];
     let refused = zombie.client.settle(Settle::Commit, &delivery, Some(LIMIT));
     assert!(matches!(refused, Err(Reason::FencedInstance | Reason::Fatal)), "{refused:?}");
+    let fenced = |event: &ConsumerEvent| *event == ConsumerEvent::SessionEnded { reason: Reason::FencedInstance };
+    step_until(&mut [&mut zombie], "fenced", |members| members[0].told.iter().any(fenced));
     assert_eq!(successor.began(delivery.destination), Some(0), "nothing had been committed");
 }
 
