@@ -65,6 +65,13 @@ impl ProducerLoop {
         !self.resends.is_empty()
     }
 
+    /// Messages are sent there, too, from now on.
+    pub fn add_destination(&mut self, destination: u16) {
+        if !self.plan.destinations.contains(&destination) {
+            self.plan.destinations.push(destination);
+        }
+    }
+
     /// Sends are due from `now_ns` on.
     pub fn start(&mut self, now_ns: u64) {
         self.next_due_ns = Some(now_ns);

@@ -140,6 +140,15 @@ pub trait Admin {
     /// When the broker refuses a setting, or is not ready within the adapter's limit.
     fn prepare(&mut self, topics: &[LaneTopic]) -> Result<Prepared, ClientError>;
 
+    /// Gives a destination of many parts one more, which makes `partitions`, led by the node that leads the others.
+    ///
+    /// # Errors
+    /// When the broker refuses, or the product has none.
+    fn add_partition(&mut self, name: &str, _partitions: u32) -> Result<(), ClientError> {
+        let operation = format!("adding a partition to `{name}`");
+        Err(ClientError::Refused { operation, cause: String::from("this product's destinations have none") })
+    }
+
     /// Whether every member and every replica of `destinations` is back.
     fn recovered(&mut self, destinations: &[DestinationRef]) -> Recovery;
 }

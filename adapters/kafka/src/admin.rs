@@ -8,7 +8,9 @@ use delivery_broker::{Admin, ClientError, ClientSpec, DestinationRef, LaneTopic,
 use crate::lane::NODES;
 use crate::observer::topics_of;
 use crate::peers::{Peer, first_answer, peers};
-use crate::wire::{MetadataAnswer, NewTopic, ask_controller, ask_coordinator, ask_metadata, create_topics};
+use crate::wire::{
+    MetadataAnswer, NewTopic, add_partition, ask_controller, ask_coordinator, ask_metadata, create_topics,
+};
 
 /// Longest time for each of: members, coordinator, creation, full in-sync sets.
 const STEP_LIMIT: Duration = Duration::from_secs(45);
@@ -141,6 +143,19 @@ impl Admin for KafkaAdmin {
             controller: Some(offices.controller),
             coordinator: Some(offices.coordinator),
         })
+    }
+
+    fn add_partition(&mut self, name: &str, partitions: u32) -> Result<(), ClientError> {
+        let answers = self.ask_all(&[name])?;
+        let first = answers.iter().find_map(|(_, answer)| answer.partition(name, 0));
+        let replicas = first.map(|known| known.replicas.clone()).unwrap_or_default();
+        let refused = first_answer(&mut self.peers, CREATE_LIMIT, |peer, deadline| {
+            add_partition(&mut peer.broker, name, partitions, &replicas, deadline)
+        })?;
+        match refused {
+            None => Ok(()),
+            Some(cause) => Err(ClientError::Refused { operation: format!("adding a partition to `{name}`"), cause }),
+        }
     }
 
     fn recovered(&mut self, destinations: &[DestinationRef]) -> Recovery {

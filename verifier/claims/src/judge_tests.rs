@@ -66,6 +66,7 @@ fn netsplit(shape: &str) -> Fault {
         detection_ms: 11_000,
         workers: Vec::new(),
         bites_by: BiteProof::default(),
+        adds: Vec::new(),
     }
 }
 

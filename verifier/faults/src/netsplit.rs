@@ -73,6 +73,7 @@ impl FaultKind for Netsplit {
             full_cut: true,
             sides: vec![inner, outer],
             clients: Vec::new(),
+            adds: Vec::new(),
             bites_by: BiteProof::PacketsDropped,
         })
     }
@@ -204,7 +205,7 @@ mod tests {
     #[test]
     fn the_guard_heals_once_whether_asked_or_dropped() {
         let switch = Rc::new(RefCell::new(Switch::default()));
-        let ground = Ground { network: switch.clone(), processes: None };
+        let ground = Ground { network: switch.clone(), processes: None, product: None };
         let resolved = resolve("leader", &view()).unwrap();
         let mut guard = Netsplit.start(&resolved, &ground).unwrap();
         assert_eq!(guard.evidence().unwrap(), [Evidence::Dropped(5), Evidence::Crossed(0)]);

@@ -229,6 +229,8 @@ event_kinds! {
     /// Evidence: `detail`: fault; `offset`: a [`ProcessState`] of node `session`, or of worker `sequence` where no node
     /// is named.
     ProcessState = 44, "process-state";
+    /// Evidence: `detail`: fault; `offset`: 1 once the product has confirmed the change it was asked for.
+    ChangeApplied = 45, "change-applied";
     /// Node `session` coordinates group `detail`: says that it has committed `offset` (exclusive) in `destination`, or
     /// nothing ([`NO_OFFSET`]).
     ObservedCommit = 50, "observed-commit";

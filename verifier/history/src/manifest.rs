@@ -183,6 +183,9 @@ pub struct Destination {
     /// Index of the queue whose dead letters end here; nothing for a destination that is sent to.
     #[serde(default)]
     pub dead_letters_of: Option<u16>,
+    /// It is not there from the start: a fault adds it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub added: bool,
 }
 
 /// A consumer group, or one subscriber of a fan-out.
@@ -226,6 +229,9 @@ pub struct Fault {
     /// What has to be seen of it for it to have bitten.
     #[serde(default)]
     pub bites_by: BiteProof,
+    /// Destinations it adds, by index.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adds: Vec<u16>,
 }
 
 /// What has to be seen of a fault, throughout its time, for it to have bitten.
@@ -241,6 +247,8 @@ pub enum BiteProof {
     ProcessEnded,
     /// Its processes stood still at every look.
     ProcessStopped,
+    /// The product confirmed the change it was asked for, and its nodes told of it.
+    ChangeApplied,
 }
 
 /// Phases of a run; the number is the one in [`crate::EventKind::PhaseEntered`].

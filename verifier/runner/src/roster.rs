@@ -26,6 +26,14 @@ impl RunPlan {
         destinations.filter(|(_, destination)| works_on(destination)).map(|(index, _)| index).collect()
     }
 
+    /// What the product is asked for to make each destination that is not there from the start: the topic, and how many
+    /// partitions it then has.
+    pub fn growth(&self) -> BTreeMap<u16, (String, u32)> {
+        let destinations = (0u16..).zip(&self.manifest.destinations).filter(|(_, destination)| destination.added);
+        let asked = |destination: &Destination| (destination.name.clone(), destination.partition.unwrap_or(0) + 1);
+        destinations.map(|(index, destination)| (index, asked(destination))).collect()
+    }
+
     /// Numbers of the queues that are drained by asking them, and of those for their dead letters.
     pub fn queues(&self) -> BTreeSet<u16> {
         let destinations = (0u16..).zip(&self.manifest.destinations);
@@ -120,18 +128,20 @@ impl RunPlan {
                 consumers.iter().copied().filter(|member| self.worker(*member).group == Some(index)).collect();
             let held: Vec<usize> =
                 members.iter().filter_map(|member| positioned.get(member)).map(BTreeSet::len).collect();
-            let places = self.destinations_of(group.lane).len();
+            let added = |place: &u16| self.manifest.destinations[usize::from(*place)].added;
+            let places = self.destinations_of(group.lane).iter().filter(|place| !added(place)).count();
             held.iter().sum::<usize>() == places
                 && held.iter().filter(|count| **count > 0).count() == members.len().min(places)
         })
     }
 
     /// Whether the members of each group that still has a live one have, together, reached all of
-    /// its destinations; of groups of a lane for which `counts` says so.
+    /// its destinations that are owed; of groups of a lane for which `counts` says so.
     pub fn every_live_group(
         &self,
         reached: &BTreeMap<u16, BTreeSet<u16>>,
         counts: impl Fn(u16) -> bool,
+        is_owed: impl Fn(u16) -> bool,
         is_alive: impl Fn(u16) -> bool,
     ) -> bool {
         let consumers = self.worker_numbers(Role::Consumer);
@@ -139,7 +149,8 @@ impl RunPlan {
         groups.all(|(index, group)| {
             let members = || consumers.iter().copied().filter(|member| self.worker(*member).group == Some(index));
             let got: BTreeSet<u16> = members().filter_map(|member| reached.get(&member)).flatten().copied().collect();
-            let owed = self.destinations_of(group.lane);
+            let owed = self.destinations_of(group.lane).into_iter().filter(|destination| is_owed(*destination));
+            let owed: Vec<u16> = owed.collect();
             !members().any(&is_alive) || owed.iter().all(|destination| got.contains(destination))
         })
     }

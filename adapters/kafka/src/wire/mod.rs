@@ -9,7 +9,7 @@ pub(crate) use questions::{
     MetadataAnswer, PartitionAnswer, ask_controller, ask_coordinator, ask_metadata, committed_offsets, count_members,
     fetch, log_end,
 };
-pub(crate) use topics::{NewTopic, create_topics};
+pub(crate) use topics::{NewTopic, add_partition, create_topics};
 
 use kafka_protocol::ResponseError;
 

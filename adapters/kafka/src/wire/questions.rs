@@ -10,9 +10,10 @@ use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListO
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use kafka_protocol::messages::{
-    ApiKey, BrokerId, CreateTopicsRequest, CreateTopicsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
-    FetchRequest, FetchResponse, FindCoordinatorRequest, FindCoordinatorResponse, GroupId, ListOffsetsRequest,
-    ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetFetchRequest, OffsetFetchResponse, TopicName,
+    ApiKey, BrokerId, CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
+    DescribeGroupsRequest, DescribeGroupsResponse, FetchRequest, FetchResponse, FindCoordinatorRequest,
+    FindCoordinatorResponse, GroupId, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
+    OffsetFetchRequest, OffsetFetchResponse, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
@@ -35,6 +36,7 @@ calls! {
     FindCoordinatorRequest => FindCoordinatorResponse, FindCoordinator, version 4;
     DescribeGroupsRequest => DescribeGroupsResponse, DescribeGroups, version 5;
     CreateTopicsRequest => CreateTopicsResponse, CreateTopics, version 6;
+    CreatePartitionsRequest => CreatePartitionsResponse, CreatePartitions, version 3;
     ListOffsetsRequest => ListOffsetsResponse, ListOffsets, version 7;
     FetchRequest => FetchResponse, Fetch, version 13;
     OffsetFetchRequest => OffsetFetchResponse, OffsetFetch, version 8;

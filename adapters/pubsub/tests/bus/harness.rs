@@ -80,7 +80,13 @@ impl Setup {
 
     fn manifest(&self, lanes: Vec<LanePlan>) -> RunManifest {
         let destinations = (0..lanes.len() as u16)
-            .map(|lane| Destination { lane, name: format!("lane-{lane}"), partition: None, dead_letters_of: None })
+            .map(|lane| Destination {
+                lane,
+                name: format!("lane-{lane}"),
+                partition: None,
+                dead_letters_of: None,
+                added: false,
+            })
             .collect();
         let group = |(lane, node)| Group {
             lane,

@@ -110,6 +110,7 @@ pub fn cut() -> Fault {
         detection_ms: 11_000,
         workers: Vec::new(),
         bites_by: BiteProof::default(),
+        adds: Vec::new(),
     }
 }
 
@@ -163,7 +164,13 @@ pub fn manifest(workload: Workload) -> RunManifest {
             worker("sentinel", Role::Sentinel, None, None, 103),
             worker("audit", Role::Audit, None, None, 103),
         ],
-        destinations: vec![Destination { lane: 0, name: "orders".into(), partition: Some(0), dead_letters_of: None }],
+        destinations: vec![Destination {
+            lane: 0,
+            name: "orders".into(),
+            partition: Some(0),
+            dead_letters_of: None,
+            added: false,
+        }],
         groups,
         faults: vec![cut()],
         by_hand: Vec::new(),

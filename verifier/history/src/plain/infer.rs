@@ -50,6 +50,7 @@ pub(super) const fn role_of(kind: EventKind) -> Option<Role> {
         | EventKind::FaultCrossed
         | EventKind::FaultHealed
         | EventKind::ProcessState
+        | EventKind::ChangeApplied
         | EventKind::PhaseEntered => Some(Role::Runner),
         EventKind::WorkerStarted | EventKind::WorkerFinished | EventKind::SessionEnded => None,
     }
@@ -115,6 +116,7 @@ fn fault(declared: &super::draft::FaultDeclared) -> Fault {
         detection_ms: declared.detection_ms,
         workers: Vec::new(),
         bites_by: BiteProof::default(),
+        adds: Vec::new(),
     }
 }
 
@@ -130,6 +132,7 @@ fn destinations(book: &Book) -> Vec<Destination> {
                 name: name.to_owned(),
                 partition: None,
                 dead_letters_of: declared.and_then(|declared| declared.dead_letters_of).map(|queue| queue as u16),
+                added: false,
             }
         })
         .collect()

@@ -87,7 +87,8 @@ pub(super) const fn detail_of(kind: EventKind) -> Detail {
         | EventKind::FaultDropped
         | EventKind::FaultCrossed
         | EventKind::FaultHealed
-        | EventKind::ProcessState => Detail::Fault,
+        | EventKind::ProcessState
+        | EventKind::ChangeApplied => Detail::Fault,
         EventKind::PhaseEntered => Detail::Phase,
         EventKind::ObservedIsr | EventKind::ObservedMembers => Detail::Nodes,
         _ => Detail::Number,

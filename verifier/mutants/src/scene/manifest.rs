@@ -106,6 +106,7 @@ fn destinations(workload: Workload) -> Vec<Destination> {
         name: name.to_owned(),
         partition,
         dead_letters_of,
+        added: false,
     };
     match workload {
         Workload::Log | Workload::Transactions => {
@@ -139,5 +140,6 @@ fn cut() -> Fault {
         detection_ms: DETECTION_MS,
         workers: Vec::new(),
         bites_by: BiteProof::default(),
+        adds: Vec::new(),
     }
 }

@@ -117,6 +117,7 @@ pub(crate) fn manifest(lanes: Vec<Lane>) -> RunManifest {
             detection_ms: 11_000,
             workers: Vec::new(),
             bites_by: BiteProof::default(),
+            adds: Vec::new(),
         }],
         by_hand: Vec::new(),
         limits_ms: BTreeMap::new(),

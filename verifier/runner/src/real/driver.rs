@@ -208,7 +208,9 @@ impl<'a> RealDriver<'a> {
                 let resend = config.and_then(|config| config.get("producer.resend")?.parse().ok()).unwrap_or(0);
                 let before = entry.succeeds;
                 let path = |before: u16| self.run_dir.event_path(&self.plan.worker(before).name);
+                let added = |destination: &u16| manifest.destinations[usize::from(*destination)].added;
                 Job::Produce {
+                    destinations: self.plan.destinations_for(worker).into_iter().filter(|one| !added(one)).collect(),
                     rate_per_s: self.plan.rate_for(worker),
                     size_bytes: manifest.size_bytes,
                     keys: KEYS,
@@ -266,8 +268,29 @@ impl<'a> RealDriver<'a> {
     fn worker_ready(&mut self, worker: u16) {
         self.ready_workers.insert(worker);
         let entry = self.plan.worker(worker);
+        if entry.role == Role::Producer && entry.succeeds.is_some() {
+            let mut crew = self.crew.borrow_mut();
+            for destination in crew.added.clone() {
+                if Some(self.plan.manifest.destinations[usize::from(destination)].lane) == entry.lane {
+                    crew.tell(worker, &Command::AddDestination { destination });
+                }
+            }
+        }
         if self.load_is_on && entry.role == Role::Producer && entry.succeeds.is_some() {
             self.crew.borrow_mut().tell(worker, &Command::StartLoad);
+        }
+    }
+
+    /// Producers of its lane use a destination as soon as it is there.
+    fn destination_added(&mut self, destination: u16, arrivals: &mut Arrivals) {
+        let known = &self.plan.manifest.destinations[usize::from(destination)];
+        arrivals.notes.push(format!("{}-{} was added", known.name, known.partition.unwrap_or(0)));
+        let mut crew = self.crew.borrow_mut();
+        crew.added.insert(destination);
+        for worker in self.plan.worker_numbers(Role::Producer) {
+            if self.plan.worker(worker).lane == Some(known.lane) {
+                crew.tell(worker, &Command::AddDestination { destination });
+            }
         }
     }
 
@@ -327,6 +350,7 @@ impl<'a> RealDriver<'a> {
                 arrivals.notes.push(format!("n{} leads every lane", prepared.leader));
                 arrivals.inputs.push(Input::Prepared);
             }
+            Report::Added { destination } => self.destination_added(destination, arrivals),
             Report::Recovered { recovery } => {
                 arrivals.notes.extend(recovery.by_hand.iter().map(|what| format!("by hand: {what}")));
                 arrivals.by_hand.extend(recovery.by_hand);
@@ -441,8 +465,9 @@ impl<'a> RealDriver<'a> {
         let of_role = |role| self.plan.first_workers(role).into_iter();
         let all_ready =
             of_role(Role::Producer).chain(of_role(Role::Consumer)).all(|worker| self.ready_workers.contains(&worker));
+        let is_there = |destination: u16| !self.plan.manifest.destinations[usize::from(destination)].added;
         all_ready
-            && self.every_live_group(&self.positioned, |_| true)
+            && self.every_live_group(&self.positioned, |_| true, is_there)
             && self.plan.every_log_is_shared_out(&self.positioned)
     }
 
@@ -454,12 +479,17 @@ impl<'a> RealDriver<'a> {
 
     fn all_drained(&self) -> bool {
         // A queue is drained as part of its audit.
-        self.every_live_group(&self.drained, |lane| self.plan.workload_of(lane) != Workload::Queue)
+        self.every_live_group(&self.drained, |lane| self.plan.workload_of(lane) != Workload::Queue, |_| true)
     }
 
-    fn every_live_group(&self, reached: &BTreeMap<u16, BTreeSet<u16>>, counts: impl Fn(u16) -> bool) -> bool {
+    fn every_live_group(
+        &self,
+        reached: &BTreeMap<u16, BTreeSet<u16>>,
+        counts: impl Fn(u16) -> bool,
+        is_owed: impl Fn(u16) -> bool,
+    ) -> bool {
         let crew = self.crew.borrow();
-        self.plan.every_live_group(reached, counts, |worker| crew.workers.contains_key(&worker))
+        self.plan.every_live_group(reached, counts, is_owed, |worker| crew.workers.contains_key(&worker))
     }
 }
 
@@ -479,6 +509,10 @@ impl Driver for RealDriver<'_> {
             }
             Action::Prepare => {
                 self.start_role(Role::Observer, arrivals);
+                let mut crew = self.crew.borrow_mut();
+                crew.administrator = self.plan.worker_numbers(Role::Observer).first().copied();
+                crew.growth = self.plan.growth();
+                drop(crew);
                 let topics = self.topics();
                 self.tell_role(Role::Observer, &Command::Prepare { topics });
             }
@@ -529,7 +563,11 @@ impl Driver for RealDriver<'_> {
     }
 
     fn ground(&self) -> Option<Ground> {
-        Some(Ground { network: self.network.clone()?, processes: Some(self.crew.clone()) })
+        Some(Ground {
+            network: self.network.clone()?,
+            processes: Some(self.crew.clone()),
+            product: Some(self.crew.clone()),
+        })
     }
 }
 
