@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::describe_groups_response::DescribedGroup;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -168,7 +169,8 @@ pub(crate) fn ask_coordinator(
     Ok(answer.coordinators.first().filter(|found| found.error_code == 0).and_then(|found| node_of(found.node_id)))
 }
 
-/// Asks a coordinator how many members `group` has; nothing when it says it is not the coordinator.
+/// Asks a coordinator how many members `group` has; nothing when it says it is not the coordinator, or knows no such group
+/// of the classic protocol.
 pub(crate) fn count_members(
     connection: &mut Connection,
     group: &str,
@@ -176,7 +178,9 @@ pub(crate) fn count_members(
 ) -> Result<Option<u32>, WireError> {
     let question = DescribeGroupsRequest::default().with_groups(vec![GroupId(StrBytes::from_string(group.to_owned()))]);
     let answer = connection.call(&question, deadline)?;
-    let described = answer.groups.first().filter(|group| group.error_code == 0);
+    // A group of the new protocol is none that this question is about: it is told to be dead.
+    let is_told = |group: &&DescribedGroup| group.error_code == 0 && group.group_state.as_str() != "Dead";
+    let described = answer.groups.first().filter(is_told);
     Ok(described.map(|group| u32::try_from(group.members.len()).unwrap_or(u32::MAX)))
 }
 
