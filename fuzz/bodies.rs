@@ -10,7 +10,7 @@ use delivery_checks::jepsen::{LogOptions, judge_operations};
 use delivery_checks::{Judgement, Options, judge_named};
 use delivery_claims::Registry;
 use delivery_faults::schedule::Defaults;
-use delivery_faults::{FaultRequest, plan_load};
+use delivery_faults::{FaultRequest, Schedule, plan_load};
 use delivery_history::export::write_operations;
 use delivery_history::import::{OperationHistory, read_operations, read_operations_edn, read_operations_json};
 use delivery_history::plain::{MessageNames, read_plain, write_csv, write_jsonl};
@@ -32,6 +32,7 @@ pub const ALL: &[(&str, Body)] = &[
     ("operations_edn", operations_edn),
     ("operations_json", operations_json),
     ("payload", payload),
+    ("schedule_file", schedule_file),
 ];
 
 /// A registry of claims.
@@ -127,6 +128,21 @@ pub fn payload(bytes: &[u8]) {
         let mut again = Vec::new();
         encode(&mut again, 7, id, key, bytes.len());
         assert_eq!(decode(&again, 7), Decoded::Message { id, key });
+    }
+}
+
+/// A schedule file: read, or refused with a place that is in it; what was read is written and reads back the same.
+pub fn schedule_file(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match Schedule::parse("cuts.toml", text) {
+        Ok(schedule) => {
+            let again = Schedule::parse("again.toml", &schedule.to_toml());
+            assert_eq!(again.as_ref(), Ok(&schedule), "what was written reads back");
+        }
+        Err(error) => {
+            assert!((1..=text.matches('\n').count() + 1).contains(&error.line), "a mistake stands in the file: {error}");
+            assert!(error.column >= 1 && !error.problem.is_empty(), "a mistake is named: {error}");
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod pause;
 mod process;
 pub mod request;
 pub mod schedule;
+pub mod schedule_file;
 mod shapes;
 pub mod stop;
 pub mod view;
@@ -22,4 +23,5 @@ pub use kind::{
 };
 pub use request::FaultRequest;
 pub use schedule::{LoadPlan, ScheduleError, plan_load};
+pub use schedule_file::{Schedule, ScheduleFileError};
 pub use view::ClusterView;

@@ -10,7 +10,7 @@ use crate::kind::{FaultKind, find_fault, find_shape};
 const MAX_MS: u64 = 366 * 24 * 60 * 60 * 1_000;
 
 /// Most faults one list asks for.
-const MAX_FAULTS: usize = 64;
+pub(crate) const MAX_FAULTS: usize = 64;
 
 /// A fault as asked for, its names checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ fn parse_percent(fault: &str, share: &str, kind: &dyn FaultKind) -> Result<u32, 
     if kind.percent().is_none() {
         return Err(invalid(format!("{} hits whole and takes no share", kind.name())));
     }
-    let percent = share.trim_end_matches('%').parse::<u32>().ok().filter(|percent| (1..=100).contains(percent));
+    let percent = share.trim_end_matches('%').parse::<u32>().ok().and_then(percent_in_range);
     percent.ok_or_else(|| invalid(String::from("a share is 1 to 100 percent")))
 }
 
@@ -108,12 +108,21 @@ fn too_many(fault: &str) -> ConfigError {
     }
 }
 
+pub(crate) fn percent_in_range(percent: u32) -> Option<u32> {
+    (1..=100).contains(&percent).then_some(percent)
+}
+
 fn parse_ms(fault: &str, time: &str) -> Result<u64, ConfigError> {
     let invalid =
         |reason: String| ConfigError::Invalid { setting: format!("--faults {fault}"), value: time.to_owned(), reason };
-    let parsed: Duration = humantime::parse_duration(time)
-        .map_err(|error| invalid(format!("{error}; a time looks like 5s, 500ms or 1m")))?;
-    let too_long = || invalid(String::from("no run lasts longer than a year; a time looks like 5s, 500ms or 1m"));
+    time_ms(time).map_err(invalid)
+}
+
+/// A time as people write it, milliseconds; else what is wrong with it.
+pub(crate) fn time_ms(time: &str) -> Result<u64, String> {
+    let parsed: Duration =
+        humantime::parse_duration(time).map_err(|error| format!("{error}; a time looks like 5s, 500ms or 1m"))?;
+    let too_long = || String::from("no run lasts longer than a year; a time looks like 5s, 500ms or 1m");
     u64::try_from(parsed.as_millis()).ok().filter(|time_ms| *time_ms <= MAX_MS).ok_or_else(too_long)
 }
 
