@@ -163,6 +163,21 @@ pub trait FaultKind: Sync {
     /// When the role it aims at is held by nobody.
     fn resolve(&self, planned: &Fault, view: &ClusterView) -> Result<Resolved, FaultError>;
 
+    /// Whom it hit in a run that is played again: as resolved there, whoever holds the role now.
+    fn resolve_again(&self, recorded: &Fault, _view: &ClusterView) -> Resolved {
+        Resolved {
+            targets: recorded.targets.clone(),
+            cut: recorded.cut.clone(),
+            percent: recorded.percent,
+            full_cut: recorded.full_cut,
+            sides: recorded.sides.clone(),
+            clients: recorded.workers.clone(),
+            adds: recorded.adds.clone(),
+            bites_by: recorded.bites_by,
+            ..Resolved::default()
+        }
+    }
+
     /// Starts it.
     ///
     /// # Errors

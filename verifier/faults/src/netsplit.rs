@@ -54,6 +54,20 @@ impl FaultKind for Netsplit {
         shapes::resolve(self.name(), &planned.shape, view)
     }
 
+    fn resolve_again(&self, recorded: &Fault, view: &ClusterView) -> Resolved {
+        let ports = || view.replication_ports.clone();
+        Resolved {
+            targets: recorded.targets.clone(),
+            cut: recorded.cut.clone(),
+            full_cut: recorded.full_cut,
+            sides: recorded.sides.clone(),
+            only_ports: if shapes::is_confined_to_replication(&recorded.shape) { ports() } else { Vec::new() },
+            flaps: shapes::flaps(&recorded.shape),
+            bites_by: recorded.bites_by,
+            ..Resolved::default()
+        }
+    }
+
     fn start(&self, resolved: &Resolved, ground: &Ground) -> Result<Box<dyn FaultGuard>, FaultError> {
         if resolved.flaps { flap(resolved, ground) } else { cut(resolved, ground) }
     }
@@ -99,6 +113,25 @@ mod tests {
         assert!(resolved.cut.contains(&(101, 1)) && resolved.cut.contains(&(2, 102)));
         assert!(!resolved.cut.contains(&(101, 2)) && !resolved.cut.contains(&(102, 3)));
         assert_eq!(resolved.cut.len(), 2 * 2 * 3);
+    }
+
+    #[test]
+    fn what_was_resolved_once_is_hit_again_whoever_leads_now() {
+        let (mut before, defaults) =
+            (view(), Defaults { baseline_ms: 1, after_heal_ms: 1, detection_ms: 1, session_timeout_ms: 1 });
+        before.replication_ports = vec![9092];
+        let mut now = before.clone();
+        now.see(&Observation::Leader { node: 1, destination: 0, leader: Some(3), epoch: 9 });
+        for shape in Netsplit.shapes().iter().filter(|shape| !["controller", "ring"].contains(&shape.name)) {
+            let requests = FaultRequest::parse_list(&format!("netsplit:{}", shape.name)).unwrap();
+            let mut fault = plan_load(&requests, None, defaults).unwrap().faults.remove(0);
+            let resolved = Netsplit.resolve(&fault, &before).unwrap();
+            fault.targets.clone_from(&resolved.targets);
+            fault.cut.clone_from(&resolved.cut);
+            fault.sides.clone_from(&resolved.sides);
+            fault.full_cut = resolved.full_cut;
+            assert_eq!(Netsplit.resolve_again(&fault, &now), resolved, "{}", shape.name);
+        }
     }
 
     #[test]

@@ -15,6 +15,9 @@ pub(crate) struct CutShape {
     make: fn(&Roles<'_>) -> Result<Resolved, String>,
 }
 
+const FOLLOWERS: &str = "followers";
+const FLAP: &str = "flap";
+
 /// Every shape, the default first.
 pub(crate) const ALL: &[CutShape] = &[
     CutShape {
@@ -40,7 +43,7 @@ pub(crate) const ALL: &[CutShape] = &[
     },
     CutShape {
         shape: Shape {
-            name: "followers",
+            name: FOLLOWERS,
             about: "the leader's followers cannot copy from it; it keeps its clients and, where that has ports of its own (Kafka), the controller",
         },
         confines_clients: false,
@@ -169,7 +172,7 @@ pub(crate) const ALL: &[CutShape] = &[
     },
     CutShape {
         shape: Shape {
-            name: "flap",
+            name: FLAP,
             about: "the leader is cut from its peers for half a second, then not for half a second, again and again",
         },
         confines_clients: false,
@@ -191,6 +194,16 @@ pub(crate) fn resolve(fault: &str, name: &str, view: &ClusterView) -> Result<Res
     let leader = leader.ok_or_else(|| failed(String::from("no node was seen to lead the lanes")))?;
     let shape = ALL.iter().find(|known| known.shape.name == name).unwrap_or(&ALL[0]);
     (shape.make)(&Roles { leader, view }).map_err(failed)
+}
+
+/// Whether the shape of this name cuts only what replicas copy over.
+pub(crate) fn is_confined_to_replication(name: &str) -> bool {
+    name == FOLLOWERS
+}
+
+/// Whether the shape of this name comes and goes.
+pub(crate) fn flaps(name: &str) -> bool {
+    name == FLAP
 }
 
 /// Who holds which role now.

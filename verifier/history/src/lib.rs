@@ -8,6 +8,7 @@ pub mod format;
 pub mod import;
 pub mod manifest;
 mod map;
+mod mapped;
 pub mod plain;
 pub mod reader;
 pub mod recorder;

@@ -246,3 +246,22 @@ fn example() -> PathBuf {
     }
     program
 }
+
+#[test]
+fn events_kept_in_memory_are_those_a_file_would_hold() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("w.events");
+    let clock = SimulatedClock::default();
+    let mut file = Recorder::create(&path, 3, Clock::Simulated(clock.clone())).unwrap();
+    let mut memory = Recorder::in_memory(Clock::Simulated(clock.clone()));
+    for now_ns in [5, 9, 7, 12] {
+        clock.set_ns(now_ns);
+        let event = Event::new(EventKind::SendInvoked).message(1, now_ns as u32);
+        file.record(event).unwrap();
+        memory.record(event).unwrap();
+    }
+    file.close().unwrap();
+    let events = memory.into_events();
+    assert_eq!(events.iter().map(|event| event.time_ns).collect::<Vec<_>>(), [5, 9, 9, 12], "time never goes back");
+    assert_eq!(events, delivery_history::read_events(&path, 3).unwrap());
+}

@@ -38,7 +38,8 @@ impl FaultDesk {
         self.view.see(observation);
     }
 
-    /// Starts fault `index` and writes into `fault` whom it hits.
+    /// Starts fault `index` and writes into `fault` whom it hits; one that was resolved before (in the run that is played
+    /// again) hits the same.
     ///
     /// # Errors
     /// When nobody holds the role it aims at, or it cannot be injected.
@@ -50,7 +51,10 @@ impl FaultDesk {
         recorder: &mut Recorder,
     ) -> Result<(), DeskError> {
         let kind = find_fault(&fault.fault)?;
-        let resolved = kind.resolve(fault, &self.view)?;
+        let resolved = match fault.targets.is_empty() {
+            true => kind.resolve(fault, &self.view)?,
+            false => kind.resolve_again(fault, &self.view),
+        };
         let guard = kind.start(&resolved, ground)?;
         // Recorded only now, so that a recorded window is one the fault was on throughout.
         recorder.record(event(EventKind::FaultStarted, index))?;

@@ -43,8 +43,8 @@ pub trait Driver {
 pub struct Run<'a> {
     /// What stands in `run.json`.
     pub manifest: &'a mut RunManifest,
-    /// Where it stands.
-    pub run_dir: &'a RunDir,
+    /// Where it stands; nothing for a run that is kept in memory.
+    pub run_dir: Option<&'a RunDir>,
     /// The runner's own stream.
     pub recorder: &'a mut Recorder,
     /// Who watches.
@@ -102,7 +102,8 @@ fn carry_out(
         Action::StartFault(index) => {
             let ground = driver.ground().ok_or_else(|| Input::Trouble(String::from("there is no cluster to hit")))?;
             desk.start(index, &mut run.manifest.faults[index], &ground, run.recorder).map_err(trouble)?;
-            run.run_dir.write_manifest(run.manifest).map_err(|error| Input::HistoryLost(error.to_string()))
+            let written = run.run_dir.map_or(Ok(()), |run_dir| run_dir.write_manifest(run.manifest));
+            written.map_err(|error| Input::HistoryLost(error.to_string()))
         }
         Action::SampleEvidence(index) => desk.sample(index, run.recorder).map_err(trouble),
         Action::HealFault(index) => desk.heal(index, run.recorder).map_err(trouble),

@@ -43,7 +43,7 @@ pub fn run_real(
         plan.machine.clone(),
         view,
         &mut driver,
-        &mut Run { manifest: &mut manifest, run_dir: &run_dir, recorder: &mut recorder, progress },
+        &mut Run { manifest: &mut manifest, run_dir: Some(&run_dir), recorder: &mut recorder, progress },
     );
     driver.shut_down(end == RunEnd::Finished);
     drop(driver);
