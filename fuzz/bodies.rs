@@ -140,7 +140,10 @@ pub fn schedule_file(bytes: &[u8]) {
             assert_eq!(again.as_ref(), Ok(&schedule), "what was written reads back");
         }
         Err(error) => {
-            assert!((1..=text.matches('\n').count() + 1).contains(&error.line), "a mistake stands in the file: {error}");
+            assert!(
+                (1..=text.matches('\n').count() + 1).contains(&error.line),
+                "a mistake stands in the file: {error}"
+            );
             assert!(error.column >= 1 && !error.problem.is_empty(), "a mistake is named: {error}");
         }
     }

@@ -48,7 +48,7 @@ fn run() -> Result<(), AnyError> {
     let installation = kafka.install(&install, &mut |line| eprintln!("{line}"))?;
     let code = enclose(|| {
         let judged = Interrupts::listen().map_err(AnyError::from).and_then(|interrupts| {
-            let completed = run_real(&planned, &request, &Kafka, &installation, &interrupts, &mut Quiet)?;
+            let completed = run_real(&planned, &request.out, &Kafka, &installation, &interrupts, &mut Quiet)?;
             let history = History::open(&completed.run_dir)?;
             Ok(delivery_checks::judge(&history.view()))
         });

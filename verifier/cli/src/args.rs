@@ -30,6 +30,8 @@ pub enum Command {
     Pubsub(RunArgs),
     /// Judge a finished or killed run again from its directory alone, or a history that others recorded.
     Check(CheckArgs),
+    /// Run the very schedule of a recorded run again: same lanes, settings, seed and times, and the same nodes hit.
+    Replay(ReplayArgs),
     /// Write the history of a run for other programs.
     Export(ExportArgs),
     /// Show presets, faults, settings or guarantees.
@@ -157,9 +159,13 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub broker_config: Option<PathBuf>,
     /// Faults, each FAULT[:SHAPE][=PERCENT][@START][+DURATION][*TIMES] (`netsplit:leader@5s+20s`,
-    /// `kill:consumer+1s*3`, `loss=30`), or `none`; `verify list faults` has them all.
-    #[arg(long, value_name = "FAULTS", default_value = "none")]
-    pub faults: String,
+    /// `kill:consumer+1s*3`, `loss=30`), or `none`; `random` draws them from the seed. Without it, none. `verify list
+    /// faults` has them all.
+    #[arg(long, value_name = "FAULTS", conflicts_with = "schedule")]
+    pub faults: Option<String>,
+    /// Faults from a TOML file, such as the schedule.toml of another run.
+    #[arg(long, value_name = "FILE")]
+    pub schedule: Option<PathBuf>,
     /// Length of the load (`30s`); without it, what the faults need.
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub duration: Option<Duration>,
@@ -226,6 +232,26 @@ pub struct CheckArgs {
     /// Guarantees the exit code answers for, instead of those the run was started with (with --format: instead of all).
     #[arg(long, value_name = "[LANE:]GUARANTEE|none")]
     pub require: Vec<String>,
+    /// How it is shown.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Running again.
+#[derive(Clone, Debug, Args)]
+pub struct ReplayArgs {
+    /// The run's directory, such as `runs/latest`.
+    #[arg(value_name = "RUN_DIR")]
+    pub run_dir: PathBuf,
+    /// The vendor's archive to run instead of the recorded version.
+    #[arg(long, value_name = "FILE")]
+    pub dist: Option<PathBuf>,
+    /// A root file system that holds the product, to run instead.
+    #[arg(long, value_name = "DIR", conflicts_with = "dist")]
+    pub rootfs: Option<PathBuf>,
+    /// Where the new run's directory is made.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub out: PathBuf,
     /// How it is shown.
     #[command(flatten)]
     pub output: OutputArgs,

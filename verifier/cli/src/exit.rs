@@ -2,6 +2,7 @@
 
 use delivery_broker::{ConfigError, InstallError};
 use delivery_cluster::enclosure::EncloseError;
+use delivery_faults::ScheduleFileError;
 use delivery_history::import::ImportError;
 use delivery_history::plain::ExportError;
 use delivery_history::{ReadError, RunDirError};
@@ -41,6 +42,9 @@ pub enum CliError {
         /// The system's error.
         cause: std::io::Error,
     },
+    /// A mistake in a schedule file.
+    #[error(transparent)]
+    ScheduleFile(#[from] ScheduleFileError),
     /// A history that cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -96,6 +100,7 @@ impl CliError {
             Self::Config(_)
             | Self::Plan(_)
             | Self::Usage(_)
+            | Self::ScheduleFile(_)
             | Self::Input { .. }
             | Self::Create { .. }
             | Self::Read(_)

@@ -10,6 +10,7 @@ pub mod list;
 pub mod mutants;
 pub mod outcome;
 pub mod progress;
+pub mod replay;
 #[cfg(feature = "rabbitmq")]
 pub mod rootfs;
 pub mod run;
@@ -32,6 +33,7 @@ pub fn dispatch(cli: Cli) -> Result<i32, CliError> {
         Command::Rabbitmq(args) => run::run(&delivery_rabbitmq::RabbitMq, &args),
         Command::Pubsub(args) => run::run(&systems::PUBSUB, &args),
         Command::Check(args) => check::check(&args),
+        Command::Replay(args) => replay::replay(&args),
         Command::Export(args) => export::export(&args),
         Command::List(args) => list::list(&args),
         Command::Mutants(args) => mutants::mutants(&args),

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use delivery_broker::{ConfigFile, InstallRequest, Installation, LaneRequest, Scope, System};
 use delivery_cluster::enclosure::enclose;
 use delivery_cluster::rootfs::check_owners;
-use delivery_faults::FaultRequest;
+use delivery_faults::{FaultRequest, Schedule};
 use delivery_history::manifest::{Phase, Requirement};
 use delivery_runner::{
     Completed, Interrupts, Progress, RunEnd, RunError, RunPlan, RunRequest, plan, run_real, run_simulated,
@@ -32,14 +32,14 @@ pub fn run(system: &'static dyn System, args: &RunArgs) -> Result<i32, CliError>
     if let Some(simulated) = system.simulated() {
         let interrupts = listen()?;
         let mut shown = progress(args.output.quiet);
-        let completed = run_simulated(&planned, &request, simulated, &interrupts, shown.as_mut())?;
+        let completed = run_simulated(&planned, &request.out, simulated, &interrupts, shown.as_mut())?;
         return conclude(&completed, shown, &args.output);
     }
     let installation = install(system, args, args.broker_version.first())?;
     check_lanes(system, &planned, &installation)?;
     announce(&planned, args.output.quiet);
     // Everything from here on happens in namespaces that end with it, so nothing stays behind.
-    let code = enclose(|| match run_enclosed(&planned, &request, system, &installation, &args.output) {
+    let code = enclose(|| match run_enclosed(&planned, &request.out, system, &installation, &args.output) {
         Ok(code) => code,
         Err(error) => exit::report(&error),
     })?;
@@ -48,23 +48,27 @@ pub fn run(system: &'static dyn System, args: &RunArgs) -> Result<i32, CliError>
 
 pub(crate) fn run_enclosed(
     planned: &RunPlan,
-    request: &RunRequest,
+    out: &Path,
     system: &dyn System,
     installation: &Installation,
     output: &OutputArgs,
 ) -> Result<i32, CliError> {
     let interrupts = listen()?;
     let mut shown = progress(output.quiet);
-    let completed = run_real(planned, request, system, installation, &interrupts, shown.as_mut())?;
+    let completed = run_real(planned, out, system, installation, &interrupts, shown.as_mut())?;
     conclude(&completed, shown, output)
 }
 
-fn listen() -> Result<Interrupts, CliError> {
+pub(crate) fn listen() -> Result<Interrupts, CliError> {
     Interrupts::listen().map_err(|error| CliError::CouldNotRun(format!("cannot listen to Ctrl-C: {error}")))
 }
 
 /// Judges what the run left, or says why there is nothing to judge.
-fn conclude(completed: &Completed, mut shown: Box<dyn Progress>, output: &OutputArgs) -> Result<i32, CliError> {
+pub(crate) fn conclude(
+    completed: &Completed,
+    mut shown: Box<dyn Progress>,
+    output: &OutputArgs,
+) -> Result<i32, CliError> {
     match &completed.end {
         RunEnd::Finished | RunEnd::CutShort(_) => {
             shown.phase(Phase::Judge, None);
@@ -81,17 +85,21 @@ fn conclude(completed: &Completed, mut shown: Box<dyn Progress>, output: &Output
 
 /// Makes one version ready.
 pub(crate) fn install(system: &dyn System, args: &RunArgs, version: Option<&String>) -> Result<Installation, CliError> {
-    let real = system
-        .real()
-        .ok_or_else(|| CliError::Usage(format!("{} runs neither here nor in a simulation", system.info().title)))?;
     let request = InstallRequest {
         version: version.cloned(),
         dist: args.dist.clone(),
         rootfs: args.rootfs.clone(),
         cache_dir: cache_dir(),
     };
-    let quiet = args.output.quiet;
-    let installation = real.install(&request, &mut |line| {
+    make_ready(system, &request, args.output.quiet)
+}
+
+/// Makes what was asked for ready.
+pub(crate) fn make_ready(system: &dyn System, request: &InstallRequest, quiet: bool) -> Result<Installation, CliError> {
+    let real = system
+        .real()
+        .ok_or_else(|| CliError::Usage(format!("{} runs neither here nor in a simulation", system.info().title)))?;
+    let installation = real.install(request, &mut |line| {
         if !quiet {
             eprintln!("{line}");
         }
@@ -150,10 +158,12 @@ fn check_backend(system: &dyn System, args: &RunArgs) -> Result<(), CliError> {
 }
 
 pub(crate) fn request(system: &dyn System, args: &RunArgs) -> Result<RunRequest, CliError> {
+    let schedule = schedule(args)?;
+    let typed_ms = args.duration.map(|duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
     Ok(RunRequest {
         lanes: lanes(system, args)?,
-        faults: FaultRequest::parse_list(&args.faults)?,
-        duration_ms: args.duration.map(|duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
+        faults: schedule.faults,
+        duration_ms: typed_ms.or(schedule.load_ms),
         rate_per_s: args.rate,
         size_bytes: args.size,
         producers: args.producers,
@@ -165,6 +175,16 @@ pub(crate) fn request(system: &dyn System, args: &RunArgs) -> Result<RunRequest,
         out: args.out.clone(),
         keep_data: args.keep_data,
     })
+}
+
+/// The faults that were asked for, on the command line or in a file.
+fn schedule(args: &RunArgs) -> Result<Schedule, CliError> {
+    let Some(path) = &args.schedule else {
+        let faults = FaultRequest::parse_list(args.faults.as_deref().unwrap_or_default())?;
+        return Ok(Schedule { load_ms: None, faults });
+    };
+    let text = std::fs::read_to_string(path).map_err(|cause| CliError::Input { path: path.clone(), cause })?;
+    Ok(Schedule::parse(&path.display().to_string(), &text)?)
 }
 
 /// Small enough to be typed again.

@@ -53,7 +53,7 @@ fn run_one(
 ) -> Result<i32, CliError> {
     // Each run has namespaces of its own, and what it prints by itself is the table's to say.
     let output = OutputArgs { silent: true, ..output.clone() };
-    let code = enclose(|| match run_enclosed(planned, request, system, installation, &output) {
+    let code = enclose(|| match run_enclosed(planned, &request.out, system, installation, &output) {
         Ok(code) => code,
         Err(error) => exit::report(&error),
     })?;

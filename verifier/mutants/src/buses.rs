@@ -46,7 +46,7 @@ impl Bus {
         };
         let planned = plan(system, &request).map_err(|error| words(&error))?;
         let simulated = system.simulated().ok_or("it does not run in a simulation")?;
-        let completed = run_simulated(&planned, &request, simulated, &Interrupts::default(), &mut Quiet)
+        let completed = run_simulated(&planned, &request.out, simulated, &Interrupts::default(), &mut Quiet)
             .map_err(|error| words(&error))?;
         if completed.end != RunEnd::Finished {
             return Err(format!("the run ended otherwise than it should: {:?}", completed.end));

@@ -3,10 +3,14 @@
 use std::path::Path;
 use std::time::Instant;
 
+use delivery_faults::Schedule;
 use delivery_history::manifest::{RunManifest, RunStatus};
 use delivery_history::{RecordError, RunDir, RunDirError};
 
 use crate::machine::RunEnd;
+
+/// The schedule of a run, in its directory: to be changed and run with `--schedule`.
+pub const SCHEDULE_FILE: &str = "schedule.toml";
 
 /// A run whose directory or history cannot be written. Exit 4.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +39,9 @@ pub(crate) fn begin(out: &Path, manifest: &RunManifest) -> Result<(RunDir, Insta
     let began = Instant::now();
     let run_dir = RunDir::create(out, &manifest.run_id)?;
     run_dir.write_manifest(manifest)?;
+    if let Ok(schedule) = Schedule::of_run(manifest.load_ms, &manifest.faults) {
+        run_dir.write_text(SCHEDULE_FILE, &schedule.to_toml())?;
+    }
     Ok((run_dir, began))
 }
 
@@ -44,14 +51,18 @@ pub(crate) fn conclude(
     end: RunEnd,
     began: Instant,
 ) -> Result<Completed, RunError> {
-    let took_ms = began.elapsed().as_millis() as u64;
-    manifest.status = match &end {
+    manifest.status = status(&end, began.elapsed().as_millis() as u64);
+    run_dir.write_manifest(&manifest)?;
+    Ok(Completed { run_dir, end })
+}
+
+/// What the manifest says of a run that ended so.
+pub(crate) fn status(end: &RunEnd, took_ms: u64) -> RunStatus {
+    match end {
         RunEnd::Finished => RunStatus::Finished { took_ms },
         RunEnd::CutShort(reason) | RunEnd::CouldNotRun(reason) => {
             RunStatus::CutShort { reason: reason.clone(), took_ms }
         }
         RunEnd::Stopped => RunStatus::CutShort { reason: String::from("stopped by the user"), took_ms },
-    };
-    run_dir.write_manifest(&manifest)?;
-    Ok(Completed { run_dir, end })
+    }
 }

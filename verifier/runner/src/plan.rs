@@ -7,7 +7,7 @@ use delivery_checks::judgement::Guarantee;
 use delivery_faults::schedule::Defaults;
 use delivery_faults::{ActsOn, FaultKind, FaultRequest, LoadPlan, find_fault, plan_load};
 use delivery_history::manifest::{
-    Destination, Group, Host, MANIFEST_FORMAT, Requirement, Role, RunManifest, RunStatus, Worker, Workload,
+    Destination, Fault, Group, Host, MANIFEST_FORMAT, Requirement, Role, RunManifest, RunStatus, Worker, Workload,
 };
 
 use crate::machine::{FaultWindow, Limits, MachinePlan};
@@ -107,11 +107,7 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
     let backlog_ms = longest_backlog_ms(&lanes, request, load.load_ms);
     let limits = limits(&info, &lanes, backlog_ms + discovery_ms(request, &lanes));
     let manifest = manifest(system, &info, request, &lanes, &load, &limits)?;
-    let windows = load
-        .faults
-        .iter()
-        .map(|fault| FaultWindow { start_ms: fault.start_ms, duration_ms: fault.duration_ms })
-        .collect();
+    let windows = windows(&load.faults);
     let run_tag = if manifest.simulated { request.seed } else { tag_of(&manifest.run_id) };
     let around_ms = info.start_ms + AROUND_LOAD_MS;
     Ok(RunPlan {
@@ -129,7 +125,12 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
 
 /// Expected length of everything that is neither cluster start nor load: destinations, clients,
 /// recovery, drain, audit, judging.
-const AROUND_LOAD_MS: u64 = 14_000;
+pub(crate) const AROUND_LOAD_MS: u64 = 14_000;
+
+/// When each fault is on.
+pub(crate) fn windows(faults: &[Fault]) -> Vec<FaultWindow> {
+    faults.iter().map(|fault| FaultWindow { start_ms: fault.start_ms, duration_ms: fault.duration_ms }).collect()
+}
 
 /// Longest wait for consumers that take their time, milliseconds; who needs longer does not drain.
 const MAX_BACKLOG_MS: u64 = 900_000;
@@ -186,7 +187,7 @@ fn broker_settings(lane: &LanePlan) -> BTreeMap<String, String> {
 }
 
 /// All lanes share one cluster, so they must agree on its settings.
-fn common_broker_config(lanes: &[LanePlan]) -> Result<BTreeMap<String, String>, ConfigError> {
+pub(crate) fn common_broker_config(lanes: &[LanePlan]) -> Result<BTreeMap<String, String>, ConfigError> {
     let first = lanes.first().map(broker_settings).unwrap_or_default();
     match lanes.iter().find(|lane| broker_settings(lane) != first) {
         None => Ok(first),
@@ -265,7 +266,7 @@ fn limits(info: &SystemInfo, lanes: &[LanePlan], backlog_ms: u64) -> Limits {
     }
 }
 
-fn limits_by_name(limits: &Limits) -> BTreeMap<String, u64> {
+pub(crate) fn limits_by_name(limits: &Limits) -> BTreeMap<String, u64> {
     [
         ("start", limits.start_ms),
         ("prepare", limits.prepare_ms),
@@ -504,12 +505,12 @@ fn needed_producers(request: &RunRequest, info: &SystemInfo, simulated: bool) ->
     if simulated || stay || request.faults.iter().any(confines) { 2 } else { 1 }
 }
 
-fn run_id(system: &str, now: jiff::Timestamp) -> String {
+pub(crate) fn run_id(system: &str, now: jiff::Timestamp) -> String {
     let time = now.strftime("%Y%m%d-%H%M%S");
     format!("{time}-{system}-{:04x}", (now.subsec_nanosecond() / 1_000) & 0xffff)
 }
 
 /// FNV-1a: any well-spread number of the run's name will do.
-fn tag_of(run_id: &str) -> u64 {
+pub(crate) fn tag_of(run_id: &str) -> u64 {
     run_id.bytes().fold(0xcbf2_9ce4_8422_2325, |tag, byte| (tag ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }

@@ -34,7 +34,7 @@ fn request(faults: &str, out: &Path) -> RunRequest {
 fn run(request: &RunRequest) -> History {
     let planned = plan(&PUBSUB, request).unwrap();
     let simulated = PUBSUB.simulated().unwrap();
-    let completed = run_simulated(&planned, request, simulated, &Interrupts::default(), &mut Quiet).unwrap();
+    let completed = run_simulated(&planned, &request.out, simulated, &Interrupts::default(), &mut Quiet).unwrap();
     assert_eq!(completed.end, RunEnd::Finished);
     History::open(&completed.run_dir).unwrap()
 }

@@ -1,5 +1,7 @@
 //! One run against a real broker, start to finish.
 
+use std::path::Path;
+
 use delivery_broker::{Installation, System};
 use delivery_faults::ClusterView;
 use delivery_history::manifest::Role;
@@ -12,7 +14,6 @@ use crate::machine::RunEnd;
 use crate::plan::{OBSERVER_HOST, RunPlan};
 use crate::progress::Progress;
 use crate::real::driver::RealDriver;
-use crate::request::RunRequest;
 
 /// Runs inside an enclosure of the local backend.
 ///
@@ -20,7 +21,7 @@ use crate::request::RunRequest;
 /// When the run directory cannot be made or written.
 pub fn run_real(
     plan: &RunPlan,
-    request: &RunRequest,
+    out: &Path,
     system: &dyn System,
     installation: &Installation,
     interrupts: &Interrupts,
@@ -28,7 +29,7 @@ pub fn run_real(
 ) -> Result<Completed, RunError> {
     let mut manifest = plan.manifest.clone();
     manifest.broker_version.clone_from(&installation.version);
-    let (run_dir, began) = begin(&request.out, &manifest)?;
+    let (run_dir, began) = begin(out, &manifest)?;
     let runner = plan.runner_worker();
     let path = run_dir.event_path(&manifest.workers[usize::from(runner)].name);
     let mut recorder = Recorder::create(&path, runner, Clock::Monotonic)?;

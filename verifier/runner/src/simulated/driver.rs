@@ -10,7 +10,7 @@ use delivery_cluster::simulated::{SimulatedCluster, SimulationError, host_now_ns
 use delivery_faults::{Ground, SharedNetwork};
 use delivery_history::manifest::{Role, RunManifest};
 use delivery_history::recorder::SimulatedClock;
-use delivery_history::{Event, EventKind, RecordError};
+use delivery_history::{Event, EventKind, RecordError, Recorder};
 use delivery_workloads::{ConsumePlan, ProducePlan};
 
 use crate::drive::{Arrivals, Driver};
@@ -254,11 +254,11 @@ fn job(plan: &RunPlan, worker: u16) -> Option<SimulatedJob> {
     }
 }
 
-/// Last event of every stream.
-pub(crate) fn finish_streams(shared: &Rc<RefCell<Shared>>) -> Result<(), RecordError> {
-    for (_, mut recorder) in std::mem::take(&mut shared.borrow_mut().recorders) {
+/// Last event of every stream; the streams, by worker.
+pub(crate) fn finish_streams(shared: &Rc<RefCell<Shared>>) -> Result<BTreeMap<u16, Recorder>, RecordError> {
+    let mut recorders = std::mem::take(&mut shared.borrow_mut().recorders);
+    for recorder in recorders.values_mut() {
         recorder.record(Event::new(EventKind::WorkerFinished))?;
-        recorder.close()?;
     }
-    Ok(())
+    Ok(recorders)
 }

@@ -4,4 +4,4 @@ mod clients;
 mod driver;
 mod run;
 
-pub use run::run_simulated;
+pub use run::{Simulated, run_simulated, simulate};

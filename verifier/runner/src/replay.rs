@@ -1,0 +1,121 @@
+//! A recorded run, planned again: the very same lanes, settings, seed, times and targets.
+
+use delivery_broker::{ConfigError, LanePlan, System, Timings};
+use delivery_history::RunManifest;
+use delivery_history::manifest::{RunStatus, Workload};
+
+use crate::machine::{Limits, MachinePlan};
+use crate::machine_facts::machine_facts;
+use crate::plan::{AROUND_LOAD_MS, RunPlan, common_broker_config, run_id, tag_of, windows};
+use crate::request::{AuditMode, PlanError};
+
+/// Plans the run of `recorded` again. Faults that had started there hit whom they hit then, whoever holds the role now.
+///
+/// # Errors
+/// When `system` is another one, or the manifest contradicts itself.
+pub fn replan(system: &dyn System, recorded: &RunManifest) -> Result<RunPlan, PlanError> {
+    let info = system.info();
+    if recorded.system != info.name {
+        return Err(ConfigError::Contradiction(format!(
+            "the run is one of {}, and cannot be run again with {}",
+            recorded.system, info.title
+        ))
+        .into());
+    }
+    check_references(recorded)?;
+    let now = jiff::Timestamp::now();
+    let mut manifest = recorded.clone();
+    manifest.run_id = run_id(info.name, now);
+    manifest.started_at = now.to_string();
+    manifest.tool_version = env!("CARGO_PKG_VERSION").to_owned();
+    manifest.machine = machine_facts();
+    manifest.client.clone_from(&info.client);
+    manifest.features.clear();
+    manifest.by_hand.clear();
+    manifest.status = RunStatus::Running;
+    let lanes: Vec<LanePlan> = (0u16..).zip(&recorded.lanes).map(|(lane, _)| lane_plan(recorded, lane)).collect();
+    Ok(RunPlan {
+        expected_ms: (!manifest.simulated).then_some(manifest.load_ms + info.start_ms + AROUND_LOAD_MS),
+        machine: MachinePlan {
+            load_ms: manifest.load_ms,
+            faults: windows(&manifest.faults),
+            limits: limits(recorded)?,
+        },
+        broker_config: common_broker_config(&lanes)?,
+        lanes,
+        timings: if manifest.timings == "short" { Timings::Short } else { Timings::Vendor },
+        // Which audit was asked for is not recorded; the full one shows whatever a quick one shows.
+        audit: AuditMode::Full,
+        run_tag: if manifest.simulated { manifest.seed } else { tag_of(&manifest.run_id) },
+        keep_data: false,
+        manifest,
+    })
+}
+
+/// What an adapter once made of the lane, read back from what became of it.
+fn lane_plan(recorded: &RunManifest, number: u16) -> LanePlan {
+    let lane = recorded.lanes[usize::from(number)].clone();
+    let places = || recorded.destinations.iter().filter(|place| place.lane == number && !place.added);
+    let groups = || recorded.groups.iter().filter(|group| group.lane == number);
+    LanePlan {
+        partitions: places().filter(|place| place.dead_letters_of.is_none()).count().try_into().unwrap_or(u32::MAX),
+        dead_letters: places().any(|place| place.dead_letters_of.is_some()),
+        readers_apart: lane.workload != Workload::Fanout && groups().count() > 1,
+        session_timeout_ms: groups().map(|group| group.session_timeout_ms).max().unwrap_or(0),
+        lane,
+    }
+}
+
+fn limits(recorded: &RunManifest) -> Result<Limits, ConfigError> {
+    let limit = |name: &str| {
+        recorded.limits_ms.get(name).copied().ok_or_else(|| damaged(&format!("it has no limit called `{name}`")))
+    };
+    Ok(Limits {
+        start_ms: limit("start")?,
+        prepare_ms: limit("prepare")?,
+        clients_ms: limit("clients")?,
+        recover_ms: limit("recover")?,
+        flush_ms: limit("flush")?,
+        sentinels_ms: limit("sentinels")?,
+        drain_ms: limit("drain")?,
+        audit_ms: limit("audit")?,
+    })
+}
+
+/// A manifest may have been written by hand: nothing in it may name what is not there.
+fn check_references(recorded: &RunManifest) -> Result<(), ConfigError> {
+    let lane = |lane: u16| usize::from(lane) < recorded.lanes.len();
+    let group = |group: u16| usize::from(group) < recorded.groups.len();
+    let node = |host: u32| recorded.nodes.iter().chain(&recorded.controllers).any(|known| known.id == host);
+    let host = |host: u32| node(host) || recorded.client_hosts.iter().any(|known| known.id == host);
+    let worker = |worker: &u16| usize::from(*worker) < recorded.workers.len();
+    let well = !recorded.nodes.is_empty()
+        && recorded.workers.iter().any(|worker| worker.role == delivery_history::manifest::Role::Runner)
+        && recorded.destinations.iter().all(|place| lane(place.lane))
+        && recorded.groups.iter().all(|one| lane(one.lane))
+        && recorded.workers.iter().all(|one| {
+            one.lane.is_none_or(lane)
+                && one.group.is_none_or(group)
+                && host(one.host)
+                && one.succeeds.iter().all(worker)
+        })
+        && recorded.faults.iter().all(|fault| {
+            let ends_ms = fault.start_ms.checked_add(fault.duration_ms);
+            ends_ms.is_some_and(|ends_ms| ends_ms <= recorded.load_ms)
+                && fault.targets.iter().all(|target| node(*target))
+                && fault.cut.iter().all(|(from, to)| host(*from) && host(*to))
+                && fault.workers.iter().all(worker)
+                && fault.adds.iter().all(|place| usize::from(*place) < recorded.destinations.len())
+        });
+    let in_order = recorded.faults.windows(2).all(|pair| pair[0].start_ms <= pair[1].start_ms);
+    match well && in_order {
+        true => Ok(()),
+        false => Err(damaged("it names lanes, groups, hosts, workers or times that are not there")),
+    }
+}
+
+fn damaged(why: &str) -> ConfigError {
+    ConfigError::Contradiction(format!(
+        "the run cannot be run again from its run.json: {why}. Run it anew, with its schedule.toml (`--schedule`)."
+    ))
+}
