@@ -5,7 +5,7 @@
 //! [`SimulatedPlan::seed`]: one seed is one history.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -69,6 +69,22 @@ pub trait SimulatedNode {
 #[derive(Clone, Debug, Default)]
 pub struct LinkLedger {
     pairs: Rc<RefCell<BTreeMap<(u32, u32), PairAccount>>>,
+    loss: Rc<RefCell<Loss>>,
+}
+
+/// Frames that are lost by chance: the sender asks before it hands one to the network.
+#[derive(Clone, Debug)]
+struct Loss {
+    percent: u32,
+    pairs: BTreeSet<(u32, u32)>,
+    lost: u64,
+    random: fastrand::Rng,
+}
+
+impl Default for Loss {
+    fn default() -> Self {
+        Self { percent: 0, pairs: BTreeSet::new(), lost: 0, random: fastrand::Rng::with_seed(0) }
+    }
 }
 
 /// One ordered pair of hosts.
@@ -91,6 +107,39 @@ pub struct SinceMark {
 }
 
 impl LinkLedger {
+    /// Draws losses from `seed`.
+    pub fn seeded(seed: u64) -> Self {
+        let ledger = Self::default();
+        ledger.loss.borrow_mut().random = fastrand::Rng::with_seed(seed ^ 0x1055);
+        ledger
+    }
+
+    /// From now on `percent` of a hundred frames between these ordered pairs are lost, and no others; the count of lost
+    /// ones starts again where there are any pairs.
+    pub fn lose(&self, pairs: &[(u32, u32)], percent: u32) {
+        let mut loss = self.loss.borrow_mut();
+        loss.percent = percent;
+        loss.pairs = pairs.iter().copied().collect();
+        if !loss.pairs.is_empty() {
+            loss.lost = 0;
+        }
+    }
+
+    /// Whether the frame that is about to be handed to the network gets lost: the sender then keeps it to itself.
+    pub fn is_lost(&self, from: u32, to: u32) -> bool {
+        let loss = &mut *self.loss.borrow_mut();
+        if !loss.pairs.contains(&(from, to)) || loss.random.u32(0..100) >= loss.percent {
+            return false;
+        }
+        loss.lost += 1;
+        true
+    }
+
+    /// Frames lost since the pairs were last set.
+    pub fn lost(&self) -> u64 {
+        self.loss.borrow().lost
+    }
+
     /// A frame is about to be handed to the network; returns its number, which it must carry.
     pub fn sent(&self, from: u32, to: u32) -> u64 {
         let mut pairs = self.pairs.borrow_mut();
@@ -165,5 +214,20 @@ mod tests {
     #[should_panic(expected = "never sent")]
     fn a_frame_nobody_sent_is_refused() {
         LinkLedger::default().arrived(1, 2, 0);
+    }
+
+    #[test]
+    fn losses_hit_the_named_pairs_only_and_are_counted() {
+        let ledger = LinkLedger::seeded(3);
+        assert!(!ledger.is_lost(1, 2), "nothing is lost by itself");
+        ledger.lose(&[(1, 2)], 25);
+        let lost = (0..4_000).filter(|_| ledger.is_lost(1, 2)).count() as u64;
+        assert!((850..1_150).contains(&lost), "{lost}");
+        assert!((0..100).all(|_| !ledger.is_lost(2, 1)));
+        ledger.lose(&[], 0);
+        assert!(!ledger.is_lost(1, 2));
+        assert_eq!(ledger.lost(), lost, "the count outlasts the fault");
+        ledger.lose(&[(1, 2)], 100);
+        assert!(ledger.is_lost(1, 2) && ledger.lost() == 1);
     }
 }

@@ -84,6 +84,9 @@ impl Node {
         let Waiting { to_all, to_one } = self.bus.borrow_mut().outbox.take();
         let send = |frame: &mut [u8], peer: u32, address: IpAddr| {
             frame::set_number(frame, self.ledger.sent(self.me, peer));
+            if self.ledger.is_lost(self.me, peer) {
+                return Ok(());
+            }
             socket.try_send_to(frame, (address, PORT)).map(|_| ())
         };
         for mut frame in to_all {

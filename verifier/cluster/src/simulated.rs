@@ -7,6 +7,10 @@
 //! [`LinkLedger`], the receiver crosses it off, turmoil shows what is still in flight, and
 //! what is left of the frames sent since the cut began was dropped by it.
 
+mod links;
+mod pausable;
+mod processes;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -18,7 +22,11 @@ use std::time::{Duration, SystemTime};
 use delivery_broker::LinkLedger;
 use turmoil::{Builder, Sim};
 
-use crate::network::{Counters, Cut, Network, NetworkError};
+use crate::simulated::links::Blocks;
+use crate::simulated::pausable::{Pausable, Pause};
+
+pub use links::SimulatedNetwork;
+pub use processes::{SimulatedProcesses, WhenCrashed};
 
 /// Latencies of links are drawn from here, milliseconds. Never 0: a frame is in flight until the next step.
 const LATENCY_MS: std::ops::RangeInclusive<u64> = 1..=12;
@@ -48,6 +56,8 @@ pub struct SimulatedCluster {
     names: BTreeMap<u32, Place>,
     /// Hosts that were started, shared with the network.
     added: Rc<RefCell<Vec<u32>>>,
+    pauses: BTreeMap<u32, Pause>,
+    blocks: Rc<RefCell<Blocks>>,
     ledger: LinkLedger,
     random: fastrand::Rng,
 }
@@ -78,7 +88,9 @@ impl SimulatedCluster {
             .map(|(id, name)| (*id, Place { name: name.clone(), address: sim.lookup(name.as_str()) }))
             .collect();
         let random = fastrand::Rng::with_seed(seed);
-        Self { sim: Rc::new(RefCell::new(sim)), names, added: Rc::default(), ledger: LinkLedger::default(), random }
+        let blocks = Rc::default();
+        let (sim, added, pauses) = (Rc::new(RefCell::new(sim)), Rc::default(), BTreeMap::new());
+        Self { sim, names, added, pauses, blocks, ledger: LinkLedger::seeded(seed), random }
     }
 
     /// Starts the software `make` builds on host `id`. It is built again at each restart.
@@ -96,7 +108,8 @@ impl SimulatedCluster {
             return Err(SimulationError::AddedTwice(id));
         }
         let mut sim = self.sim.borrow_mut();
-        sim.host(place.name.as_str(), make);
+        let pause = self.pauses.entry(id).or_default().clone();
+        sim.host(place.name.as_str(), move || Pausable::new(make(), pause.clone()));
         for other in added.iter() {
             let latency = Duration::from_millis(self.random.u64(LATENCY_MS));
             sim.set_link_latency(place.address, self.names[other].address, latency);
@@ -131,14 +144,19 @@ impl SimulatedCluster {
 
     /// The links, for faults; to be asked for once a run and used between two steps, never inside a host.
     pub fn network(&self) -> SimulatedNetwork {
-        SimulatedNetwork {
-            sim: self.sim.clone(),
-            addresses: self.names.iter().map(|(id, place)| (*id, place.address)).collect(),
-            started: self.added.clone(),
-            ledger: self.ledger.clone(),
-            pairs: Vec::new(),
-            last: Counters::default(),
-        }
+        let addresses = self.addresses();
+        SimulatedNetwork::new(self.sim.clone(), addresses, self.added.clone(), self.blocks.clone(), self.ledger.clone())
+    }
+
+    /// The hosts as processes, for faults; to be used between two steps. `when_crashed` is told of every host whose
+    /// software was killed.
+    pub fn processes(&self, when_crashed: WhenCrashed) -> SimulatedProcesses {
+        let started = self.added.borrow().iter().map(|id| (*id, self.names[id].address)).collect();
+        SimulatedProcesses::new(self.sim.clone(), started, self.blocks.clone(), self.pauses.clone(), when_crashed)
+    }
+
+    fn addresses(&self) -> BTreeMap<u32, IpAddr> {
+        self.names.iter().map(|(id, place)| (*id, place.address)).collect()
     }
 
     /// Ends the software of a host at once, mid-sentence. Its memory is gone.
@@ -175,100 +193,12 @@ pub fn host_now_ns() -> Option<u64> {
     turmoil::sim_elapsed().map(|elapsed| u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// The links of a [`SimulatedCluster`].
-pub struct SimulatedNetwork {
-    sim: Rc<RefCell<Sim<'static>>>,
-    addresses: BTreeMap<u32, IpAddr>,
-    started: Rc<RefCell<Vec<u32>>>,
-    ledger: LinkLedger,
-    /// The cut in force.
-    pairs: Vec<(u32, u32)>,
-    /// Last reading of a cut that is over.
-    last: Counters,
-}
-
-impl SimulatedNetwork {
-    fn check(&self, cut: &Cut) -> Result<(), NetworkError> {
-        let refused = |cause| Err(NetworkError { operation: "set the cut", cause });
-        for (from, to) in &cut.pairs {
-            if from == to {
-                return refused(format!("host {from} cannot be cut from itself"));
-            }
-            if let Some(unknown) = [from, to].into_iter().find(|host| !self.started.borrow().contains(host)) {
-                return refused(format!("the simulation has no host {unknown}"));
-            }
-        }
-        Ok(())
-    }
-
-    fn repair(&mut self) {
-        let sim = self.sim.borrow();
-        for (from, to) in std::mem::take(&mut self.pairs) {
-            sim.repair_oneway(self.addresses[&from], self.addresses[&to]);
-        }
-    }
-
-    /// Frames of each cut pair that turmoil still holds for delivery.
-    fn in_flight(&self) -> BTreeMap<(IpAddr, IpAddr), u64> {
-        let mut held: BTreeMap<(IpAddr, IpAddr), u64> = BTreeMap::new();
-        self.sim.borrow().links(|links| {
-            for sent in links.flatten() {
-                let (from, to) = sent.pair();
-                *held.entry((from.ip(), to.ip())).or_default() += 1;
-            }
-        });
-        held
-    }
-
-    fn read(&self) -> Counters {
-        if self.pairs.is_empty() {
-            return self.last;
-        }
-        let in_flight = self.in_flight();
-        let mut counters = Counters::default();
-        for (from, to) in &self.pairs {
-            let since = self.ledger.since_mark(*from, *to);
-            let held = in_flight.get(&(self.addresses[from], self.addresses[to])).copied().unwrap_or(0);
-            counters.crossed_packets += since.arrived;
-            counters.dropped_packets += since.sent.saturating_sub(since.arrived + held);
-        }
-        counters
-    }
-}
-
-impl Network for SimulatedNetwork {
-    fn cut(&mut self, cut: &Cut) -> Result<(), NetworkError> {
-        self.check(cut)?;
-        self.repair();
-        self.last = Counters::default();
-        let mut pairs = cut.pairs.clone();
-        pairs.sort_unstable();
-        pairs.dedup();
-        let sim = self.sim.borrow();
-        for (from, to) in &pairs {
-            sim.partition_oneway(self.addresses[from], self.addresses[to]);
-            self.ledger.mark(*from, *to);
-        }
-        drop(sim);
-        self.pairs = pairs;
-        Ok(())
-    }
-
-    fn heal(&mut self) -> Result<(), NetworkError> {
-        self.last = self.read();
-        self.repair();
-        Ok(())
-    }
-
-    /// After a heal: what the cut that is over came to.
-    fn counters(&mut self) -> Result<Counters, NetworkError> {
-        Ok(self.read())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::{Counters, Cut, Network};
+    use crate::processes::{Blow, Processes, Whose};
+    use delivery_history::event::ProcessState;
     use std::cell::Cell;
     use turmoil::net::UdpSocket;
 
@@ -296,7 +226,9 @@ mod tests {
                         arrived.set(arrived.get() + 1);
                     }
                     let number = ledger.sent(me, peer).to_le_bytes();
-                    socket.send_to(&number, (to, PORT)).await?;
+                    if !ledger.is_lost(me, peer) {
+                        socket.send_to(&number, (to, PORT)).await?;
+                    }
                 }
             }
         };
@@ -377,7 +309,9 @@ mod tests {
         pair.network.cut(&Cut::all(vec![(1, 2)])).unwrap();
         let error = pair.network.cut(&Cut::all(vec![(1, 9)])).unwrap_err();
         assert!(error.to_string().contains("no host 9"), "{error}");
-        assert_eq!(pair.network.pairs, [(1, 2)]);
+        assert_eq!(pair.network.counters().unwrap(), Counters::default());
+        steps(&mut pair, 100);
+        assert_eq!(pair.network.counters().unwrap().crossed_packets, 0, "the cut before is still in force");
     }
 
     #[test]
@@ -402,5 +336,92 @@ mod tests {
         pair.cluster.restart(2).unwrap();
         steps(&mut pair, 100);
         assert!(pair.arrived.get() > before + 80);
+    }
+
+    fn struck(pair: &Pair) -> (SimulatedProcesses, Rc<Cell<u32>>) {
+        let crashed = Rc::new(Cell::new(0));
+        let told = crashed.clone();
+        (pair.cluster.processes(Rc::new(move |host| told.set(host))), crashed)
+    }
+
+    #[test]
+    fn a_killed_host_is_gone_until_it_is_started_again_and_its_links_are_down() {
+        let mut pair = pair(7);
+        let (mut processes, crashed) = struck(&pair);
+        steps(&mut pair, 100);
+        assert_eq!(processes.state(Whose::Node(2)), ProcessState::Running);
+        processes.strike(Whose::Node(2), Blow::Kill).unwrap();
+        assert_eq!((processes.state(Whose::Node(2)), crashed.get()), (ProcessState::Gone, 2));
+        assert!(processes.strike(Whose::Node(2), Blow::Kill).is_err(), "it does not run");
+        let before = pair.arrived.get();
+        steps(&mut pair, 100);
+        assert_eq!(pair.arrived.get(), before);
+        processes.start_again(Whose::Node(2)).unwrap();
+        assert_eq!(processes.state(Whose::Node(2)), ProcessState::Running);
+        steps(&mut pair, 100);
+        assert!(pair.arrived.get() > before + 80);
+        assert!(processes.start_again(Whose::Node(2)).is_err(), "it runs");
+    }
+
+    #[test]
+    fn a_cut_outlasts_the_return_of_a_killed_host_and_a_kill_the_heal_of_a_cut() {
+        let mut pair = pair(8);
+        let (mut processes, _) = struck(&pair);
+        steps(&mut pair, 20);
+        pair.network.cut(&Cut::all(vec![(1, 2), (2, 1)])).unwrap();
+        processes.strike(Whose::Node(2), Blow::Kill).unwrap();
+        processes.start_again(Whose::Node(2)).unwrap();
+        // What was on its way when the cut began still arrives.
+        steps(&mut pair, 10);
+        let before = pair.arrived.get();
+        steps(&mut pair, 100);
+        assert_eq!(pair.arrived.get(), before, "the cut is still in force");
+        processes.strike(Whose::Node(2), Blow::Kill).unwrap();
+        pair.network.heal().unwrap();
+        steps(&mut pair, 100);
+        assert_eq!(pair.arrived.get(), before, "the host is still down");
+        processes.start_again(Whose::Node(2)).unwrap();
+        steps(&mut pair, 100);
+        assert!(pair.arrived.get() > before + 80);
+    }
+
+    #[test]
+    fn a_paused_host_does_nothing_and_then_finds_what_was_sent_meanwhile() {
+        let mut pair = pair(9);
+        let (mut processes, crashed) = struck(&pair);
+        steps(&mut pair, 100);
+        processes.strike(Whose::Node(2), Blow::Stop).unwrap();
+        assert_eq!(processes.state(Whose::Node(2)), ProcessState::Stopped);
+        steps(&mut pair, 10);
+        let (sent, arrived) = pair.cluster.ledger().totals();
+        steps(&mut pair, 100);
+        let (sent_after, arrived_after) = pair.cluster.ledger().totals();
+        assert_eq!((sent_after - sent, arrived_after - arrived), (50, 0), "only the other one sends, nobody reads");
+        processes.strike(Whose::Node(2), Blow::Continue).unwrap();
+        assert_eq!((processes.state(Whose::Node(2)), crashed.get()), (ProcessState::Running, 0));
+        steps(&mut pair, 100);
+        let (sent, arrived) = pair.cluster.ledger().totals();
+        let in_flight: u64 = pair.network.in_flight().values().sum();
+        assert!(sent - arrived - in_flight <= 2, "nothing was lost: {sent} {arrived} {in_flight}");
+    }
+
+    #[test]
+    fn lost_frames_are_drawn_from_the_seed_and_counted() {
+        let dropped = |seed| {
+            let mut pair = pair(seed);
+            steps(&mut pair, 20);
+            pair.network.cut(&Cut { percent: Some(30), ..Cut::all(vec![(1, 2), (2, 1)]) }).unwrap();
+            steps(&mut pair, 2_000);
+            let counters = pair.network.counters().unwrap();
+            pair.network.heal().unwrap();
+            steps(&mut pair, 100);
+            assert_eq!(pair.network.counters().unwrap(), counters, "nothing is lost after the heal");
+            let (sent, arrived) = pair.cluster.ledger().totals();
+            assert!(sent - arrived - counters.dropped_packets <= 8, "what was not lost arrived");
+            counters.dropped_packets
+        };
+        assert!((500..700).contains(&dropped(10)), "{}", dropped(10));
+        assert_eq!(dropped(10), dropped(10));
+        assert_ne!(dropped(10), dropped(11));
     }
 }

@@ -13,7 +13,7 @@ use delivery_history::manifest::{
 use crate::machine::{FaultWindow, Limits, MachinePlan};
 use crate::machine_facts::machine_facts;
 use crate::request::{AuditMode, PlanError, RunRequest};
-use crate::seats::{plan_clients_hit, plan_destinations_added};
+use crate::seats::{plan_clients_hit, plan_clients_of_nodes, plan_destinations_added};
 
 /// First client host's number; the observer's host comes after all of them.
 pub const FIRST_CLIENT_HOST: u32 = 101;
@@ -221,9 +221,9 @@ fn check_faults(system: &dyn System, request: &RunRequest) -> Result<(), ConfigE
     let (info, simulated) = (system.info(), system.real().is_none());
     for fault in &request.faults {
         let acts_on = find_fault(fault.fault)?.acts_on();
-        if simulated && acts_on == ActsOn::Processes {
+        if let Some(reason) = why_not_simulated(fault).filter(|_| simulated) {
             return Err(ConfigError::Contradiction(format!(
-                "`{}` needs processes, and the {} runs in a simulation: it takes netsplit only",
+                "`{}` has no meaning for the {}: {reason}",
                 fault.label(),
                 info.title
             )));
@@ -237,6 +237,20 @@ fn check_faults(system: &dyn System, request: &RunRequest) -> Result<(), ConfigE
         }
     }
     Ok(())
+}
+
+/// Why a simulation of a bus without leaders cannot inject it; nothing when it can.
+fn why_not_simulated(fault: &FaultRequest) -> Option<&'static str> {
+    match (fault.fault, fault.shape) {
+        ("stop", _) => Some("simulated software has no orderly end; take kill"),
+        (_, "controller") => Some("it has no controller"),
+        (_, "coordinator") => Some("its groups have no coordinator"),
+        ("netsplit", "client") => Some("its clients live on its nodes, and no network lies between"),
+        (_, "producer" | "consumer") => {
+            Some("its clients share the fate of the node they live on; kill or pause a node")
+        }
+        _ => None,
+    }
 }
 
 /// How long consumers may take to learn of partitions that a fault adds, milliseconds.
@@ -296,6 +310,9 @@ fn manifest(
     let mut topology = topology(info, request, lanes, simulated);
     let mut faults = load.faults.clone();
     plan_clients_hit(&mut topology.workers, &mut faults);
+    if simulated {
+        plan_clients_of_nodes(&mut topology.workers, &topology.nodes, &faults)?;
+    }
     plan_destinations_added(&mut topology.destinations, &mut faults);
     Ok(RunManifest {
         format: MANIFEST_FORMAT,

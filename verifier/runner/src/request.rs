@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use delivery_broker::{ConfigError, LaneRequest, Timings};
-use delivery_faults::{FaultRequest, ScheduleError};
+use delivery_faults::{FaultError, FaultRequest, ScheduleError};
 use delivery_history::manifest::Requirement;
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +57,9 @@ pub enum PlanError {
     /// A fault's times.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
+    /// A fault that hits nobody.
+    #[error(transparent)]
+    Fault(#[from] FaultError),
     /// A number out of its range.
     #[error("{option} {value} is out of range: {range}")]
     OutOfRange {

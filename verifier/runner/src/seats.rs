@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use delivery_faults::{FaultKind, find_fault};
-use delivery_history::manifest::{Destination, Fault, Role, Worker};
+use delivery_faults::{ClusterView, FaultError, FaultKind, find_fault};
+use delivery_history::manifest::{Destination, Fault, Host, Role, Worker};
 
 /// Clients are hit as planned: in every lane one of the role, each in its turn (so `kill:consumer*3` goes through a group
 /// of three), and whoever took its place. A client that is killed is succeeded by a worker of its own, which is
@@ -24,6 +24,39 @@ pub(crate) fn plan_clients_hit(workers: &mut Vec<Worker>, faults: &mut [Fault]) 
             }
         }
     }
+}
+
+/// Where clients live on nodes (in a simulation), whoever lives on a node that is killed is succeeded there. Whom the
+/// faults hit is known from the start: no node leads.
+///
+/// # Errors
+/// When nobody holds the role a fault aims at.
+pub(crate) fn plan_clients_of_nodes(
+    workers: &mut Vec<Worker>,
+    nodes: &[Host],
+    faults: &[Fault],
+) -> Result<(), FaultError> {
+    let view = ClusterView::new(nodes.iter().map(|node| node.id).collect(), Vec::new(), true);
+    for fault in faults {
+        let Ok(kind) = find_fault(&fault.fault) else { continue };
+        if !kind.is_succeeded() {
+            continue;
+        }
+        let hit = match fault.targets.is_empty() {
+            true => kind.resolve(fault, &view)?.targets,
+            false => fault.targets.clone(),
+        };
+        let succeeded: BTreeSet<u16> = workers.iter().filter_map(|worker| worker.succeeds).collect();
+        let dies = |(number, worker): &(u16, &Worker)| {
+            let is_client = matches!(worker.role, Role::Producer | Role::Consumer);
+            is_client && hit.contains(&worker.host) && !succeeded.contains(number)
+        };
+        let dead: Vec<u16> = (0u16..).zip(&*workers).filter(dies).map(|(number, _)| number).collect();
+        for victim in dead {
+            add_successor(workers, victim);
+        }
+    }
+    Ok(())
 }
 
 /// Every lane whose destinations are partitions is given one more by each fault that adds one.

@@ -59,6 +59,14 @@ pub(crate) struct Shared {
     pub(crate) drained: BTreeMap<u16, BTreeSet<u16>>,
     /// What nodes said since the driver's last look.
     pub(crate) observations: Vec<Observation>,
+    /// Workers that run now.
+    pub(crate) alive: BTreeSet<u16>,
+    /// Which life each host is in, from 0.
+    pub(crate) lives: BTreeMap<u32, usize>,
+    /// Hosts that were killed since the driver's last look.
+    pub(crate) crashed: Vec<u32>,
+    /// Workers whose stream has begun.
+    pub(crate) begun: BTreeSet<u16>,
     /// The observer's stream.
     pub(crate) observer: u16,
 }
@@ -71,6 +79,24 @@ enum Client {
     Producer { worker: u16, producer: Box<dyn Producer>, sending: ProducerLoop, started: bool },
     Consumer { worker: u16, consumer: Box<dyn Consumer>, reading: ConsumerLoop },
     Sentinel { worker: u16, producer: Box<dyn Producer>, writing: SentinelLoop },
+}
+
+impl Client {
+    fn worker(&self) -> u16 {
+        match self {
+            Self::Producer { worker, .. } | Self::Consumer { worker, .. } | Self::Sentinel { worker, .. } => *worker,
+        }
+    }
+}
+
+impl Shared {
+    /// First event of the stream of `worker`, once.
+    pub(crate) fn begin(&mut self, worker: u16) -> Result<(), delivery_history::RecordError> {
+        match self.recorders.get_mut(&worker) {
+            Some(recorder) if self.begun.insert(worker) => recorder.record(Event::new(EventKind::WorkerStarted)),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// All clients of one host.
@@ -89,6 +115,7 @@ impl HostClients {
         shared: Rc<RefCell<Shared>>,
     ) -> Self {
         let clients = workers.iter().map(|worker| connect(node.as_ref(), worker)).collect();
+        shared.borrow_mut().alive.extend(workers.iter().map(|worker| worker.worker));
         Self { node, shared, clients, next_observation_ns: 0 }
     }
 
@@ -96,6 +123,7 @@ impl HostClients {
     pub(crate) fn step(&mut self, now_ns: u64) -> Result<(), WorkloadError> {
         let shared = &mut *self.shared.borrow_mut();
         for client in &mut self.clients {
+            shared.begin(client.worker())?;
             step_client(client, shared, now_ns)?;
         }
         if now_ns < self.next_observation_ns {
@@ -179,9 +207,4 @@ fn note(known: &mut BTreeMap<u16, BTreeSet<u16>>, worker: u16, reached: &BTreeSe
     if known != reached {
         known.clone_from(reached);
     }
-}
-
-/// First event of every stream.
-pub(crate) fn record_started(recorder: &mut Recorder) -> Result<(), delivery_history::RecordError> {
-    recorder.record(Event::new(EventKind::WorkerStarted))
 }

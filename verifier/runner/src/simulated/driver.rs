@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use delivery_broker::{NodeAddress, Observation, SimulatedLane, SimulatedPlan, SimulatedSystem};
 use delivery_cluster::simulated::{SimulatedCluster, SimulationError, host_now_ns};
-use delivery_faults::{Ground, SharedNetwork};
+use delivery_faults::{Ground, SharedNetwork, SharedProcesses};
+use delivery_history::event::FLAG_SELF;
 use delivery_history::manifest::{Role, RunManifest};
 use delivery_history::recorder::SimulatedClock;
 use delivery_history::{Event, EventKind, RecordError, Recorder};
@@ -41,6 +42,7 @@ pub(crate) struct SimulatedDriver<'a> {
     interrupts: &'a Interrupts,
     cluster: SimulatedCluster,
     network: SharedNetwork,
+    processes: SharedProcesses,
     clock: SimulatedClock,
     shared: Rc<RefCell<Shared>>,
     waiting: Waiting,
@@ -61,11 +63,14 @@ impl<'a> SimulatedDriver<'a> {
         let mut cluster = SimulatedCluster::new(manifest.seed, TICK_MS, &hosts);
         let simulated = Rc::new(simulated_plan(plan, &cluster));
         for node in &manifest.nodes {
-            let workers: Rc<Vec<SimulatedWorker>> = Rc::new(workers_on(plan, node.id, &simulated));
+            let lives: Vec<Vec<SimulatedWorker>> = lives_on(plan, node.id, &simulated);
+            shared.borrow_mut().lives.insert(node.id, 0);
             let (simulated, shared, clock, id) = (simulated.clone(), shared.clone(), clock.clone(), node.id);
             cluster.add_host(id, move || {
                 let node = system.node(&simulated, id);
-                let clients = HostClients::connect(node.clone(), &workers, shared.clone());
+                let life = shared.borrow().lives.get(&id).copied().unwrap_or(0);
+                let workers = lives.get(life).map_or(&[][..], Vec::as_slice);
+                let clients = HostClients::connect(node.clone(), workers, shared.clone());
                 let clock = clock.clone();
                 async move {
                     tokio::select! {
@@ -77,9 +82,32 @@ impl<'a> SimulatedDriver<'a> {
             })?;
         }
         let network: SharedNetwork = Rc::new(RefCell::new(cluster.network()));
+        let told = shared.clone();
+        let when_crashed = Rc::new(move |host| told.borrow_mut().crashed.push(host));
+        let processes: SharedProcesses = Rc::new(RefCell::new(cluster.processes(when_crashed)));
         clock.set_ns(EPOCH_NS);
         let members = BTreeMap::new();
-        Ok(Self { plan, interrupts, cluster, network, clock, shared, waiting: Waiting::Nothing, members })
+        Ok(Self { plan, interrupts, cluster, network, processes, clock, shared, waiting: Waiting::Nothing, members })
+    }
+
+    /// The clients of a host that was killed are gone with it; who takes their places starts with its next life.
+    fn bury_the_dead(&mut self, arrivals: &mut Arrivals) {
+        let shared = &mut *self.shared.borrow_mut();
+        for host in std::mem::take(&mut shared.crashed) {
+            self.members.remove(&host);
+            shared.observations.retain(|seen| !matches!(seen, Observation::Members { node, .. } if *node == host));
+            *shared.lives.entry(host).or_default() += 1;
+            let entry = |worker: &u16| self.plan.worker(*worker);
+            let dead: Vec<u16> = shared.alive.iter().copied().filter(|worker| entry(worker).host == host).collect();
+            for worker in dead {
+                shared.alive.remove(&worker);
+                shared.positioned.remove(&worker);
+                if matches!(entry(&worker).role, Role::Producer | Role::Consumer) {
+                    let crashed = Event::new(EventKind::WorkerCrashed).detail(worker.into());
+                    arrivals.events.push(crashed.flags(FLAG_SELF));
+                }
+            }
+        }
     }
 
     fn look_at_clients(&mut self, arrivals: &mut Arrivals) {
@@ -94,15 +122,17 @@ impl<'a> SimulatedDriver<'a> {
 
     fn check_waiting(&mut self, arrivals: &mut Arrivals) {
         let shared = self.shared.borrow();
-        let every =
-            |role, done: &BTreeSet<u16>| self.plan.worker_numbers(role).iter().all(|worker| done.contains(worker));
+        let every = |role, done: &BTreeSet<u16>| {
+            let alive = self.plan.worker_numbers(role).into_iter().filter(|worker| shared.alive.contains(worker));
+            alive.into_iter().all(|worker| done.contains(&worker))
+        };
         let over = match self.waiting {
             Waiting::Nothing => None,
-            Waiting::Clients => self.every_subscriber(&shared.positioned).then_some(Input::ClientsReady),
-            Waiting::Recovery => Some(Input::Recovered { waiting_for: self.missing_members() }),
+            Waiting::Clients => self.every_subscriber(&shared, &shared.positioned).then_some(Input::ClientsReady),
+            Waiting::Recovery => Some(Input::Recovered { waiting_for: self.missing(&shared) }),
             Waiting::Flush => every(Role::Producer, &shared.flushed).then_some(Input::Flushed),
             Waiting::Sentinels => every(Role::Sentinel, &shared.sentinels_written).then_some(Input::SentinelsWritten),
-            Waiting::Drain => self.every_subscriber(&shared.drained).then_some(Input::Drained),
+            Waiting::Drain => self.every_subscriber(&shared, &shared.drained).then_some(Input::Drained),
         };
         if let Some(input) = over {
             arrivals.inputs.push(input);
@@ -110,13 +140,16 @@ impl<'a> SimulatedDriver<'a> {
         }
     }
 
-    fn every_subscriber(&self, reached: &BTreeMap<u16, BTreeSet<u16>>) -> bool {
-        self.plan.every_live_group(reached, |_| true, |_| true, |_| true)
+    fn every_subscriber(&self, shared: &Shared, reached: &BTreeMap<u16, BTreeSet<u16>>) -> bool {
+        self.plan.every_live_group(reached, |_| true, |_| true, |worker| shared.alive.contains(&worker))
     }
 
-    /// Who does not see whom, by what each node said last.
-    fn missing_members(&self) -> Option<String> {
+    /// Who does not see whom, by what each node said last, or has not subscribed again.
+    fn missing(&self, shared: &Shared) -> Option<String> {
         let nodes = &self.plan.manifest.nodes;
+        if !self.every_subscriber(shared, &shared.positioned) {
+            return Some(String::from("every subscriber to be subscribed"));
+        }
         let all: u32 = nodes.iter().map(|node| 1 << node.id).sum();
         let blind = nodes.iter().find(|node| self.members.get(&node.id) != Some(&all))?;
         Some(format!("{} to see every other node", blind.name))
@@ -161,6 +194,7 @@ impl Driver for SimulatedDriver<'_> {
             Ok(now_ns) => self.clock.set_ns(EPOCH_NS + now_ns),
             Err(error) => arrivals.inputs.push(failure(error)),
         }
+        self.bury_the_dead(arrivals);
         self.look_at_clients(arrivals);
         for _ in 0..self.interrupts.take() {
             arrivals.inputs.push(Input::Interrupt);
@@ -169,7 +203,7 @@ impl Driver for SimulatedDriver<'_> {
     }
 
     fn ground(&self) -> Option<Ground> {
-        Some(Ground { network: self.network.clone(), processes: None, product: None })
+        Some(Ground { network: self.network.clone(), processes: Some(self.processes.clone()), product: None })
     }
 }
 
@@ -216,10 +250,32 @@ fn simulated_plan(plan: &RunPlan, cluster: &SimulatedCluster) -> SimulatedPlan {
     }
 }
 
-fn workers_on(plan: &RunPlan, host: u32, simulated: &SimulatedPlan) -> Vec<SimulatedWorker> {
-    let workers = (0u16..).zip(&plan.manifest.workers).filter(|(_, worker)| worker.host == host);
-    workers
-        .filter_map(|(worker, _)| {
+/// The clients of a host, for each of its lives: those that start with the run, then whoever takes their places. A
+/// writer of sentinels has written nothing when its host is killed, and is itself again.
+fn lives_on(plan: &RunPlan, host: u32, simulated: &SimulatedPlan) -> Vec<Vec<SimulatedWorker>> {
+    let mut seats: Vec<u16> = (0u16..)
+        .zip(&plan.manifest.workers)
+        .filter(|(_, worker)| worker.host == host && worker.succeeds.is_none())
+        .map(|(worker, _)| worker)
+        .collect();
+    let mut lives = vec![workers(plan, &seats, simulated)];
+    loop {
+        let succeeded = seats.iter().any(|worker| plan.successor_of(*worker).is_some());
+        if !succeeded {
+            return lives;
+        }
+        for seat in &mut seats {
+            *seat = plan.successor_of(*seat).unwrap_or(*seat);
+        }
+        lives.push(workers(plan, &seats, simulated));
+    }
+}
+
+fn workers(plan: &RunPlan, seats: &[u16], simulated: &SimulatedPlan) -> Vec<SimulatedWorker> {
+    seats
+        .iter()
+        .copied()
+        .filter_map(|worker| {
             Some(SimulatedWorker {
                 worker,
                 client: plan.client_spec(worker, simulated.nodes.clone()),
@@ -256,9 +312,13 @@ fn job(plan: &RunPlan, worker: u16) -> Option<SimulatedJob> {
 
 /// Last event of every stream; the streams, by worker.
 pub(crate) fn finish_streams(shared: &Rc<RefCell<Shared>>) -> Result<BTreeMap<u16, Recorder>, RecordError> {
-    let mut recorders = std::mem::take(&mut shared.borrow_mut().recorders);
-    for recorder in recorders.values_mut() {
-        recorder.record(Event::new(EventKind::WorkerFinished))?;
+    let shared = &mut *shared.borrow_mut();
+    let mut recorders = std::mem::take(&mut shared.recorders);
+    for (worker, recorder) in &mut recorders {
+        // Who was killed finished nothing.
+        if *worker == shared.observer || shared.alive.contains(worker) {
+            recorder.record(Event::new(EventKind::WorkerFinished))?;
+        }
     }
     Ok(recorders)
 }

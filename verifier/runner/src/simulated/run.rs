@@ -16,7 +16,7 @@ use crate::interrupt::Interrupts;
 use crate::machine::RunEnd;
 use crate::plan::RunPlan;
 use crate::progress::{Progress, Quiet};
-use crate::simulated::clients::{Shared, record_started};
+use crate::simulated::clients::Shared;
 use crate::simulated::driver::{SimulatedDriver, finish_streams};
 
 /// Runs in this process, into a directory under `out`. The same plan and seed leave the same bytes under `history/`.
@@ -133,9 +133,12 @@ fn shared(plan: &RunPlan, run_dir: Option<&RunDir>, clock: &SimulatedClock) -> R
         if entry.role == Role::Observer {
             shared.observer = worker;
         }
-        let mut recorder = recorder(plan, run_dir, worker, clock)?;
-        record_started(&mut recorder)?;
-        shared.recorders.insert(worker, recorder);
+        shared.recorders.insert(worker, recorder(plan, run_dir, worker, clock)?);
+    }
+    // Those that start with the run; others begin when they take a place.
+    let first = (0u16..).zip(&plan.manifest.workers).filter(|(_, worker)| worker.succeeds.is_none());
+    for (worker, _) in first {
+        shared.begin(worker)?;
     }
     Ok(shared)
 }
