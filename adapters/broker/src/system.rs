@@ -33,6 +33,8 @@ pub struct SystemInfo {
     pub client_port: u16,
     /// A partition can be added to what its lanes send to.
     pub grows: bool,
+    /// It has an active controller, and a coordinator of each group.
+    pub has_controller: bool,
     /// TCP ports over which replicas copy, where what keeps the cluster together (controllers, membership) has others.
     pub replication_ports: &'static [u16],
     /// A client talks to the node it is connected to, whoever leads: one client does not show what the other side of

@@ -42,6 +42,7 @@ impl System for Kafka {
             default_version: install::DEFAULT_VERSION,
             nodes: lane::NODES,
             client_port: CLIENT_PORT,
+            has_controller: true,
             grows: true,
             replication_ports: &[CLIENT_PORT],
             clients_stay: false,

@@ -15,6 +15,7 @@ const DELIVERY: &str = "topic.delivery";
 const HEARTBEAT_MS: &str = "broker.heartbeat.ms";
 const RETRY_MS: &str = "broker.retry.ms";
 const BUFFER_MESSAGES: &str = "broker.buffer.messages";
+const NODES: &str = "cluster.nodes";
 const COMMIT: &str = "consumer.commit";
 
 const DEFAULTS: &[(&str, &str)] =
@@ -58,12 +59,12 @@ pub(crate) const PRESETS: &[Preset] = &[
     },
     Preset {
         name: DeliveryMode::AtLeastOnce.name(),
-        about: "sent until every node confirms, then acked; may duplicate, and retries may reorder",
+        about: "sent until every node confirms, then acked; may repeat and reorder; lossy when a node is killed",
         in_tour: true,
     },
     Preset {
         name: DeliveryMode::ExactlyOnce.name(),
-        about: "sent until every node confirms, and each node drops what it has; retries may reorder",
+        about: "at-least-once, and each node drops what it has seen: until it is killed, then it has forgotten",
         in_tour: true,
     },
 ];
@@ -85,6 +86,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         name: "buffer.messages",
         about: "messages a node and topic keeps for retries, 1 to 1000000; beyond it sends fail",
     },
+    Setting { scope: Scope::Cluster, name: "nodes", about: "nodes of the cluster, 2 to 31 (5 where nothing is set)" },
 ];
 
 /// The numbers a setting takes; nothing for one that is no number.
@@ -95,6 +97,7 @@ fn limits(full_name: &str) -> Option<std::ops::RangeInclusive<u64>> {
         // a healthy network sees no retry.
         RETRY_MS => Some(200..=60_000),
         BUFFER_MESSAGES => Some(1..=1_000_000),
+        NODES => Some(2..=31),
         _ => None,
     }
 }

@@ -45,6 +45,7 @@ impl System for PubSub {
             default_version: env!("CARGO_PKG_VERSION"),
             nodes: 5,
             client_port: PORT,
+            has_controller: false,
             grows: false,
             replication_ports: &[],
             clients_stay: false,

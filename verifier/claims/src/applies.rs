@@ -17,7 +17,8 @@ pub(crate) fn applies(claim: &Claim, manifest: &RunManifest, lane: &Lane) -> boo
             .unless
             .iter()
             .any(|(name, excluded)| lane.config.get(name).is_some_and(|value| excluded.accepts(value)))
-        && manifest.faults.iter().all(|fault| covers(claim, fault))
+        && manifest.faults.iter().all(|fault| is_one_of(&claim.faults, fault))
+        && (claim.with.is_empty() || manifest.faults.iter().any(|fault| is_one_of(&claim.with, fault)))
 }
 
 /// Where the application sends a message again under the same identity, what repeats is its own doing.
@@ -31,8 +32,8 @@ fn client_matches(claim: &Claim, client: &str) -> bool {
     client.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
 }
 
-fn covers(claim: &Claim, fault: &Fault) -> bool {
-    claim.faults.iter().any(|covered| match covered.split_once(':') {
+fn is_one_of(faults: &[String], fault: &Fault) -> bool {
+    faults.iter().any(|covered| match covered.split_once(':') {
         Some((name, shape)) => name == fault.fault && shape == fault.shape,
         None => *covered == fault.fault,
     })

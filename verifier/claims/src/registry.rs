@@ -92,6 +92,9 @@ pub struct Claim {
     pub unless: BTreeMap<String, Accepted>,
     /// Faults it covers: `netsplit` (every shape) or `netsplit:leader`. A run without a fault is always covered.
     pub faults: Vec<String>,
+    /// Faults of which the run must have had one: without any, the claim says nothing. Each of them is in `faults`, too.
+    #[serde(default)]
+    pub with: Vec<String>,
     /// The guarantee it is about; a claim has this or `label`.
     #[serde(default)]
     pub guarantee: Option<Guarantee>,
@@ -233,6 +236,9 @@ impl Claim {
         if self.faults.is_empty() {
             return Some(String::from("covers no fault: `faults` is empty"));
         }
+        if let Some(fault) = self.with.iter().find(|fault| !self.faults.contains(fault)) {
+            return Some(format!("speaks of runs with `{fault}`, which it does not cover: name it in `faults`"));
+        }
         let settings = || self.when.iter().chain(&self.unless);
         if let Some((name, _)) = settings().find(|(name, _)| !name.contains('.')) {
             return Some(format!("names setting `{name}` without its scope (`producer.acks`)"));
@@ -295,6 +301,7 @@ evidence = "documented"
             (GOOD.replace("https://example.org/", "somewhere"), "needs a `source`"),
             (GOOD.replace("\"netsplit\"", ""), "covers no fault"),
             (GOOD.replace("producer.acks", "acks"), "without its scope"),
+            (GOOD.replace("faults =", "with = [\"kill\"]\nfaults ="), "which it does not cover"),
             (GOOD.replace("[\"all\", \"-1\"]", "[]"), "names no value"),
             (GOOD.replace("promises = \"holds\"", ""), "needs `guarantee` and `promises`, or `label`"),
             (GOOD.replace("promises = \"holds\"", "promises = \"holds\"\nlabel = \"CP\""), "and not both"),

@@ -10,6 +10,7 @@ pub mod loss;
 pub mod netsplit;
 pub mod pause;
 mod process;
+pub mod random;
 pub mod request;
 pub mod schedule;
 pub mod schedule_file;

@@ -73,10 +73,23 @@ impl FaultRequest {
         Ok(requests)
     }
 
+    /// As it is typed.
+    pub fn typed(&self) -> String {
+        let part =
+            |mark: char, time_ms: Option<u64>| time_ms.map_or_else(String::new, |ms| format!("{mark}{}", time(ms)));
+        let percent = self.percent.map_or_else(String::new, |share| format!("={share}"));
+        format!("{}{percent}{}{}", self.label(), part('@', self.start_ms), part('+', self.duration_ms))
+    }
+
     /// `netsplit:leader`.
     pub fn label(&self) -> String {
         format!("{}:{}", self.fault, self.shape)
     }
+}
+
+/// A time as people write it.
+pub(crate) fn time(time_ms: u64) -> String {
+    if time_ms.is_multiple_of(1_000) { format!("{}s", time_ms / 1_000) } else { format!("{time_ms}ms") }
 }
 
 fn split_off(text: &str, separator: char) -> (&str, Option<&str>) {
@@ -188,6 +201,7 @@ mod tests {
         fn times_are_kept_exactly(start in 0u64..1_000_000, length in 1u64..1_000_000) {
             let parsed = FaultRequest::parse(&format!("netsplit@{start}ms+{length}ms")).unwrap();
             prop_assert_eq!((parsed.start_ms, parsed.duration_ms), (Some(start), Some(length)));
+            prop_assert_eq!(FaultRequest::parse(&parsed.typed()).unwrap(), parsed);
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::kind::{FaultKind, find_fault, find_shape};
-use crate::request::{FaultRequest, MAX_FAULTS, percent_in_range, time_ms};
+use crate::request::{FaultRequest, MAX_FAULTS, percent_in_range, time, time_ms};
 
 /// Largest file that is read, bytes.
 const MAX_BYTES: usize = 1 << 20;
@@ -113,10 +113,6 @@ impl Schedule {
         }
         text
     }
-}
-
-fn time(time_ms: u64) -> String {
-    if time_ms.is_multiple_of(1_000) { format!("{}s", time_ms / 1_000) } else { format!("{time_ms}ms") }
 }
 
 fn read(text: &str) -> Result<Schedule, Mistake> {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use delivery_broker::{ConfigError, LanePlan, LaneRequest, System, SystemInfo, Timings};
 use delivery_checks::judgement::Guarantee;
+use delivery_faults::random::{Lot, draw};
 use delivery_faults::schedule::Defaults;
-use delivery_faults::{ActsOn, FaultKind, FaultRequest, LoadPlan, find_fault, plan_load};
+use delivery_faults::{ActsOn, FaultKind, FaultRequest, LoadPlan, Shape, find_fault, plan_load};
 use delivery_history::manifest::{
     Destination, Fault, Group, Host, MANIFEST_FORMAT, Requirement, Role, RunManifest, RunStatus, Worker, Workload,
 };
@@ -50,6 +51,16 @@ pub struct RunPlan {
 }
 
 impl RunPlan {
+    /// The same run from another seed: in a simulation another history.
+    pub fn with_seed(&self, seed: u64) -> Self {
+        let mut plan = self.clone();
+        plan.manifest.seed = seed;
+        if plan.manifest.simulated {
+            plan.run_tag = seed;
+        }
+        plan
+    }
+
     /// Number of the runner's own stream.
     pub fn runner_worker(&self) -> u16 {
         self.worker_numbers(Role::Runner)[0]
@@ -92,7 +103,7 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
     let info = system.info();
     let lanes = plan_lanes(system, &info, request)?;
     let broker_config = common_broker_config(&lanes)?;
-    check_faults(system, request)?;
+    check_faults(system, request, node_count(&info, &lanes))?;
     let session_timeout_ms = longest_session_timeout_ms(&lanes);
     let load = plan_load(
         &request.faults,
@@ -217,40 +228,80 @@ fn longest_backlog_ms(lanes: &[LanePlan], request: &RunRequest, load_ms: u64) ->
 const VENDOR_REFRESH_MS: u64 = 300_000;
 
 /// What the backend cannot inject is refused, never skipped.
-fn check_faults(system: &dyn System, request: &RunRequest) -> Result<(), ConfigError> {
-    let (info, simulated) = (system.info(), system.real().is_none());
+fn check_faults(system: &dyn System, request: &RunRequest, nodes: u32) -> Result<(), ConfigError> {
+    let info = system.info();
     for fault in &request.faults {
-        let acts_on = find_fault(fault.fault)?.acts_on();
-        if let Some(reason) = why_not_simulated(fault).filter(|_| simulated) {
-            return Err(ConfigError::Contradiction(format!(
-                "`{}` has no meaning for the {}: {reason}",
-                fault.label(),
-                info.title
-            )));
-        }
-        if acts_on == ActsOn::Product && !info.grows {
-            return Err(ConfigError::Contradiction(format!(
-                "`{}` needs topics of partitions, which {} has not",
-                fault.label(),
-                info.title
-            )));
+        if let Some(reason) = why_not(system, &info, find_fault(fault.fault)?, fault.shape, nodes) {
+            let (label, title) = (fault.label(), info.title);
+            return Err(ConfigError::Contradiction(format!("`{label}` has no meaning for {title}: {reason}")));
         }
     }
     Ok(())
 }
 
-/// Why a simulation of a bus without leaders cannot inject it; nothing when it can.
-fn why_not_simulated(fault: &FaultRequest) -> Option<&'static str> {
-    match (fault.fault, fault.shape) {
+/// Every shape of every fault that a cluster of this many nodes can be given.
+fn choices(system: &dyn System, nodes: u32) -> Vec<(&'static dyn FaultKind, Shape)> {
+    let info = system.info();
+    let shapes = |kind: &'static dyn FaultKind| kind.shapes().iter().map(move |shape| (kind, *shape));
+    let all = delivery_faults::kind::ALL.iter().flat_map(|kind| shapes(*kind));
+    all.filter(|(kind, shape)| why_not(system, &info, *kind, shape.name, nodes).is_none()).collect()
+}
+
+/// Draws faults from all that the backend can inject, the same for the same seed; they end by `last_end_ms`.
+///
+/// # Errors
+/// Lanes that cannot be planned.
+pub fn draw_faults(
+    system: &dyn System,
+    request: &RunRequest,
+    first_start_ms: Option<u64>,
+    last_end_ms: Option<u64>,
+) -> Result<Vec<FaultRequest>, PlanError> {
+    let info = system.info();
+    let lanes = plan_lanes(system, &info, request)?;
+    let choices = choices(system, node_count(&info, &lanes));
+    let lot = Lot {
+        choices: &choices,
+        first_start_ms: first_start_ms.unwrap_or(info.baseline_ms),
+        last_end_ms,
+        detection_ms: system.detection_ms(request.timings),
+    };
+    Ok(draw(request.seed, &lot))
+}
+
+/// Why a system cannot be given a fault; nothing when it can.
+fn why_not(
+    system: &dyn System,
+    info: &SystemInfo,
+    kind: &dyn FaultKind,
+    shape: &str,
+    nodes: u32,
+) -> Option<&'static str> {
+    if kind.acts_on() == ActsOn::Product && !info.grows {
+        return Some("it needs topics of partitions, and there are none");
+    }
+    match shape {
+        "controller" if !info.has_controller => return Some("it has no controller"),
+        "coordinator" if !info.has_controller => return Some("its groups have no coordinator"),
+        "ring" if nodes != 5 => return Some("a ring of majorities takes five nodes (cluster.nodes=5)"),
+        "bridge" if nodes < 3 => return Some("a bridge stands between two halves: three nodes are needed"),
+        _ => {}
+    }
+    if system.real().is_none() { why_not_simulated(kind.name(), shape) } else { None }
+}
+
+/// Why a simulated bus whose clients live on its nodes cannot be given it; nothing when it can.
+fn why_not_simulated(kind: &str, shape: &str) -> Option<&'static str> {
+    match (kind, shape) {
         ("stop", _) => Some("simulated software has no orderly end; take kill"),
-        (_, "controller") => Some("it has no controller"),
-        (_, "coordinator") => Some("its groups have no coordinator"),
-        ("netsplit", "client") => Some("its clients live on its nodes, and no network lies between"),
-        (_, "producer" | "consumer") => {
-            Some("its clients share the fate of the node they live on; kill or pause a node")
-        }
+        ("netsplit", "client") => Some("its clients live on its nodes, with no network in between"),
+        (_, "producer" | "consumer") => Some("its clients share the fate of the node they live on; hit a node"),
         _ => None,
     }
+}
+
+fn node_count(info: &SystemInfo, lanes: &[LanePlan]) -> u32 {
+    lanes.first().and_then(|lane| lane.lane.config.get("cluster.nodes")?.parse().ok()).unwrap_or(info.nodes)
 }
 
 /// How long consumers may take to learn of partitions that a fault adds, milliseconds.
@@ -394,7 +445,7 @@ struct Topology {
 fn topology(info: &SystemInfo, request: &RunRequest, lanes: &[LanePlan], simulated: bool) -> Topology {
     let node = |id: u32| Host { id, name: format!("n{id}"), address: format!("198.18.0.{}", 10 + id) };
     let asked = |name: &str| lanes.first().and_then(|lane| lane.lane.config.get(name)?.parse::<u32>().ok());
-    let brokers = asked("cluster.nodes").unwrap_or(info.nodes);
+    let brokers = node_count(info, lanes);
     let nodes: Vec<Host> = (1..=brokers).map(node).collect();
     let controller =
         |id: u32| Host { id, name: format!("k{}", id - brokers), address: format!("198.18.0.{}", 100 + id) };
