@@ -27,11 +27,13 @@ pub enum Command {
     #[cfg(feature = "rabbitmq")]
     Rabbitmq(RunArgs),
     /// Verify the embedded PubSub on a simulated network: needs nothing, takes a second.
-    Pubsub(RunArgs),
+    Pubsub(SeedsArgs),
     /// Judge a finished or killed run again from its directory alone, or a history that others recorded.
     Check(CheckArgs),
     /// Run the very schedule of a recorded run again: same lanes, settings, seed and times, and the same nodes hit.
     Replay(ReplayArgs),
+    /// Make the schedule of a failing simulated run as small as it can be while it still fails.
+    Shrink(ShrinkArgs),
     /// Write the history of a run for other programs.
     Export(ExportArgs),
     /// Show presets, faults, settings or guarantees.
@@ -169,9 +171,9 @@ pub struct RunArgs {
     /// Length of the load (`30s`); without it, what the faults need.
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub duration: Option<Duration>,
-    /// Messages a second and lane.
-    #[arg(long, value_name = "N", default_value_t = 1_000)]
-    pub rate: u32,
+    /// Messages a second and lane; 1000 without it (with --seeds: 100).
+    #[arg(long, value_name = "N")]
+    pub rate: Option<u32>,
     /// Bytes a message.
     #[arg(long, value_name = "BYTES", default_value_t = 128)]
     pub size: u32,
@@ -235,6 +237,62 @@ pub struct CheckArgs {
     /// How it is shown.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// A simulated run, or many.
+#[derive(Clone, Debug, Args)]
+pub struct SeedsArgs {
+    /// Explore every seed of a range instead of running one: 20 simulated seconds each, three nodes, on all cores. Faults
+    /// are drawn from each seed unless they are given; no run leaves files unless it breaks a promise.
+    #[arg(long, value_name = "A..B", value_parser = seed_range, conflicts_with = "seed")]
+    pub seeds: Option<SeedRange>,
+    /// Leave a run directory of every seed.
+    #[arg(long, requires = "seeds")]
+    pub keep: bool,
+    /// The run.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Seeds from the first up to, and without, the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeedRange {
+    /// The first.
+    pub first: u64,
+    /// One behind the last.
+    pub end: u64,
+}
+
+impl SeedRange {
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.end - self.first
+    }
+}
+
+fn seed_range(text: &str) -> Result<SeedRange, String> {
+    let range = text.split_once("..").and_then(|(first, end)| Some((first.parse().ok()?, end.parse().ok()?)));
+    match range {
+        Some((first, end)) if first < end => Ok(SeedRange { first, end }),
+        _ => Err(String::from("seeds look like 0..10000: from the first up to, and without, the second")),
+    }
+}
+
+/// Shrinking.
+#[derive(Clone, Debug, Args)]
+pub struct ShrinkArgs {
+    /// The directory of a failing simulated run.
+    #[arg(value_name = "RUN_DIR")]
+    pub run_dir: PathBuf,
+    /// What must stay violated; without it, the gravest violation of the run.
+    #[arg(long, value_name = "[LANE:]GUARANTEE")]
+    pub require: Vec<String>,
+    /// Where the directory of the smallest run is made.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub out: PathBuf,
+    /// Nothing on standard error.
+    #[arg(long)]
+    pub quiet: bool,
 }
 
 /// Running again.

@@ -14,6 +14,8 @@ pub mod replay;
 #[cfg(feature = "rabbitmq")]
 pub mod rootfs;
 pub mod run;
+pub mod seeds;
+pub mod shrink;
 pub mod systems;
 pub mod terminal;
 pub mod versions;
@@ -31,7 +33,11 @@ pub fn dispatch(cli: Cli) -> Result<i32, CliError> {
         Command::Kafka(args) => run::run(&delivery_kafka::Kafka, &args),
         #[cfg(feature = "rabbitmq")]
         Command::Rabbitmq(args) => run::run(&delivery_rabbitmq::RabbitMq, &args),
-        Command::Pubsub(args) => run::run(&systems::PUBSUB, &args),
+        Command::Pubsub(args) => match args.seeds {
+            Some(seeds) => seeds::explore(&systems::PUBSUB, &args, seeds),
+            None => run::run(&systems::PUBSUB, &args.run),
+        },
+        Command::Shrink(args) => shrink::shrink(&args),
         Command::Check(args) => check::check(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Export(args) => export::export(&args),

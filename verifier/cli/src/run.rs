@@ -9,7 +9,7 @@ use delivery_cluster::rootfs::check_owners;
 use delivery_faults::{FaultRequest, Schedule};
 use delivery_history::manifest::{Phase, Requirement};
 use delivery_runner::{
-    Completed, Interrupts, Progress, RunEnd, RunError, RunPlan, RunRequest, plan, run_real, run_simulated,
+    Completed, Interrupts, Progress, RunEnd, RunError, RunPlan, RunRequest, draw_faults, plan, run_real, run_simulated,
 };
 
 use crate::args::{Backend, OutputArgs, RunArgs};
@@ -17,6 +17,9 @@ use crate::exit::{self, CliError};
 use crate::outcome;
 use crate::progress::progress;
 use crate::versions;
+
+/// Messages a second and lane where nobody says how many.
+const DEFAULT_RATE_PER_S: u32 = 1_000;
 
 /// Runs a system as asked for; returns the exit code.
 ///
@@ -29,6 +32,7 @@ pub fn run(system: &'static dyn System, args: &RunArgs) -> Result<i32, CliError>
     }
     let request = request(system, args)?;
     let planned = plan(system, &request)?;
+    tell_drawn(&request, args);
     if let Some(simulated) = system.simulated() {
         let interrupts = listen()?;
         let mut shown = progress(args.output.quiet);
@@ -160,11 +164,11 @@ fn check_backend(system: &dyn System, args: &RunArgs) -> Result<(), CliError> {
 pub(crate) fn request(system: &dyn System, args: &RunArgs) -> Result<RunRequest, CliError> {
     let schedule = schedule(args)?;
     let typed_ms = args.duration.map(|duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
-    Ok(RunRequest {
+    let mut request = RunRequest {
         lanes: lanes(system, args)?,
         faults: schedule.faults,
         duration_ms: typed_ms.or(schedule.load_ms),
-        rate_per_s: args.rate,
+        rate_per_s: args.rate.unwrap_or(DEFAULT_RATE_PER_S),
         size_bytes: args.size,
         producers: args.producers,
         consumers: args.consumers,
@@ -174,11 +178,31 @@ pub(crate) fn request(system: &dyn System, args: &RunArgs) -> Result<RunRequest,
         audit: args.audit.into(),
         out: args.out.clone(),
         keep_data: args.keep_data,
-    })
+    };
+    if draws(args) {
+        request.faults = draw_faults(system, &request, None, None)?;
+    }
+    Ok(request)
+}
+
+/// Whether the faults are drawn from the seed.
+pub(crate) fn draws(args: &RunArgs) -> bool {
+    args.schedule.is_none() && args.faults.as_deref().map(str::trim) == Some("random")
+}
+
+/// Says what was drawn, in the form it can be run again in.
+fn tell_drawn(request: &RunRequest, args: &RunArgs) {
+    if draws(args) && !args.output.quiet {
+        let schedule = Schedule { load_ms: request.duration_ms, faults: request.faults.clone() };
+        eprintln!("drawn from seed {}:\n{}", request.seed, schedule.to_toml().trim_end());
+    }
 }
 
 /// The faults that were asked for, on the command line or in a file.
 fn schedule(args: &RunArgs) -> Result<Schedule, CliError> {
+    if draws(args) {
+        return Ok(Schedule::default());
+    }
     let Some(path) = &args.schedule else {
         let faults = FaultRequest::parse_list(args.faults.as_deref().unwrap_or_default())?;
         return Ok(Schedule { load_ms: None, faults });
@@ -208,7 +232,7 @@ fn lanes(system: &dyn System, args: &RunArgs) -> Result<Vec<LaneRequest>, CliErr
 }
 
 /// What `--set` alone changes: the defaults, or the whole tour of a system that has no such preset.
-fn overridden(system: &dyn System) -> Vec<&'static str> {
+pub(crate) fn overridden(system: &dyn System) -> Vec<&'static str> {
     let presets = system.info().presets;
     match presets.iter().find(|preset| preset.name == "default") {
         Some(preset) => vec![preset.name],

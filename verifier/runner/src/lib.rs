@@ -14,15 +14,17 @@ pub mod replay;
 pub mod request;
 pub mod roster;
 mod seats;
+pub mod shrink;
 pub mod simulated;
 
 pub use finish::{Completed, RunError, SCHEDULE_FILE};
 pub use interrupt::Interrupts;
 pub use machine::RunEnd;
-pub use plan::{RunPlan, check_requirements, plan};
+pub use plan::{RunPlan, check_requirements, draw_faults, plan};
 pub use progress::{Progress, Quiet};
 pub use real::run::run_real;
 pub use real::worker::init;
 pub use replay::replan;
 pub use request::{AuditMode, PlanError, RunRequest};
+pub use shrink::{Shrunk, check_shrinkable, shrink};
 pub use simulated::{Simulated, run_simulated, simulate};
