@@ -60,6 +60,8 @@ reasons! {
     Cancelled = 29, "cancelled by the broker";
     /// What was asked for is not there.
     NotFound = 30, "not found";
+    /// The producer's transactions are another's now, or its last one took too long.
+    ProducerFenced = 40, "fenced: its transactional id was taken over, or its transaction timed out";
 }
 
 impl Reason {

@@ -136,11 +136,13 @@ pub struct Host {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// Sends; its sessions carry the messages that are judged.
+    /// Sends; its sessions carry the messages that are judged. One with a group reads as a member of it, and sends what
+    /// comes of that, in transactions.
     Producer,
     /// Reads as a member of `group`.
     Consumer,
-    /// Writes the sentinels that prove the drain; its messages are not judged.
+    /// Writes the sentinels that prove the drain; its messages are not judged. One with a lane writes those of the lane's
+    /// outputs, once everything is transformed.
     Sentinel,
     /// Asks each node what it believes.
     Observer,
@@ -159,7 +161,7 @@ pub struct Worker {
     pub role: Role,
     /// Index of its lane; nothing for workers of the whole run.
     pub lane: Option<u16>,
-    /// Index into [`RunManifest::groups`], for consumers.
+    /// Index into [`RunManifest::groups`], for consumers and for producers that read.
     pub group: Option<u16>,
     /// [`Host::id`] it runs on.
     pub host: u32,
@@ -180,6 +182,9 @@ pub struct Destination {
     /// Index of the queue whose dead letters end here; nothing for a destination that is sent to.
     #[serde(default)]
     pub dead_letters_of: Option<u16>,
+    /// Index of the destination whose messages are transformed into those that end here, in transactions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_of: Option<u16>,
 }
 
 /// A consumer group, or one subscriber of a fan-out.
@@ -194,6 +199,13 @@ pub struct Group {
     /// It asks for messages of transactions that have not committed, too.
     #[serde(default)]
     pub read_uncommitted: bool,
+    /// It reads what comes of the lane's messages ([`Destination::output_of`]), and not those themselves.
+    #[serde(default)]
+    pub reads_outputs: bool,
+    /// It reads beside the lane's own readers, with another isolation, to show what that gives: what it is given of
+    /// aborted transactions breaks nothing.
+    #[serde(default)]
+    pub beside: bool,
 }
 
 /// One fault of the schedule.

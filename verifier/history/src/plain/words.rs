@@ -23,6 +23,7 @@ pub const REASONS: &[(u32, &str)] = &[
     (28, "other"),
     (29, "cancelled"),
     (30, "not-found"),
+    (40, "producer-fenced"),
 ];
 
 /// Settles: number and word.
@@ -61,6 +62,8 @@ pub(super) const fn detail_of(kind: EventKind) -> Detail {
         EventKind::SendAcked
         | EventKind::AuditRead
         | EventKind::AuditControl
+        | EventKind::AuditAborted
+        | EventKind::AuditOpen
         | EventKind::AuditEnd
         | EventKind::AuditStart
         | EventKind::ObservedLeader
@@ -100,6 +103,7 @@ pub(super) const fn is_observation(kind: EventKind) -> bool {
             | EventKind::ObservedSilence
             | EventKind::ObservedCoordinator
             | EventKind::ObservedDepth
+            | EventKind::ObservedStable
     )
 }
 
