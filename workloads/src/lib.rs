@@ -13,6 +13,7 @@ pub mod observe;
 pub mod produce;
 pub mod queue;
 pub mod sentinel;
+pub mod transform;
 
 pub use audit::{audit, drain};
 pub use consume::{CommitMode, ConsumePlan, ConsumerLoop};
@@ -21,3 +22,4 @@ pub use observe::observation_event;
 pub use produce::{ProducePlan, ProducerLoop};
 pub use queue::{QueueLoop, QueuePlan};
 pub use sentinel::SentinelLoop;
+pub use transform::{TransformLoop, TransformPlan};

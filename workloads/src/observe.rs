@@ -30,6 +30,9 @@ pub fn observation_event(observation: &Observation) -> Event {
             event(EventKind::ObservedCoordinator, node, u32::from(group))
                 .offset(coordinator.map_or(NO_OFFSET, u64::from))
         }
+        Observation::Stable { node, destination, stable, behind } => {
+            event(EventKind::ObservedStable, node, behind).destination(destination).offset(stable)
+        }
         Observation::Silence { node, reason } => event(EventKind::ObservedSilence, node, reason),
     }
 }

@@ -46,6 +46,12 @@ pub struct ClientSpec {
     pub config: BTreeMap<String, String>,
     /// Consumer group, for consumers.
     pub group: Option<String>,
+    /// Where what it makes of what it reads goes; of an observer, all such destinations.
+    #[serde(default)]
+    pub outputs: Vec<DestinationRef>,
+    /// Whether it asks for messages of transactions that have not committed, too; nothing where the settings say.
+    #[serde(default)]
+    pub read_uncommitted: Option<bool>,
 }
 
 /// How a send ended.

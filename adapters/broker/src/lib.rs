@@ -15,12 +15,13 @@ pub mod reason;
 pub mod rootfs;
 pub mod simulated;
 pub mod system;
+pub mod transactional;
 
 pub use client::{
     ClientError, ClientSpec, Consumer, ConsumerEvent, Delivery, DestinationRef, NodeAddress, Producer, SendOutcome,
     SendReport, Settle,
 };
-pub use config::{ConfigError, ConfigFile, LanePlan, LaneRequest, Preset, Scope, Setting, Timings};
+pub use config::{ConfigError, ConfigFile, LanePlan, LaneRequest, Preset, Scope, Setting, Timings, TransactionPlan};
 pub use node::{ClusterPlan, HostPlan, NodeCommand, NodeFile, NodeSpec};
 pub use observe::{Admin, AuditItem, Auditor, DrainItem, LaneTopic, Observation, Observer, Prepared, Recovery};
 pub use payload::{Decoded, MessageId, decode, encode};
@@ -30,3 +31,4 @@ pub use simulated::{LinkLedger, SimulatedLane, SimulatedNode, SimulatedPlan, Sim
 pub use system::{
     InstallError, InstallProblem, InstallRequest, Installation, RealSystem, RuntimeProbe, System, SystemInfo,
 };
+pub use transactional::{Remedy, TransactionError, Transactor};

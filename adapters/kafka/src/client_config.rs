@@ -6,6 +6,8 @@ use delivery_broker::{ClientError, ClientSpec};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
+use crate::transactions::{TRANSACTION_TIMEOUT, is_of_transactions};
+
 /// TCP port brokers serve clients on.
 pub(crate) const CLIENT_PORT: u16 = 9092;
 
@@ -15,10 +17,35 @@ const SENTINEL_TIMEOUT_MS: u32 = 10_000;
 /// A producer's configuration: the lane's, and what every client needs.
 pub(crate) fn producer(spec: &ClientSpec) -> ClientConfig {
     let mut config = common(spec);
-    for (name, value) in scoped(spec, "producer.") {
+    for (name, value) in scoped(spec, "producer.").filter(|(name, _)| !is_of_transactions(name)) {
         config.set(name, value);
     }
     config
+}
+
+/// A producer whose transactions are known by the seat's name, whoever sits there: the next one fences the one before.
+/// The client refuses messages that are tried for longer than their transaction may take.
+pub(crate) fn transactional_producer(spec: &ClientSpec) -> ClientConfig {
+    let mut config = producer(spec);
+    config.set("transactional.id", &spec.seat);
+    if let Some(timeout) = spec.config.get(TRANSACTION_TIMEOUT) {
+        config.set("transaction.timeout.ms", timeout);
+        let limit = |name: &str| config.get(name).and_then(|limit| limit.parse::<u64>().ok());
+        if let (Some(message_ms), Ok(transaction_ms)) = (limit("message.timeout.ms"), timeout.parse())
+            && (message_ms == 0 || message_ms > transaction_ms)
+        {
+            config.set("message.timeout.ms", timeout);
+        }
+    }
+    config
+}
+
+/// A reader that transforms. It reads committed messages whatever the lane's readers do: only then does it wait, when
+/// it asks where its group stands, for transactions that may still move that.
+pub(crate) fn transactional_consumer(spec: &ClientSpec) -> Result<ClientConfig, ClientError> {
+    let mut config = consumer(spec)?;
+    config.set("isolation.level", "read_committed").set("enable.auto.commit", "false");
+    Ok(config)
 }
 
 /// The strongest acknowledgement there is, whatever the lane asks for. Not idempotent: a
@@ -46,6 +73,9 @@ pub(crate) fn consumer(spec: &ClientSpec) -> Result<ClientConfig, ClientError> {
     config.set("group.id", group).set("enable.auto.commit", automatic.to_string());
     for (name, value) in scoped(spec, "consumer.").filter(|(name, _)| *name != "commit") {
         config.set(name, value);
+    }
+    if let Some(all) = spec.read_uncommitted {
+        config.set("isolation.level", if all { "read_uncommitted" } else { "read_committed" });
     }
     Ok(config)
 }
@@ -88,6 +118,8 @@ mod tests {
             destinations: Vec::new(),
             config,
             group: Some(String::from("g")),
+            outputs: Vec::new(),
+            read_uncommitted: None,
         }
     }
 

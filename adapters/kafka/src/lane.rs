@@ -196,7 +196,14 @@ impl Draft {
             config: self.config,
         };
         let partitions = u32::try_from(partitions).unwrap_or(MAX_PARTITIONS);
-        Ok(LanePlan { lane, partitions, dead_letters: false, readers_apart: false, session_timeout_ms })
+        Ok(LanePlan {
+            lane,
+            partitions,
+            dead_letters: false,
+            readers_apart: false,
+            session_timeout_ms,
+            transactions: None,
+        })
     }
 
     /// `acks=all min.isr=2 idempotent`, then what the user chose beside that.

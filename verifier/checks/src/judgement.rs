@@ -144,6 +144,12 @@ pub enum FindingKind {
     AbortedRead,
     /// Delivered to a reader of committed messages before its transaction was asked to commit.
     UncommittedRead,
+    /// Of an aborted transaction, and delivered to a group that reads beside the lane's own and asks for all.
+    DirtyRead,
+    /// More than one committed output stands for it.
+    OutputTwice,
+    /// A transaction that nobody ends: readers of committed messages do not get past it.
+    HangingTransaction,
     /// Moved by the broker to where its queue's dead letters go.
     DeadLettered,
     /// Still in its queue when the drain had ended.
@@ -180,6 +186,9 @@ impl FindingKind {
         Self::TornTransaction,
         Self::AbortedRead,
         Self::UncommittedRead,
+        Self::DirtyRead,
+        Self::OutputTwice,
+        Self::HangingTransaction,
         Self::DeadLettered,
         Self::LeftInQueue,
         Self::NotRecovered,
@@ -210,6 +219,9 @@ impl FindingKind {
             Self::TornTransaction => "torn-transaction",
             Self::AbortedRead => "aborted-read",
             Self::UncommittedRead => "uncommitted-read",
+            Self::DirtyRead => "dirty-read",
+            Self::OutputTwice => "output-twice",
+            Self::HangingTransaction => "hanging-transaction",
             Self::DeadLettered => "dead-lettered",
             Self::LeftInQueue => "left-in-queue",
             Self::NotRecovered => "not-recovered",

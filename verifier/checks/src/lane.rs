@@ -19,8 +19,9 @@ use crate::properties::liveness::{Comeback, Liveness};
 use crate::properties::lost::Lost;
 use crate::properties::undelivered::Leftover;
 use crate::properties::{
-    aborted_read, agreement, commit_back, failed_but_stored, liveness, lost, processed_at_once, processed_twice,
-    reordered, reordered_key, reordered_total, stored_twice, torn_transaction, undelivered,
+    aborted_read, agreement, commit_back, failed_but_stored, hanging_transaction, liveness, lost, outputs,
+    processed_at_once, processed_twice, reordered, reordered_key, reordered_total, stored_twice, torn_transaction,
+    undelivered,
 };
 use crate::queue::{self, Queues};
 use crate::sends::{Sends, Sentinels};
@@ -67,6 +68,7 @@ struct Read {
     offset_back: Tally,
     offset_skipped: Tally,
     commit_back: Tally,
+    output_twice: Tally,
     rebalanced: u64,
     sessions_ended: u64,
     /// By segment in which a message was invoked: when the last of them was first delivered.
@@ -99,6 +101,7 @@ pub(crate) fn judge_lane(run: &Run<'_, '_>, number: u16, lane: &Lane, prepared: 
         processed_at_once: OnceTally::default(),
         aborted_read: OnceTally::default(),
         uncommitted_read: OnceTally::default(),
+        dirty_read: OnceTally::default(),
         unattributed: 0,
         misplaced: false,
     };
@@ -136,7 +139,12 @@ fn read_groups(
         let seen = read_group(work, group, audits, segments, &mut read.end_to_end, health);
         read.delivered += seen.delivered;
         read.processed += seen.processed;
-        read.leftovers.push(undelivered::classify(work, &seen, recovered, health, &mut read.undelivered));
+        let mut left = undelivered::classify(work, &seen, recovered, health, &mut read.undelivered);
+        if seen.transforms {
+            let twice = outputs::judge(work, &seen, audits, recovered, &mut left, &mut read.undelivered);
+            read.output_twice.merge(twice);
+        }
+        read.leftovers.push(left);
         read.take(work, seen);
     }
     read
@@ -150,6 +158,7 @@ impl Read {
             offset_back: Tally::default(),
             offset_skipped: Tally::default(),
             commit_back: Tally::default(),
+            output_twice: Tally::default(),
             rebalanced: 0,
             sessions_ended: 0,
             caught_up_ns: vec![0; segments.len()],
@@ -323,6 +332,9 @@ fn conclude(
     counted.push((FindingKind::TornTransaction, torn));
     counted.push((FindingKind::ReorderedTotal, total));
     counted.push((FindingKind::NotRecovered, live.not_recovered));
+    if work.workload == Workload::Transactions && work.scope == Scope::All {
+        counted.push((FindingKind::HangingTransaction, hanging_transaction::find(&work)));
+    }
     counted.extend(read.queues.iter().flat_map(|queues| queues.counted.iter().cloned()));
     let off = |kind: FindingKind| run.options.without.contains(&kind);
     counted.retain(|(kind, _)| !off(*kind));
@@ -383,6 +395,8 @@ fn proved(counted: &[(FindingKind, Tally)], read: &Read, not_live: Option<String
         torn: count(FindingKind::TornTransaction),
         aborted_read: count(FindingKind::AbortedRead),
         uncommitted_read: count(FindingKind::UncommittedRead),
+        output_twice: count(FindingKind::OutputTwice),
+        hanging: count(FindingKind::HangingTransaction),
         not_live,
     }
 }
@@ -400,6 +414,7 @@ fn tallies(work: &mut LaneWork<'_, '_>, read: &Read) -> Vec<(FindingKind, Tally)
         (FindingKind::OffsetBack, read.offset_back.clone()),
         (FindingKind::OffsetSkipped, read.offset_skipped.clone()),
         (FindingKind::CommitBack, read.commit_back.clone()),
+        (FindingKind::OutputTwice, read.output_twice.clone()),
         (FindingKind::ReorderedKey, when(state::REORDERED_KEY, &|| reordered_key::reordered_key(there))),
         (FindingKind::FailedButStored, when(state::FAILED, &|| failed_but_stored::failed_but_stored(there))),
     ];
@@ -410,6 +425,7 @@ fn tallies(work: &mut LaneWork<'_, '_>, read: &Read) -> Vec<(FindingKind, Tally)
         (FindingKind::ProcessedAtOnce, std::mem::take(&mut work.processed_at_once)),
         (FindingKind::AbortedRead, std::mem::take(&mut work.aborted_read)),
         (FindingKind::UncommittedRead, std::mem::take(&mut work.uncommitted_read)),
+        (FindingKind::DirtyRead, std::mem::take(&mut work.dirty_read)),
     ];
     counted.extend(once.into_iter().map(|(kind, tally)| (kind, tally.into_tally())));
     counted

@@ -14,6 +14,7 @@ use crate::health::{Health, Watch, kind};
 use crate::judge::Scope;
 use crate::latency::Latencies;
 use crate::node_set::node_bit;
+use crate::properties::outputs::Transform;
 use crate::properties::reordered_total::AckCurve;
 use crate::transactions::Transactions;
 
@@ -62,6 +63,8 @@ pub(crate) struct Sends {
     /// Highest offset acked by each moment.
     pub(crate) curve: AckCurve,
     pub(crate) transactions: Transactions,
+    /// Messages that were made into others.
+    pub(crate) transforms: Vec<Transform>,
     /// Sessions that ended with a fatal error.
     pub(crate) sessions_ended: u64,
     pub(crate) latency: Latencies,
@@ -125,6 +128,7 @@ pub(crate) fn read_sends(
             context.destinations_of(lane).len(),
         ),
         transactions: Transactions::default(),
+        transforms: Vec::new(),
         sessions_ended: 0,
         latency: Latencies::new("send"),
         first_send_ns: None,
@@ -156,7 +160,10 @@ pub(crate) fn read_sends(
             again: 0,
             contradictory: 0,
         };
+        // The load is what is sent first; what comes of it follows by itself.
+        let load = role.group.is_some().then(|| sends.counts.clone());
         pass.run(&mut sends, segments.cursor());
+        sends.counts = load.unwrap_or(sends.counts);
         pass.report(settings, health);
         sends.sessions.push((worker, pass.sessions));
     }
@@ -273,6 +280,11 @@ impl Pass<'_, '_> {
             | kind::TRANSACTION_OUTCOME => {
                 let next = u32::try_from(sends.messages.state.len()).unwrap_or(u32::MAX);
                 self.irregular += u64::from(!sends.transactions.take(event, next));
+            }
+            kind::TRANSFORMED => {
+                let output = u32::try_from(sends.messages.state.len()).unwrap_or(u32::MAX);
+                let at = u32::try_from(at).unwrap_or(u32::MAX);
+                sends.transforms.push(Transform { output, worker: self.worker, at });
             }
             kind::SESSION_ENDED => sends.sessions_ended += 1,
             _ => self.watch.pass_over(event),

@@ -1,7 +1,7 @@
 //! A producer over librdkafka.
 
 mod context;
-mod outcome;
+pub(crate) mod outcome;
 mod outstanding;
 
 use std::sync::Arc;
@@ -42,7 +42,13 @@ impl KafkaProducer {
         let context = Context::new(spec.client_name.clone(), acknowledged, never_fits, Arc::clone(&inbox));
         let client = config.create_with_context(context);
         let client = client.map_err(|error| ClientError::Configuration(error.to_string()))?;
-        Ok(Self { client, inbox, destinations: spec.destinations.clone() })
+        let destinations = spec.destinations.iter().chain(&spec.outputs).cloned().collect();
+        Ok(Self { client, inbox, destinations })
+    }
+
+    /// The client itself, for what only transactions need.
+    pub(crate) fn client(&self) -> &ThreadedProducer<Context> {
+        &self.client
     }
 
     fn destination(&self, index: u16) -> Option<&DestinationRef> {

@@ -6,7 +6,8 @@ mod topics;
 
 pub(crate) use connection::{Connection, WireError};
 pub(crate) use questions::{
-    MetadataAnswer, PartitionAnswer, ask_controller, ask_coordinator, ask_metadata, count_members, fetch, log_end,
+    MetadataAnswer, PartitionAnswer, ask_controller, ask_coordinator, ask_metadata, ask_stable,
+    ask_transaction_coordinator, count_members, fetch, log_end,
 };
 pub(crate) use topics::{NewTopic, create_topics};
 

@@ -80,13 +80,21 @@ impl Setup {
 
     fn manifest(&self, lanes: Vec<LanePlan>) -> RunManifest {
         let destinations = (0..lanes.len() as u16)
-            .map(|lane| Destination { lane, name: format!("lane-{lane}"), partition: None, dead_letters_of: None })
+            .map(|lane| Destination {
+                lane,
+                name: format!("lane-{lane}"),
+                partition: None,
+                dead_letters_of: None,
+                output_of: None,
+            })
             .collect();
         let group = |(lane, node)| Group {
             lane,
             name: format!("subscriber-{lane}-{node}"),
             session_timeout_ms: 0,
             read_uncommitted: false,
+            reads_outputs: false,
+            beside: false,
         };
         let every = (0..lanes.len() as u16).flat_map(|lane| (1..=self.nodes).map(move |node| (lane, node)));
         RunManifest {
@@ -161,6 +169,8 @@ impl Software {
             destinations: vec![DestinationRef { index: lane, name: format!("lane-{lane}"), partition: None }],
             config: self.plan.lanes[usize::from(lane)].config.clone(),
             group: None,
+            outputs: Vec::new(),
+            read_uncommitted: None,
         }
     }
 

@@ -72,8 +72,13 @@ impl Queue {
     pub fn new() -> Self {
         let mut scene = Scene::log();
         scene.manifest = manifest(Workload::Queue);
-        let place =
-            |name: &str, dead_letters_of| Destination { lane: 0, name: name.into(), partition: None, dead_letters_of };
+        let place = |name: &str, dead_letters_of| Destination {
+            lane: 0,
+            name: name.into(),
+            partition: None,
+            dead_letters_of,
+            output_of: None,
+        };
         scene.manifest.destinations = vec![place("orders", None), place("orders.dead", Some(ORDERS))];
         scene.logs.clear();
         scene.drained.clear();

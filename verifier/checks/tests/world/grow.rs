@@ -45,6 +45,7 @@ impl World {
             name: "orders".into(),
             partition: Some(u32::from(number)),
             dead_letters_of: None,
+            output_of: None,
         };
         scene.manifest.destinations = (0..places).map(place).collect();
         let worker = |name: &str, role, group| Worker {

@@ -14,8 +14,13 @@ const GAP_NS: u64 = 70 * MS;
 impl World {
     pub(super) fn grow_queue(dice: &mut Dice) -> Self {
         let mut world = Self::bare(Workload::Queue, 2);
-        let place =
-            |name: &str, letters| Destination { lane: 0, name: name.into(), partition: None, dead_letters_of: letters };
+        let place = |name: &str, letters| Destination {
+            lane: 0,
+            name: name.into(),
+            partition: None,
+            dead_letters_of: letters,
+            output_of: None,
+        };
         world.scene.manifest.destinations = vec![place("a", None), place("b", None), place("a.dead", Some(0))];
         let lane = &mut world.scene.manifest.lanes[0];
         (lane.acknowledged, lane.automatic_ack) = (!dice.one_in(6), dice.one_in(6));

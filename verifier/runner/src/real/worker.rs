@@ -8,8 +8,8 @@ use delivery_broker::{ClientError, RealSystem, System};
 use delivery_history::{Clock, Event, EventKind, Recorder};
 use delivery_workloads::WorkloadError;
 
-use crate::real::jobs;
 use crate::real::protocol::{Command, Job, Report, WORKER_ARGUMENT, WorkerSpec};
+use crate::real::{jobs, transform};
 
 /// Makes this process a worker if the runner started it as one, and then never returns.
 ///
@@ -115,6 +115,7 @@ fn run_job(mut bench: Bench<'_>) -> Result<(), WorkloadError> {
         Job::Produce { rate_per_s, size_bytes, keys } => jobs::produce(&mut bench, rate_per_s, size_bytes, keys)?,
         Job::Consume { subscriber, sentinels } => jobs::consume(&mut bench, subscriber, sentinels)?,
         Job::ConsumeQueue { seed } => jobs::consume_queue(&mut bench, seed)?,
+        Job::Transform(job) => transform::transform(&mut bench, job)?,
         Job::Sentinel { size_bytes } => jobs::sentinel(&mut bench, size_bytes)?,
         Job::Observe { groups } => jobs::observe(&mut bench, &groups)?,
         Job::Audit { replicas, queues } => jobs::audit(&mut bench, &replicas, &queues)?,

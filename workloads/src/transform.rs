@@ -1,0 +1,518 @@
+//! A worker that reads, makes another message of each one it is given, and writes it: what it wrote and how far it read
+//! become true together, in one transaction, or not at all.
+//!
+//! A transaction that aborts is undone: the worker reads on from where its group stands committed, and makes *new*
+//! messages of the same ones. What a message was made of is recorded before it is sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use delivery_broker::{
+    ConsumerEvent, Decoded, Delivery, MessageId, Reason, Remedy, SendOutcome, SendReport, Settle, TransactionError,
+    Transactor, encode,
+};
+use delivery_history::event::FLAG_SELF;
+use delivery_history::manifest::{first_session, worker_of_session};
+use delivery_history::recorder::{RecordError, Recorder};
+use delivery_history::{Event, EventKind, NO_OFFSET};
+
+use crate::consume::delivery_event;
+use crate::error::WorkloadError;
+use crate::produce::outcome_event;
+
+/// Longest wait for one answer; what is not decided then is asked for again.
+const CALL_WAIT: Duration = Duration::from_secs(1);
+/// Longest time a transaction may take to end before its producer is given up.
+const END_LIMIT_NS: u64 = 60_000_000_000;
+/// Longest wait for the abort of what is open at the polite end.
+const FINISH_WAIT: Duration = Duration::from_secs(3);
+
+/// What a worker makes of what.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TransformPlan {
+    /// Its worker number; its sessions count from there.
+    pub worker: u16,
+    /// In every payload of the run.
+    pub run_tag: u64,
+    /// Payload bytes a message.
+    pub size_bytes: usize,
+    /// Where what comes of each destination's messages goes.
+    pub outputs: BTreeMap<u16, u16>,
+    /// Workers whose sentinels it must have read, per destination, to be drained.
+    pub sentinels: BTreeMap<u16, BTreeSet<u16>>,
+    /// Share of transactions that it aborts on purpose, thousandths.
+    pub abort_permille: u16,
+    /// Messages of one transaction, at most.
+    pub max_messages: u32,
+    /// Length of one transaction, nanoseconds.
+    pub max_ns: u64,
+    /// Draws which transactions abort.
+    pub seed: u64,
+}
+
+/// What it does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Become the only producer under its name.
+    Starting,
+    /// Read on from where the group stands.
+    Rewinding,
+    /// Read and send.
+    Working,
+    /// Put its position into the transaction.
+    AddingOffsets,
+    Committing,
+    Aborting,
+}
+
+/// The transaction that is open.
+#[derive(Debug)]
+struct Open {
+    number: u32,
+    began_ns: u64,
+    messages: u32,
+    /// By destination: where its group goes on.
+    next: BTreeMap<u16, u64>,
+    /// Sentinels it has read: where, and whose.
+    sentinels: BTreeSet<(u16, u16)>,
+    settle_asked: bool,
+    /// Since when its end is being asked for.
+    ending_ns: Option<u64>,
+    commit_asked: bool,
+    abort_asked: bool,
+    /// Something in it went wrong: it cannot commit.
+    spoilt: bool,
+}
+
+/// A worker's state between steps.
+pub struct TransformLoop {
+    plan: TransformPlan,
+    stage: Stage,
+    session: u32,
+    next_sequence: u32,
+    transactions: u32,
+    open: Option<Open>,
+    /// One that nobody answered for before its session ended: whether its commit had been asked for.
+    unresolved: Option<(u32, u32, bool)>,
+    positioned: BTreeSet<u16>,
+    /// Sentinels it has committed past: where, and whose.
+    sentinels: BTreeSet<(u16, u16)>,
+    drained: BTreeSet<u16>,
+    reports: Vec<SendReport>,
+    payload: Vec<u8>,
+    draws: u64,
+}
+
+impl TransformLoop {
+    /// A worker that has done nothing.
+    pub fn new(plan: TransformPlan) -> Self {
+        Self {
+            stage: Stage::Starting,
+            session: first_session(plan.worker),
+            next_sequence: 0,
+            transactions: 0,
+            open: None,
+            unresolved: None,
+            positioned: BTreeSet::new(),
+            sentinels: BTreeSet::new(),
+            drained: BTreeSet::new(),
+            reports: Vec::new(),
+            payload: Vec::new(),
+            draws: plan.seed,
+            plan,
+        }
+    }
+
+    /// Destinations it reads and whose position it knows.
+    pub fn positioned(&self) -> &BTreeSet<u16> {
+        &self.positioned
+    }
+
+    /// Destinations it has committed past every sentinel of.
+    pub fn drained(&self) -> &BTreeSet<u16> {
+        &self.drained
+    }
+
+    /// Whether it is in the middle of nothing but reading.
+    pub fn is_working(&self) -> bool {
+        self.stage == Stage::Working
+    }
+
+    /// Does what is next, for about as long as `wait`.
+    ///
+    /// # Errors
+    /// When the client cannot go on, or the history cannot be written.
+    pub fn step(
+        &mut self,
+        transactor: &mut dyn Transactor,
+        recorder: &mut Recorder,
+        wait: Duration,
+    ) -> Result<(), WorkloadError> {
+        match self.stage {
+            Stage::Starting => self.start(transactor, recorder),
+            Stage::Rewinding => self.rewind(transactor, recorder),
+            Stage::Working => self.work(transactor, recorder, wait),
+            Stage::AddingOffsets => self.add_offsets(transactor, recorder),
+            Stage::Committing => self.commit(transactor, recorder),
+            Stage::Aborting => self.abort(transactor, recorder, CALL_WAIT),
+        }
+    }
+
+    /// Aborts what is open: the polite end.
+    ///
+    /// # Errors
+    /// When the client cannot go on, or the history cannot be written.
+    pub fn finish(&mut self, transactor: &mut dyn Transactor, recorder: &mut Recorder) -> Result<(), WorkloadError> {
+        if self.open.is_some() && self.stage != Stage::Committing {
+            self.abort(transactor, recorder, FINISH_WAIT)?;
+        }
+        transactor.purge(&mut self.reports);
+        Ok(self.record_reports(recorder)?)
+    }
+
+    fn start(&mut self, transactor: &mut dyn Transactor, recorder: &mut Recorder) -> Result<(), WorkloadError> {
+        match transactor.start(CALL_WAIT) {
+            Ok(()) => {
+                if let Some((session, number, commit_asked)) = self.unresolved.take() {
+                    // A producer's start ends what the one before it left open; what was asked to commit may have.
+                    let outcome = if commit_asked { 2 } else { 1 };
+                    recorder.record(ended(session, number, outcome))?;
+                }
+                self.stage = Stage::Rewinding;
+                Ok(())
+            }
+            Err(TransactionError { remedy: Remedy::Retry, .. }) => Ok(()),
+            Err(error) => self.end_session(error.reason, transactor, recorder),
+        }
+    }
+
+    fn rewind(&mut self, transactor: &mut dyn Transactor, recorder: &mut Recorder) -> Result<(), WorkloadError> {
+        let Ok(places) = transactor.rewind(CALL_WAIT) else {
+            // An assignment that is being taken away is told by a poll.
+            return match transactor.poll(Duration::ZERO)? {
+                Some(ConsumerEvent::Delivered(_)) | None => Ok(()),
+                Some(event) => self.take_place(event, recorder),
+            };
+        };
+        for (destination, offset) in places {
+            let moved = Event::new(EventKind::PositionReset).destination(destination).offset(offset);
+            recorder.record(moved.flags(FLAG_SELF))?;
+        }
+        self.stage = Stage::Working;
+        Ok(())
+    }
+
+    fn work(
+        &mut self,
+        transactor: &mut dyn Transactor,
+        recorder: &mut Recorder,
+        wait: Duration,
+    ) -> Result<(), WorkloadError> {
+        let left_ns =
+            self.open.as_ref().map(|open| (open.began_ns + self.plan.max_ns).saturating_sub(recorder.now_ns()));
+        let wait = left_ns.map_or(wait, |left_ns| wait.min(Duration::from_nanos(left_ns)));
+        let mut next = transactor.poll(wait)?;
+        while let Some(event) = next {
+            self.take(event, transactor, recorder)?;
+            if self.stage != Stage::Working || self.is_due(recorder.now_ns()) {
+                break;
+            }
+            next = transactor.poll(Duration::ZERO)?;
+        }
+        transactor.reports(&mut self.reports);
+        self.record_reports(recorder)?;
+        if self.stage == Stage::Working && self.is_due(recorder.now_ns()) {
+            let spoilt = self.open.as_ref().is_some_and(|open| open.spoilt);
+            self.stage = if spoilt { Stage::Aborting } else { Stage::AddingOffsets };
+        }
+        Ok(())
+    }
+
+    fn is_due(&self, now_ns: u64) -> bool {
+        self.open.as_ref().is_some_and(|open| {
+            open.spoilt || open.messages >= self.plan.max_messages || now_ns >= open.began_ns + self.plan.max_ns
+        })
+    }
+
+    fn take(
+        &mut self,
+        event: ConsumerEvent,
+        transactor: &mut dyn Transactor,
+        recorder: &mut Recorder,
+    ) -> Result<(), WorkloadError> {
+        match event {
+            ConsumerEvent::Delivered(delivery) => self.transform(&delivery, transactor, recorder),
+            other => self.take_place(other, recorder),
+        }
+    }
+
+    /// What the group says: where this member reads.
+    fn take_place(&mut self, event: ConsumerEvent, recorder: &mut Recorder) -> Result<(), WorkloadError> {
+        let place = |kind: EventKind, destination: u16, offset: Option<u64>| {
+            Event::new(kind).destination(destination).offset(offset.unwrap_or(NO_OFFSET))
+        };
+        match event {
+            ConsumerEvent::Assigned { destination, offset } => {
+                self.positioned.insert(destination);
+                recorder.record(place(EventKind::Assigned, destination, offset))?;
+            }
+            ConsumerEvent::Revoked { destination } => {
+                self.positioned.remove(&destination);
+                recorder.record(place(EventKind::Revoked, destination, None))?;
+                // It is somebody else's to read now, and what was made of it here must not count.
+                if self.open.as_ref().is_some_and(|open| open.next.contains_key(&destination)) {
+                    self.stage = Stage::Aborting;
+                }
+            }
+            ConsumerEvent::PositionReset { destination, offset } => {
+                let flags = if offset.is_none() { FLAG_SELF } else { 0 };
+                recorder.record(place(EventKind::PositionReset, destination, offset).flags(flags))?;
+            }
+            ConsumerEvent::Delivered(_) | ConsumerEvent::Settled { .. } | ConsumerEvent::SessionEnded { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn transform(
+        &mut self,
+        delivery: &Delivery,
+        transactor: &mut dyn Transactor,
+        recorder: &mut Recorder,
+    ) -> Result<(), WorkloadError> {
+        recorder.record(delivery_event(EventKind::Delivered, delivery))?;
+        if self.open.is_none()
+            && let Err(error) = self.begin(transactor, recorder)?
+        {
+            return self.end_session(error.reason, transactor, recorder);
+        }
+        let Some(open) = &mut self.open else { return Ok(()) };
+        open.next.insert(delivery.destination, delivery.offset + 1);
+        let Decoded::Message { id, key } = delivery.payload else { return Ok(()) };
+        let writer = worker_of_session(id.session);
+        if self.plan.sentinels.get(&delivery.destination).is_some_and(|writers| writers.contains(&writer)) {
+            open.sentinels.insert((delivery.destination, writer));
+            return Ok(());
+        }
+        let Some(output) = self.plan.outputs.get(&delivery.destination).copied() else { return Ok(()) };
+        Ok(self.send(delivery, key, output, transactor, recorder)?)
+    }
+
+    fn begin(
+        &mut self,
+        transactor: &mut dyn Transactor,
+        recorder: &mut Recorder,
+    ) -> Result<Result<(), TransactionError>, RecordError> {
+        let number = self.transactions;
+        self.transactions += 1;
+        let event = recorded(EventKind::TransactionBegin, self.session, number);
+        recorder.record(event)?;
+        self.open = Some(Open {
+            number,
+            began_ns: recorder.now_ns(),
+            messages: 0,
+            next: BTreeMap::new(),
+            sentinels: BTreeSet::new(),
+            settle_asked: false,
+            ending_ns: None,
+            commit_asked: false,
+            abort_asked: false,
+            spoilt: false,
+        });
+        Ok(transactor.begin())
+    }
+
+    fn send(
+        &mut self,
+        delivery: &Delivery,
+        key: u32,
+        destination: u16,
+        transactor: &mut dyn Transactor,
+        recorder: &mut Recorder,
+    ) -> Result<(), RecordError> {
+        let id = MessageId { session: self.session, sequence: self.next_sequence };
+        self.next_sequence += 1;
+        encode(&mut self.payload, self.plan.run_tag, id, key, self.plan.size_bytes);
+        recorder.record(delivery_event(EventKind::Transformed, delivery).detail(id.sequence))?;
+        let invoked = Event::new(EventKind::SendInvoked).message(id.session, id.sequence).destination(destination);
+        recorder.record(invoked.detail(key))?;
+        let refused = transactor.send(destination, id, key, &self.payload).err();
+        if let Some(open) = &mut self.open {
+            open.messages += 1;
+            open.spoilt |= refused.is_some();
+        }
+        match refused {
+            Some(reason) => {
+                let outcome = SendOutcome::NotAcked(reason);
+                recorder.record(outcome_event(&SendReport { id, destination, outcome }))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn add_offsets(&mut self, transactor: &mut dyn Transactor, recorder: &mut Recorder) -> Result<(), WorkloadError> {
+        let Some(open) = &mut self.open else {
+            self.stage = Stage::Working;
+            return Ok(());
+        };
+        if !open.settle_asked {
+            open.settle_asked = true;
+            for (destination, offset) in &open.next {
+                recorder.record(settle(EventKind::SettleInvoked, *destination, *offset, Settle::Commit as u32))?;
+            }
+        }
+        let added = transactor.add_offsets(&open.next, CALL_WAIT);
+        match added {
+            Ok(()) => {
+                self.stage = if self.draws_abort() { Stage::Aborting } else { Stage::Committing };
+                Ok(())
+            }
+            Err(error) => self.not_ended(error, transactor, recorder),
+        }
+    }
+
+    fn commit(&mut self, transactor: &mut dyn Transactor, recorder: &mut Recorder) -> Result<(), WorkloadError> {
+        let Some(open) = &mut self.open else {
+            self.stage = Stage::Working;
+            return Ok(());
+        };
+        if !open.commit_asked {
+            open.commit_asked = true;
+            recorder.record(recorded(EventKind::TransactionCommit, self.session, open.number))?;
+        }
+        let committed = transactor.commit(CALL_WAIT);
+        transactor.reports(&mut self.reports);
+        self.record_reports(recorder)?;
+        if let Err(error) = committed {
+            return self.not_ended(error, transactor, recorder);
+        }
+        let Some(open) = self.open.take() else { return Ok(()) };
+        recorder.record(ended(self.session, open.number, 0))?;
+        for (destination, offset) in &open.next {
+            recorder.record(settle(EventKind::SettleOk, *destination, *offset, Settle::Commit as u32))?;
+        }
+        self.sentinels.extend(&open.sentinels);
+        self.stage = Stage::Working;
+        Ok(self.note_drained(recorder)?)
+    }
+
+    fn note_drained(&mut self, recorder: &mut Recorder) -> Result<(), RecordError> {
+        for (destination, writers) in &self.plan.sentinels {
+            let all = writers.iter().all(|writer| self.sentinels.contains(&(*destination, *writer)));
+            if all && self.drained.insert(*destination) {
+                recorder.record(Event::new(EventKind::Drained).destination(*destination))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn abort(
+        &mut self,
+        transactor: &mut dyn Transactor,
+        recorder: &mut Recorder,
+        wait: Duration,
+    ) -> Result<(), WorkloadError> {
+        let Some(open) = &mut self.open else {
+            self.stage = Stage::Rewinding;
+            return Ok(());
+        };
+        if !open.abort_asked {
+            open.abort_asked = true;
+            recorder.record(recorded(EventKind::TransactionAbort, self.session, open.number))?;
+        }
+        let aborted = transactor.abort(wait);
+        transactor.reports(&mut self.reports);
+        self.record_reports(recorder)?;
+        if let Err(error) = aborted {
+            return self.not_ended(error, transactor, recorder);
+        }
+        let Some(open) = self.open.take() else { return Ok(()) };
+        recorder.record(ended(self.session, open.number, 1))?;
+        self.unsettle(&open, Reason::Other, recorder)?;
+        self.stage = Stage::Rewinding;
+        Ok(())
+    }
+
+    /// A step towards the end of the transaction did not succeed.
+    fn not_ended(
+        &mut self,
+        error: TransactionError,
+        transactor: &mut dyn Transactor,
+        recorder: &mut Recorder,
+    ) -> Result<(), WorkloadError> {
+        let now_ns = recorder.now_ns();
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let since_ns = *open.ending_ns.get_or_insert(now_ns);
+        match error.remedy {
+            Remedy::Retry if now_ns - since_ns < END_LIMIT_NS => Ok(()),
+            Remedy::Abort if !open.abort_asked => {
+                self.stage = Stage::Aborting;
+                Ok(())
+            }
+            Remedy::Abort if now_ns - since_ns < END_LIMIT_NS => Ok(()),
+            _ => self.end_session(error.reason, transactor, recorder),
+        }
+    }
+
+    /// Goes on with a new producer under the same name. What became of the open transaction is known, if ever, once
+    /// that one has started.
+    fn end_session(
+        &mut self,
+        reason: Reason,
+        transactor: &mut dyn Transactor,
+        recorder: &mut Recorder,
+    ) -> Result<(), WorkloadError> {
+        transactor.purge(&mut self.reports);
+        self.record_reports(recorder)?;
+        if let Some(open) = self.open.take() {
+            self.unsettle(&open, reason, recorder)?;
+            self.unresolved = Some((self.session, open.number, open.commit_asked));
+        }
+        let session = Event::new(EventKind::SessionEnded).message(self.session, self.next_sequence);
+        recorder.record(session.detail(reason as u32))?;
+        // A session that sent nothing is gone on with: sessions that hold messages are numbered without gaps.
+        if self.next_sequence > 0 {
+            self.session += 1;
+            self.next_sequence = 0;
+        }
+        transactor.renew()?;
+        self.stage = Stage::Starting;
+        Ok(())
+    }
+
+    /// The group does not go on where this transaction would have had it; its sentinels are read again.
+    fn unsettle(&mut self, open: &Open, reason: Reason, recorder: &mut Recorder) -> Result<(), RecordError> {
+        for (destination, offset) in open.next.iter().filter(|_| open.settle_asked) {
+            recorder.record(settle(EventKind::SettleFailed, *destination, *offset, reason as u32))?;
+        }
+        Ok(())
+    }
+
+    fn draws_abort(&mut self) -> bool {
+        // SplitMix64.
+        self.draws = self.draws.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut drawn = self.draws;
+        drawn = (drawn ^ (drawn >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        drawn = (drawn ^ (drawn >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (drawn ^ (drawn >> 31)) % 1_000 < u64::from(self.plan.abort_permille)
+    }
+
+    fn record_reports(&mut self, recorder: &mut Recorder) -> Result<(), RecordError> {
+        for report in self.reports.drain(..) {
+            recorder.record(outcome_event(&report))?;
+        }
+        Ok(())
+    }
+}
+
+fn recorded(kind: EventKind, session: u32, number: u32) -> Event {
+    Event { session, ..Event::new(kind) }.detail(number)
+}
+
+/// `outcome`: 0 committed, 1 aborted, 2 unknown.
+fn ended(session: u32, number: u32, outcome: u64) -> Event {
+    recorded(EventKind::TransactionOutcome, session, number).offset(outcome)
+}
+
+fn settle(kind: EventKind, destination: u16, offset: u64, detail: u32) -> Event {
+    Event::new(kind).destination(destination).offset(offset).detail(detail)
+}
