@@ -3,7 +3,7 @@
 use delivery_broker::{AuditItem, Auditor, ClientError, Decoded, DestinationRef, DrainItem};
 use delivery_history::event::{FLAG_CORRUPT, FLAG_FOREIGN};
 use delivery_history::recorder::{RecordError, Recorder};
-use delivery_history::{Event, EventKind};
+use delivery_history::{Event, EventKind, NO_OFFSET};
 
 use crate::error::WorkloadError;
 
@@ -43,6 +43,33 @@ fn read_replica(
     });
     unwritten?;
     Ok(read.err())
+}
+
+/// Asks what each group has committed, and records it. A group nobody tells of is returned with the reason.
+///
+/// # Errors
+/// When the history cannot be written.
+pub fn committed(
+    auditor: &mut dyn Auditor,
+    groups: &[(u16, String, Vec<DestinationRef>)],
+    recorder: &mut Recorder,
+) -> Result<Vec<(u16, ClientError)>, WorkloadError> {
+    let mut untold = Vec::new();
+    for (group, name, destinations) in groups {
+        match auditor.committed(name, destinations) {
+            Ok(None) => {}
+            Ok(Some(committed)) => {
+                for (destination, offset) in committed.offsets {
+                    let mut told = Event::new(EventKind::ObservedCommit).destination(destination);
+                    told = told.offset(offset.unwrap_or(NO_OFFSET)).detail((*group).into());
+                    told.session = committed.node;
+                    recorder.record(told)?;
+                }
+            }
+            Err(error) => untold.push((*group, error)),
+        }
+    }
+    Ok(untold)
 }
 
 /// Waits until each queue is drained, takes out what is left, and records all of it. A queue that is not drained is

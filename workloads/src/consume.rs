@@ -1,10 +1,12 @@
 //! A member of a consumer group, or a subscriber: delivered, processing, processed, settled.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod plan;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use delivery_broker::{Consumer, ConsumerEvent, Decoded, Delivery, MessageId, Settle};
-use delivery_history::event::{FLAG_CORRUPT, FLAG_FOREIGN, FLAG_REDELIVERED, FLAG_SELF};
+use delivery_broker::{CommitMode, Consumer, ConsumerEvent, Decoded, Delivery, MessageId, Settle};
+use delivery_history::event::{FLAG_CORRUPT, FLAG_FOREIGN, FLAG_REDELIVERED, FLAG_SELF, REVOKED_LOST};
 use delivery_history::manifest::worker_of_session;
 use delivery_history::recorder::{RecordError, Recorder};
 use delivery_history::{Event, EventKind, NO_OFFSET};
@@ -12,8 +14,8 @@ use delivery_history::{Event, EventKind, NO_OFFSET};
 use crate::error::WorkloadError;
 use crate::queue::session_ended;
 
-/// Deliveries handled between two looks at commands.
-const MAX_BATCH: usize = 500;
+pub use plan::ConsumePlan;
+
 /// Commits after processing are not asked for more often.
 const COMMIT_INTERVAL_NS: u64 = 100_000_000;
 /// Longest wait for the confirmation of one commit before processing.
@@ -21,47 +23,19 @@ const COMMIT_WAIT: Duration = Duration::from_secs(10);
 /// Commits before processing are tried again this often; then the batch is left unprocessed.
 const COMMIT_ATTEMPTS: u32 = 3;
 
-/// When a consumer tells the broker that it is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CommitMode {
-    /// Process, then commit: at-least-once.
-    AfterProcessing,
-    /// Commit, then process: at-most-once.
-    BeforeProcessing,
-    /// The client commits by itself.
-    Auto,
-    /// Nobody commits (a fan-out subscriber).
-    None,
-}
-
-impl CommitMode {
-    /// The mode a lane's configuration asks for (`consumer.commit`).
-    pub fn of(config: &BTreeMap<String, String>) -> Self {
-        match config.get("consumer.commit").map(String::as_str) {
-            Some("after-processing" | "commit-after-processing") => Self::AfterProcessing,
-            Some("before-processing" | "commit-before-processing") => Self::BeforeProcessing,
-            Some("auto") => Self::Auto,
-            _ => Self::None,
-        }
-    }
-}
-
-/// What a consumer reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConsumePlan {
-    /// When it settles.
-    pub commit: CommitMode,
-    /// It is a subscriber of its own: owed everything from its subscription on.
-    pub subscriber: bool,
-    /// Workers whose sentinels it must have read, per destination, to be drained.
-    pub sentinels: BTreeMap<u16, BTreeSet<u16>>,
-}
-
 /// A consumer's state between steps.
 pub struct ConsumerLoop {
     plan: ConsumePlan,
-    batch: Vec<Delivery>,
+    /// Handed to the application, and not begun with.
+    in_hand: VecDeque<Delivery>,
+    /// What it works on, and until when.
+    working: Option<(Delivery, u64)>,
+    /// The last of each destination that was processed and not committed.
     uncommitted: BTreeMap<u16, Delivery>,
+    /// The last of each destination that was asked to be committed: asked again where that fails.
+    asked: BTreeMap<u16, Delivery>,
+    /// The last of each destination of what was handed over at once.
+    batch: BTreeMap<u16, Delivery>,
     last_commit_ns: u64,
     positioned: BTreeSet<u16>,
     drained: BTreeSet<u16>,
@@ -72,8 +46,11 @@ impl ConsumerLoop {
     pub fn new(plan: ConsumePlan) -> Self {
         Self {
             plan,
-            batch: Vec::new(),
+            in_hand: VecDeque::new(),
+            working: None,
             uncommitted: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            batch: BTreeMap::new(),
             last_commit_ns: 0,
             positioned: BTreeSet::new(),
             drained: BTreeSet::new(),
@@ -90,7 +67,13 @@ impl ConsumerLoop {
         &self.drained
     }
 
-    /// Reads, processes and settles what there is.
+    /// How long it still works on one message, at `now_ns`: nothing is to be done before, and nobody polls.
+    pub fn busy_for(&self, now_ns: u64) -> Duration {
+        self.working.map_or(Duration::ZERO, |(_, until_ns)| Duration::from_nanos(until_ns.saturating_sub(now_ns)))
+    }
+
+    /// Goes on with what it was handed; once that is done, takes, processes and settles what there is. An application
+    /// that processes in its poll loop does not poll meanwhile: neither does this one.
     ///
     /// # Errors
     /// When the client cannot go on, or the history cannot be written.
@@ -100,21 +83,11 @@ impl ConsumerLoop {
         recorder: &mut Recorder,
         wait: Duration,
     ) -> Result<(), WorkloadError> {
-        let mut next = consumer.poll(wait)?;
-        while let Some(event) = next {
-            self.take(event, recorder)?;
-            if self.batch.len() >= MAX_BATCH {
-                break;
-            }
-            next = consumer.poll(Duration::ZERO)?;
+        if self.working.is_none() && self.in_hand.is_empty() {
+            self.poll(consumer, recorder, wait)?;
         }
-        if self.plan.commit == CommitMode::BeforeProcessing {
-            self.commit_then_process(consumer, recorder)?;
-        }
-        if recorder.now_ns().saturating_sub(self.last_commit_ns) >= COMMIT_INTERVAL_NS {
-            self.commit_processed(consumer, recorder, None)?;
-        }
-        Ok(())
+        self.work(consumer, recorder)?;
+        self.commit_if_due(consumer, recorder)
     }
 
     /// Commits what is processed and waits for the confirmation: the polite end.
@@ -125,9 +98,59 @@ impl ConsumerLoop {
         self.commit_processed(consumer, recorder, Some(COMMIT_WAIT))
     }
 
-    fn take(&mut self, event: ConsumerEvent, recorder: &mut Recorder) -> Result<(), RecordError> {
+    /// Takes what there is, up to what is taken at once.
+    fn poll(
+        &mut self,
+        consumer: &mut dyn Consumer,
+        recorder: &mut Recorder,
+        wait: Duration,
+    ) -> Result<(), WorkloadError> {
+        let mut taken = 0;
+        let mut next = consumer.poll(wait)?;
+        while let Some(event) = next {
+            taken += 1;
+            self.take(event, consumer, recorder)?;
+            if taken >= self.plan.poll_records {
+                break;
+            }
+            next = consumer.poll(Duration::ZERO)?;
+        }
+        if self.plan.commit == CommitMode::BeforeProcessing {
+            self.commit_in_hand(consumer, recorder)?;
+        }
+        Ok(())
+    }
+
+    /// Works off what is in hand, as far as time allows.
+    fn work(&mut self, consumer: &mut dyn Consumer, recorder: &mut Recorder) -> Result<(), WorkloadError> {
+        loop {
+            if let Some((delivery, until_ns)) = self.working {
+                if recorder.now_ns() < until_ns {
+                    return Ok(());
+                }
+                self.working = None;
+                self.end_processing(&delivery, consumer, recorder)?;
+                self.commit_if_due(consumer, recorder)?;
+            }
+            let Some(delivery) = self.in_hand.pop_front() else { break };
+            recorder.record(delivery_event(EventKind::Processing, &delivery))?;
+            let processing_ns = u64::try_from(self.plan.processing.as_nanos()).unwrap_or(u64::MAX);
+            self.working = Some((delivery, recorder.now_ns().saturating_add(processing_ns)));
+        }
+        for delivery in std::mem::take(&mut self.batch).into_values() {
+            consumer.processed(&delivery);
+        }
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        event: ConsumerEvent,
+        consumer: &mut dyn Consumer,
+        recorder: &mut Recorder,
+    ) -> Result<(), RecordError> {
         match event {
-            ConsumerEvent::Delivered(delivery) => self.deliver(delivery, recorder),
+            ConsumerEvent::Delivered(delivery) => self.deliver(delivery, consumer, recorder),
             ConsumerEvent::Assigned { destination, offset } => {
                 self.positioned.insert(destination);
                 record_place(recorder, EventKind::Assigned, destination, offset)?;
@@ -136,10 +159,10 @@ impl ConsumerLoop {
                 }
                 Ok(())
             }
-            ConsumerEvent::Revoked { destination } => {
-                self.positioned.remove(&destination);
-                self.uncommitted.remove(&destination);
-                record_place(recorder, EventKind::Revoked, destination, None)
+            ConsumerEvent::Revoked { destination, lost } => {
+                self.give_up(destination);
+                let revoked = Event::new(EventKind::Revoked).destination(destination).offset(NO_OFFSET);
+                recorder.record(if lost { revoked.detail(REVOKED_LOST) } else { revoked })
             }
             ConsumerEvent::PositionReset { destination, offset } => {
                 // A client that announces a reset does not know yet where it will read on; a jump is only inferred.
@@ -148,33 +171,72 @@ impl ConsumerLoop {
                 recorder.record(moved.offset(offset.unwrap_or(NO_OFFSET)).flags(flags))
             }
             ConsumerEvent::Settled { destination, offset, failed } => {
+                if failed.is_some() {
+                    self.commit_again(destination, offset);
+                }
                 let kind = if failed.is_some() { EventKind::SettleFailed } else { EventKind::SettleOk };
                 let detail = failed.map_or(Settle::Commit as u32, |reason| reason as u32);
                 recorder.record(Event::new(kind).destination(destination).offset(offset).detail(detail))
             }
             ConsumerEvent::SessionEnded { reason } => {
                 self.uncommitted.clear();
+                self.asked.clear();
                 recorder.record(session_ended(reason))
             }
         }
     }
 
-    fn deliver(&mut self, delivery: Delivery, recorder: &mut Recorder) -> Result<(), RecordError> {
-        recorder.record(delivery_event(EventKind::Delivered, &delivery))?;
-        if self.plan.commit == CommitMode::BeforeProcessing {
-            self.batch.push(delivery);
-            return Ok(());
+    /// A commit that was not confirmed is asked for again, unless more was processed since.
+    fn commit_again(&mut self, destination: u16, offset: u64) {
+        let asked = self.asked.get(&destination).filter(|asked| asked.offset + 1 == offset);
+        if let Some(asked) = asked.copied() {
+            self.uncommitted.entry(destination).or_insert(asked);
         }
-        self.process(&delivery, recorder)?;
-        if self.plan.commit == CommitMode::AfterProcessing {
-            self.uncommitted.insert(delivery.destination, delivery);
-        }
-        Ok(())
     }
 
-    fn process(&mut self, delivery: &Delivery, recorder: &mut Recorder) -> Result<(), RecordError> {
-        recorder.record(delivery_event(EventKind::Processing, delivery))?;
+    /// The destination is somebody else's: what was handed over and not begun with is done by its next owner, unless the
+    /// group counts it as done already.
+    fn give_up(&mut self, destination: u16) {
+        self.positioned.remove(&destination);
+        self.uncommitted.remove(&destination);
+        self.asked.remove(&destination);
+        self.batch.remove(&destination);
+        if self.plan.commit != CommitMode::Auto {
+            self.in_hand.retain(|delivery| delivery.destination != destination);
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        delivery: Delivery,
+        consumer: &mut dyn Consumer,
+        recorder: &mut Recorder,
+    ) -> Result<(), RecordError> {
+        recorder.record(delivery_event(EventKind::Delivered, &delivery))?;
+        if !self.plan.processing.is_zero() || self.plan.commit == CommitMode::BeforeProcessing {
+            self.in_hand.push_back(delivery);
+            return Ok(());
+        }
+        recorder.record(delivery_event(EventKind::Processing, &delivery))?;
+        self.end_processing(&delivery, consumer, recorder)
+    }
+
+    fn end_processing(
+        &mut self,
+        delivery: &Delivery,
+        consumer: &mut dyn Consumer,
+        recorder: &mut Recorder,
+    ) -> Result<(), RecordError> {
         recorder.record(delivery_event(EventKind::Processed, delivery))?;
+        match self.plan.commit {
+            CommitMode::AfterProcessing => {
+                consumer.processed(delivery);
+                self.uncommitted.insert(delivery.destination, *delivery);
+            }
+            CommitMode::AutoManualStore => consumer.processed(delivery),
+            CommitMode::AutoBatchStore => drop(self.batch.insert(delivery.destination, *delivery)),
+            CommitMode::BeforeProcessing | CommitMode::Auto | CommitMode::None => {}
+        }
         let Decoded::Message { id, .. } = delivery.payload else { return Ok(()) };
         self.note_sentinel(delivery.destination, id, recorder)
     }
@@ -188,13 +250,10 @@ impl ConsumerLoop {
         recorder.record(Event::new(EventKind::Drained).destination(destination))
     }
 
-    fn commit_then_process(
-        &mut self,
-        consumer: &mut dyn Consumer,
-        recorder: &mut Recorder,
-    ) -> Result<(), WorkloadError> {
-        let batch = std::mem::take(&mut self.batch);
-        let last: BTreeMap<u16, Delivery> = batch.iter().map(|delivery| (delivery.destination, *delivery)).collect();
+    /// Commits what is in hand; what of it is not confirmed is left unprocessed.
+    fn commit_in_hand(&mut self, consumer: &mut dyn Consumer, recorder: &mut Recorder) -> Result<(), WorkloadError> {
+        let last: BTreeMap<u16, Delivery> =
+            self.in_hand.iter().map(|delivery| (delivery.destination, *delivery)).collect();
         let mut committed = BTreeSet::new();
         for (destination, delivery) in &last {
             for _ in 0..COMMIT_ATTEMPTS {
@@ -204,8 +263,13 @@ impl ConsumerLoop {
                 }
             }
         }
-        for delivery in batch.iter().filter(|delivery| committed.contains(&delivery.destination)) {
-            self.process(delivery, recorder)?;
+        self.in_hand.retain(|delivery| committed.contains(&delivery.destination));
+        Ok(())
+    }
+
+    fn commit_if_due(&mut self, consumer: &mut dyn Consumer, recorder: &mut Recorder) -> Result<(), WorkloadError> {
+        if recorder.now_ns().saturating_sub(self.last_commit_ns) >= COMMIT_INTERVAL_NS {
+            self.commit_processed(consumer, recorder, None)?;
         }
         Ok(())
     }
@@ -218,7 +282,10 @@ impl ConsumerLoop {
     ) -> Result<(), RecordError> {
         self.last_commit_ns = recorder.now_ns();
         for delivery in std::mem::take(&mut self.uncommitted).into_values() {
-            commit(consumer, recorder, &delivery, wait)?;
+            self.asked.insert(delivery.destination, delivery);
+            if !commit(consumer, recorder, &delivery, wait)? {
+                self.commit_again(delivery.destination, delivery.offset + 1);
+            }
         }
         Ok(())
     }

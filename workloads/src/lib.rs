@@ -12,14 +12,16 @@ pub mod handler;
 pub mod observe;
 pub mod produce;
 pub mod queue;
+pub mod resend;
 pub mod sentinel;
 pub mod transform;
 
-pub use audit::{audit, drain};
-pub use consume::{CommitMode, ConsumePlan, ConsumerLoop};
+pub use audit::{audit, committed, drain};
+pub use consume::{ConsumePlan, ConsumerLoop};
 pub use error::WorkloadError;
 pub use observe::observation_event;
 pub use produce::{ProducePlan, ProducerLoop};
 pub use queue::{QueueLoop, QueuePlan};
+pub use resend::{Again, left_without_outcome};
 pub use sentinel::SentinelLoop;
 pub use transform::{TransformLoop, TransformPlan};

@@ -8,6 +8,8 @@ use delivery_history::manifest::first_session;
 use delivery_history::recorder::{RecordError, Recorder};
 use delivery_history::{Event, EventKind, NO_NODE, NO_OFFSET};
 
+use crate::resend::{Again, Resends};
+
 /// Longest backlog that is caught up; what is behind that is not sent, and the rate says so.
 const MAX_BACKLOG_NS: u64 = 1_000_000_000;
 /// Sends between two looks at the outcomes.
@@ -28,6 +30,8 @@ pub struct ProducePlan {
     pub size_bytes: usize,
     /// Number of keys.
     pub keys: u32,
+    /// How often a message is sent again, under the same identity, when its outcome is unknown.
+    pub resend: u32,
     /// In every payload of the run.
     pub run_tag: u64,
 }
@@ -40,13 +44,25 @@ pub struct ProducerLoop {
     next_due_ns: Option<u64>,
     reports: Vec<SendReport>,
     payload: Vec<u8>,
+    resends: Resends,
 }
 
 impl ProducerLoop {
     /// A producer that has not started to send.
     pub fn new(plan: ProducePlan) -> Self {
         let session = first_session(plan.worker);
-        Self { plan, session, next_sequence: 0, next_due_ns: None, reports: Vec::new(), payload: Vec::new() }
+        let resends = Resends::new(plan.resend);
+        Self { plan, session, next_sequence: 0, next_due_ns: None, reports: Vec::new(), payload: Vec::new(), resends }
+    }
+
+    /// What a predecessor sent and learned nothing of is sent again, if this application sends anything again.
+    pub fn take_over(&mut self, left: Vec<Again>) {
+        self.resends.take_over(left);
+    }
+
+    /// Whether messages wait to be sent again.
+    pub fn has_resends(&self) -> bool {
+        !self.resends.is_empty()
     }
 
     /// Sends are due from `now_ns` on.
@@ -72,6 +88,13 @@ impl ProducerLoop {
         let now_ns = recorder.now_ns();
         self.skip_what_is_too_late(now_ns);
         let mut burst = 0;
+        while let Some(again) = self.resends.next() {
+            self.send(again, producer, recorder)?;
+            burst += 1;
+            if burst == MAX_BURST {
+                break;
+            }
+        }
         while self.next_due_ns.is_some_and(|due_ns| due_ns <= now_ns) && burst < MAX_BURST {
             self.send_next(producer, recorder)?;
             burst += 1;
@@ -82,6 +105,15 @@ impl ProducerLoop {
         };
         producer.poll(Duration::from_nanos(wait_ns), &mut self.reports);
         self.record_reports(recorder)
+    }
+
+    /// Gives up on everything in flight and records what became of it: the end, after which nothing is sent again.
+    ///
+    /// # Errors
+    /// When the history cannot be written.
+    pub fn close(&mut self, producer: &mut dyn Producer, recorder: &mut Recorder) -> Result<(), RecordError> {
+        self.resends.give_up();
+        self.purge(producer, recorder)
     }
 
     /// Gives up on everything in flight and records what became of it.
@@ -123,23 +155,38 @@ impl ProducerLoop {
 
     fn send_next(&mut self, producer: &mut dyn Producer, recorder: &mut Recorder) -> Result<(), RecordError> {
         let id = MessageId { session: self.session, sequence: self.next_sequence };
-        let key = id.sequence % self.plan.keys.max(1);
+        let key = self.key_of(id);
         let destination = self.plan.destinations[key as usize % self.plan.destinations.len()];
+        self.next_sequence += 1;
+        self.next_due_ns = self.next_due_ns.map(|due_ns| due_ns + self.period_ns());
+        self.send(Again { id, destination, key }, producer, recorder)
+    }
+
+    fn key_of(&self, id: MessageId) -> u32 {
+        id.sequence % self.plan.keys.max(1)
+    }
+
+    fn send(
+        &mut self,
+        Again { id, destination, key }: Again,
+        producer: &mut dyn Producer,
+        recorder: &mut Recorder,
+    ) -> Result<(), RecordError> {
         encode(&mut self.payload, self.plan.run_tag, id, key, self.plan.size_bytes);
         let invoked = Event::new(EventKind::SendInvoked).message(id.session, id.sequence).destination(destination);
         recorder.record(invoked.detail(key))?;
-        self.next_sequence += 1;
-        self.next_due_ns = self.next_due_ns.map(|due_ns| due_ns + self.period_ns());
         if let Err(reason) = producer.send(destination, id, key, &self.payload) {
             let outcome = SendOutcome::NotAcked(reason);
-            recorder.record(outcome_event(&SendReport { id, destination, outcome }))?;
+            self.reports.push(SendReport { id, destination, outcome });
         }
         Ok(())
     }
 
     fn record_reports(&mut self, recorder: &mut Recorder) -> Result<(), RecordError> {
+        let keys = self.plan.keys.max(1);
         for report in self.reports.drain(..) {
             recorder.record(outcome_event(&report))?;
+            self.resends.take(&report, report.id.sequence % keys);
         }
         Ok(())
     }

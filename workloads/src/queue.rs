@@ -145,7 +145,7 @@ impl QueueLoop {
                 self.positioned.insert(destination);
                 recorder.record(Event::new(EventKind::Assigned).destination(destination).offset(NO_OFFSET))
             }
-            ConsumerEvent::Revoked { destination } => {
+            ConsumerEvent::Revoked { destination, .. } => {
                 self.positioned.remove(&destination);
                 recorder.record(Event::new(EventKind::Revoked).destination(destination).offset(NO_OFFSET))
             }

@@ -11,7 +11,7 @@ use delivery_broker::{
     ConsumerEvent, Decoded, Delivery, MessageId, Reason, Remedy, SendOutcome, SendReport, Settle, TransactionError,
     Transactor, encode,
 };
-use delivery_history::event::FLAG_SELF;
+use delivery_history::event::{FLAG_SELF, REVOKED_LOST};
 use delivery_history::manifest::{first_session, worker_of_session};
 use delivery_history::recorder::{RecordError, Recorder};
 use delivery_history::{Event, EventKind, NO_OFFSET};
@@ -19,6 +19,7 @@ use delivery_history::{Event, EventKind, NO_OFFSET};
 use crate::consume::delivery_event;
 use crate::error::WorkloadError;
 use crate::produce::outcome_event;
+use crate::queue::session_ended;
 
 /// Longest wait for one answer; what is not decided then is asked for again.
 const CALL_WAIT: Duration = Duration::from_secs(1);
@@ -256,9 +257,10 @@ impl TransformLoop {
                 self.positioned.insert(destination);
                 recorder.record(place(EventKind::Assigned, destination, offset))?;
             }
-            ConsumerEvent::Revoked { destination } => {
+            ConsumerEvent::Revoked { destination, lost } => {
                 self.positioned.remove(&destination);
-                recorder.record(place(EventKind::Revoked, destination, None))?;
+                let revoked = place(EventKind::Revoked, destination, None);
+                recorder.record(if lost { revoked.detail(REVOKED_LOST) } else { revoked })?;
                 // It is somebody else's to read now, and what was made of it here must not count.
                 if self.open.as_ref().is_some_and(|open| open.next.contains_key(&destination)) {
                     self.stage = Stage::Aborting;
@@ -268,7 +270,9 @@ impl TransformLoop {
                 let flags = if offset.is_none() { FLAG_SELF } else { 0 };
                 recorder.record(place(EventKind::PositionReset, destination, offset).flags(flags))?;
             }
-            ConsumerEvent::Delivered(_) | ConsumerEvent::Settled { .. } | ConsumerEvent::SessionEnded { .. } => {}
+            ConsumerEvent::SessionEnded { reason } => recorder.record(session_ended(reason))?,
+            // Its offsets are settled by its transactions.
+            ConsumerEvent::Delivered(_) | ConsumerEvent::Settled { .. } => {}
         }
         Ok(())
     }

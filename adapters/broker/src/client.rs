@@ -40,6 +40,9 @@ pub struct ClientSpec {
     pub run_tag: u64,
     /// The cluster.
     pub nodes: Vec<NodeAddress>,
+    /// Nodes that keep the cluster's metadata and serve no client, where it has such.
+    #[serde(default)]
+    pub controllers: Vec<NodeAddress>,
     /// Destinations it writes to or reads from.
     pub destinations: Vec<DestinationRef>,
     /// The lane's settings by full name (`producer.acks`).
@@ -132,6 +135,8 @@ pub enum ConsumerEvent {
     Revoked {
         /// Where.
         destination: u16,
+        /// The group had gone on without this member: others may read it already. Else it was given back.
+        lost: bool,
     },
     /// The position moved other than by reading (auto.offset.reset, truncation).
     PositionReset {
@@ -190,6 +195,10 @@ pub trait Consumer {
     /// # Errors
     /// The reason a settle that was waited for is not confirmed.
     fn settle(&mut self, settle: Settle, delivery: &Delivery, wait: Option<Duration>) -> Result<(), Reason>;
+
+    /// The application has done with a delivery and all before it in its destination. What follows of that is the
+    /// client's to know: it may commit it by itself now and then, or before it gives the destination up.
+    fn processed(&mut self, _delivery: &Delivery) {}
 }
 
 /// A client that cannot do its work.

@@ -30,6 +30,8 @@ pub enum Scope {
     Queue,
     /// Broker: such a setting is one for the whole run.
     Broker,
+    /// The cluster itself (how many nodes): one for the whole run, too.
+    Cluster,
 }
 
 impl Scope {
@@ -41,6 +43,7 @@ impl Scope {
             Self::Topic => "topic",
             Self::Queue => "queue",
             Self::Broker => "broker",
+            Self::Cluster => "cluster",
         }
     }
 }
@@ -186,7 +189,7 @@ pub fn nearest<'a>(name: &str, valid: impl IntoIterator<Item = &'a str>) -> Vec<
 
 /// Splits `producer.acks` into its scope and the rest; names without a scope have none.
 pub fn split_scope(name: &str) -> (Option<Scope>, &str) {
-    for scope in [Scope::Producer, Scope::Consumer, Scope::Topic, Scope::Queue, Scope::Broker] {
+    for scope in [Scope::Producer, Scope::Consumer, Scope::Topic, Scope::Queue, Scope::Broker, Scope::Cluster] {
         if let Some(rest) = name.strip_prefix(scope.label()).and_then(|rest| rest.strip_prefix('.')) {
             return (Some(scope), rest);
         }

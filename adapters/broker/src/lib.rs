@@ -5,6 +5,7 @@
 //! write the history.
 
 pub mod client;
+pub mod commit;
 pub mod config;
 pub mod leash;
 pub mod leftovers;
@@ -21,9 +22,12 @@ pub use client::{
     ClientError, ClientSpec, Consumer, ConsumerEvent, Delivery, DestinationRef, NodeAddress, Producer, SendOutcome,
     SendReport, Settle,
 };
+pub use commit::CommitMode;
 pub use config::{ConfigError, ConfigFile, LanePlan, LaneRequest, Preset, Scope, Setting, Timings, TransactionPlan};
 pub use node::{ClusterPlan, HostPlan, NodeCommand, NodeFile, NodeSpec};
-pub use observe::{Admin, AuditItem, Auditor, DrainItem, LaneTopic, Observation, Observer, Prepared, Recovery};
+pub use observe::{
+    Admin, AuditItem, Auditor, CommittedOffsets, DrainItem, LaneTopic, Observation, Observer, Prepared, Recovery,
+};
 pub use payload::{Decoded, MessageId, decode, encode};
 pub use reason::Reason;
 pub use rootfs::{RootfsRecipe, rootfs_dir};

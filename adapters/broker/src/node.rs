@@ -23,7 +23,10 @@ pub struct HostPlan {
 pub struct ClusterPlan {
     /// Its nodes.
     pub nodes: Vec<HostPlan>,
-    /// Broker settings of the run by full name (`broker.num.partitions`).
+    /// Nodes that keep the cluster's metadata and serve no client; where there are none, all nodes share that work.
+    #[serde(default)]
+    pub controllers: Vec<HostPlan>,
+    /// Broker and cluster settings of the run by full name (`broker.num.partitions`).
     pub config: BTreeMap<String, String>,
     /// Timings in force.
     pub timings: crate::config::Timings,

@@ -214,6 +214,15 @@ pub enum DrainItem {
     End,
 }
 
+/// What a group has committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommittedOffsets {
+    /// The coordinator, who said so.
+    pub node: u32,
+    /// By index of the destination: up to where (exclusive); nothing where it has committed nothing.
+    pub offsets: Vec<(u16, Option<u64>)>,
+}
+
 /// Reads everything that is stored, one replica at a time, with no group and no reset.
 pub trait Auditor {
     /// Reads `destination` on `replica` from its start to its end.
@@ -226,6 +235,19 @@ pub trait Auditor {
         replica: u32,
         sink: &mut dyn FnMut(AuditItem),
     ) -> Result<(), ClientError>;
+
+    /// Asks the coordinator what `group` has committed in `destinations`, without joining it; nothing where the product
+    /// keeps no offsets for groups.
+    ///
+    /// # Errors
+    /// When nobody answers within the adapter's limit.
+    fn committed(
+        &mut self,
+        _group: &str,
+        _destinations: &[DestinationRef],
+    ) -> Result<Option<CommittedOffsets>, ClientError> {
+        Ok(None)
+    }
 
     /// Waits until nobody takes anything out of the queue `destination` any more and nothing that was handed out
     /// is unsettled, then takes out what is left.

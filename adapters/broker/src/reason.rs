@@ -60,8 +60,22 @@ reasons! {
     Cancelled = 29, "cancelled by the broker";
     /// What was asked for is not there.
     NotFound = 30, "not found";
+    /// The group does not know this member (any more).
+    UnknownMember = 40, "unknown to the group";
+    /// The group has begun another generation without this member.
+    IllegalGeneration = 41, "of an earlier generation of the group";
+    /// Another client has taken over this member's static identity.
+    FencedInstance = 42, "fenced: another client has its group.instance.id";
+    /// The member's epoch is not the one the group has for it (KIP-848).
+    StaleEpoch = 43, "of an earlier epoch of the member";
+    /// The group is handing out its destinations anew.
+    Rebalancing = 44, "the group was rebalancing";
+    /// The client itself knows that its destinations are somebody else's.
+    AssignmentLost = 45, "its assignment was lost";
+    /// The application did not poll in time, and the client left the group for it.
+    PollExceeded = 46, "did not poll within max.poll.interval.ms";
     /// The producer's transactions are another's now, or its last one took too long.
-    ProducerFenced = 40, "fenced: its transactional id was taken over, or its transaction timed out";
+    ProducerFenced = 60, "fenced: its transactional id was taken over, or its transaction timed out";
 }
 
 impl Reason {

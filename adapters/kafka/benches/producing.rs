@@ -85,6 +85,7 @@ fn through_verify(spec: &ClientSpec) -> f64 {
     let mut recorder = Recorder::create(&directory.path().join("bench.events"), 0, Clock::Monotonic).unwrap();
     let mut producer = Kafka.producer(spec).unwrap();
     let plan = ProducePlan {
+        resend: 0,
         worker: 0,
         destinations: vec![0],
         // Always behind: what is due is never what limits it.

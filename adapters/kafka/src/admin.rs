@@ -54,13 +54,13 @@ impl KafkaAdmin {
     }
 
     fn nodes(&self) -> Vec<u32> {
-        self.peers.iter().map(|peer| peer.id).collect()
+        self.peers.iter().filter(|peer| peer.is_broker).map(|peer| peer.id).collect()
     }
 
     /// Every node's answer about `topics`, or why one did not give any.
     fn ask_all(&mut self, topics: &[&str]) -> Result<Vec<(u32, MetadataAnswer)>, ClientError> {
         let mut answers = Vec::new();
-        for peer in &mut self.peers {
+        for peer in self.peers.iter_mut().filter(|peer| peer.is_broker) {
             let answer = ask_metadata(&mut peer.broker, topics, Instant::now() + ANSWER_LIMIT);
             let answer = answer.map_err(|error| error.into_client_error(&format!("node {}", peer.id)))?;
             answers.push((peer.id, answer));
@@ -85,23 +85,25 @@ impl KafkaAdmin {
 
     /// Controller and coordinator, once all nodes name the same.
     fn offices(&mut self) -> Result<Offices, String> {
-        let mut agreed = None;
+        let (mut controllers, mut coordinators) = (Vec::new(), Vec::new());
         for peer in &mut self.peers {
             let node = peer.id;
             let deadline = Instant::now() + ANSWER_LIMIT;
-            let quorum =
-                ask_controller(&mut peer.controller, deadline).map_err(|error| format!("node {node}: {error}"))?;
-            let coordinator = ask_coordinator(&mut peer.broker, ANY_GROUP, deadline);
-            let coordinator = coordinator.map_err(|error| format!("node {node}: {error}"))?;
-            let (Some(controller), Some(coordinator)) = (quorum.leader, coordinator) else {
-                return Err(format!("node {node} names no controller or no coordinator yet"));
-            };
-            let named = Offices { controller, coordinator };
-            if *agreed.get_or_insert(named) != named {
-                return Err(format!("node {node} names another controller or coordinator"));
+            if peer.is_controller {
+                let quorum = ask_controller(&mut peer.controller, deadline);
+                let quorum = quorum.map_err(|error| format!("node {node}: {error}"))?;
+                controllers.push(quorum.leader.ok_or_else(|| format!("node {node} names no controller yet"))?);
+            }
+            if peer.is_broker {
+                let coordinator = ask_coordinator(&mut peer.broker, ANY_GROUP, deadline);
+                let coordinator = coordinator.map_err(|error| format!("node {node}: {error}"))?;
+                coordinators.push(coordinator.ok_or_else(|| format!("node {node} names no coordinator yet"))?);
             }
         }
-        agreed.ok_or_else(|| String::from("there are no nodes"))
+        Ok(Offices {
+            controller: the_one(controllers, "controller")?,
+            coordinator: the_one(coordinators, "coordinator")?,
+        })
     }
 
     /// A coordinator of transactions: the first question for it makes the topic they are written down in.
@@ -177,6 +179,16 @@ impl Admin for KafkaAdmin {
             by_hand: Vec::new(),
             restart: Vec::new(),
         }
+    }
+}
+
+/// What all of them name.
+fn the_one(mut named: Vec<u32>, what: &str) -> Result<u32, String> {
+    named.dedup();
+    match named[..] {
+        [one] => Ok(one),
+        [] => Err(format!("there is no node to name the {what}")),
+        _ => Err(format!("the nodes name different nodes as the {what}")),
     }
 }
 

@@ -5,12 +5,15 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
-use delivery_broker::{AuditItem, Auditor, ClientError, ClientSpec, DestinationRef};
+use delivery_broker::{AuditItem, Auditor, ClientError, ClientSpec, CommittedOffsets, DestinationRef};
 use kafka_protocol::records::RecordBatchDecoder;
 
 use crate::fates::Fates;
+use crate::observer::topics_of;
 use crate::peers::{Peer, first_answer, peers};
-use crate::wire::{Connection, PartitionAnswer, ask_metadata, ask_stable, fetch, log_end};
+use crate::wire::{
+    Connection, PartitionAnswer, ask_coordinator, ask_metadata, ask_stable, committed_offsets, fetch, log_end,
+};
 
 /// Longest time without progress: the replica catches up, or gives the next bytes.
 const PROGRESS_LIMIT: Duration = Duration::from_secs(20);
@@ -95,6 +98,36 @@ impl KafkaAuditor {
         }
     }
 
+    fn committed_once(
+        &mut self,
+        group: &str,
+        destinations: &[DestinationRef],
+    ) -> Result<CommittedOffsets, ClientError> {
+        let unsettled = |cause: String| {
+            let operation = format!("asking what group {group} has committed");
+            ClientError::Refused { operation, cause }
+        };
+        let coordinator = first_answer(&mut self.peers, ANSWER_LIMIT, |peer, deadline| {
+            ask_coordinator(&mut peer.broker, group, deadline)
+        })?;
+        let node = coordinator.ok_or_else(|| unsettled(String::from("nobody coordinates it")))?;
+        let peer = self.peers.iter_mut().find(|peer| peer.id == node);
+        let peer = peer.ok_or_else(|| unsettled(format!("node {node} is none of the cluster's")))?;
+        let mut offsets = Vec::new();
+        for topic in topics_of(destinations) {
+            let of_topic = || destinations.iter().filter(|destination| destination.name == topic);
+            let partitions: Vec<u32> = of_topic().map(|destination| destination.partition.unwrap_or(0)).collect();
+            let deadline = Instant::now() + ANSWER_LIMIT;
+            let committed = committed_offsets(&mut peer.broker, group, topic, &partitions, deadline)
+                .map_err(|error| error.into_client_error(&format!("node {node}")))?;
+            for destination in of_topic() {
+                let answer = committed.iter().find(|(index, _)| *index == destination.partition.unwrap_or(0));
+                offsets.extend(answer.map(|(_, offset)| (destination.index, *offset)));
+            }
+        }
+        Ok(CommittedOffsets { node, offsets })
+    }
+
     /// The end of the log, once this replica's copy ends where the leader's does.
     fn common_end(&mut self, replica: u32, partition: &PartitionAnswer) -> Result<u64, ClientError> {
         let deadline = Instant::now() + PROGRESS_LIMIT;
@@ -143,6 +176,21 @@ impl Auditor for KafkaAuditor {
         }
         sink(AuditItem::End(end));
         Ok(())
+    }
+
+    fn committed(
+        &mut self,
+        group: &str,
+        destinations: &[DestinationRef],
+    ) -> Result<Option<CommittedOffsets>, ClientError> {
+        let deadline = Instant::now() + PROGRESS_LIMIT;
+        loop {
+            match self.committed_once(group, destinations) {
+                Ok(committed) => return Ok(Some(committed)),
+                Err(error) if Instant::now() >= deadline => return Err(error),
+                Err(_) => sleep(PAUSE),
+            }
+        }
     }
 }
 

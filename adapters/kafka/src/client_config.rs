@@ -2,11 +2,12 @@
 
 use std::io::Write;
 
-use delivery_broker::{ClientError, ClientSpec};
+use delivery_broker::{ClientError, ClientSpec, CommitMode, Scope};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
-use crate::transactions::{TRANSACTION_TIMEOUT, is_of_transactions};
+use crate::settings::is_own;
+use crate::transactions::TRANSACTION_TIMEOUT;
 
 /// TCP port brokers serve clients on.
 pub(crate) const CLIENT_PORT: u16 = 9092;
@@ -17,7 +18,8 @@ const SENTINEL_TIMEOUT_MS: u32 = 10_000;
 /// A producer's configuration: the lane's, and what every client needs.
 pub(crate) fn producer(spec: &ClientSpec) -> ClientConfig {
     let mut config = common(spec);
-    for (name, value) in scoped(spec, "producer.").filter(|(name, _)| !is_of_transactions(name)) {
+    // A plain producer has no transactions that could take too long.
+    for (name, value) in scoped(spec, Scope::Producer).filter(|(name, _)| *name != "transaction.timeout.ms") {
         config.set(name, value);
     }
     config
@@ -69,9 +71,14 @@ pub(crate) fn consumer(spec: &ClientSpec) -> Result<ClientConfig, ClientError> {
         return Err(ClientError::Configuration(String::from("a consumer needs a group")));
     };
     let mut config = common(spec);
-    let automatic = spec.config.get("consumer.commit").is_some_and(|commit| commit == "auto");
+    let commit = CommitMode::of(&spec.config);
+    let automatic = matches!(commit, CommitMode::Auto | CommitMode::AutoManualStore | CommitMode::AutoBatchStore);
     config.set("group.id", group).set("enable.auto.commit", automatic.to_string());
-    for (name, value) in scoped(spec, "consumer.").filter(|(name, _)| *name != "commit") {
+    config.set("enable.auto.offset.store", (commit == CommitMode::Auto).to_string());
+    if spec.config.get("consumer.static.membership").is_some_and(|is_static| is_static == "true") {
+        config.set("group.instance.id", &spec.seat);
+    }
+    for (name, value) in scoped(spec, Scope::Consumer) {
         config.set(name, value);
     }
     if let Some(all) = spec.read_uncommitted {
@@ -80,8 +87,13 @@ pub(crate) fn consumer(spec: &ClientSpec) -> Result<ClientConfig, ClientError> {
     Ok(config)
 }
 
-fn scoped<'a>(spec: &'a ClientSpec, scope: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-    spec.config.iter().filter_map(move |(name, value)| Some((name.strip_prefix(scope)?, value.as_str())))
+/// The lane's settings of one scope that are the client's.
+fn scoped(spec: &ClientSpec, scope: Scope) -> impl Iterator<Item = (&str, &str)> {
+    let in_scope =
+        move |full: &'_ str| -> bool { full.split_once('.').is_some_and(|(label, _)| label == scope.label()) };
+    let mine = spec.config.iter().filter(move |(full, _)| in_scope(full));
+    let named = mine.filter_map(|(full, value)| Some((full.split_once('.')?.1, value.as_str())));
+    named.filter(move |(name, _)| !is_own(scope, name))
 }
 
 fn common(spec: &ClientSpec) -> ClientConfig {
@@ -112,6 +124,7 @@ mod tests {
         let node = |id| NodeAddress { id, address: format!("198.18.0.{id}") };
         ClientSpec {
             seat: String::from("seat"),
+            controllers: Vec::new(),
             client_name: String::from("p1"),
             run_tag: 1,
             nodes: vec![node(1), node(2)],
@@ -131,11 +144,36 @@ mod tests {
             let spec = spec(planned.lane.config.clone());
             producer(&spec).create::<rdkafka::producer::BaseProducer>().unwrap();
             let config = consumer(&spec).unwrap();
-            assert_eq!(config.get("enable.auto.commit"), Some("false"));
+            let automatic = planned.lane.config["consumer.commit"].starts_with("auto");
+            assert_eq!(config.get("enable.auto.commit"), Some(automatic.to_string().as_str()));
             config.create::<rdkafka::consumer::BaseConsumer>().unwrap();
             assert_eq!(producer(&spec).get("acks"), Some(planned.lane.config["producer.acks"].as_str()));
             assert_eq!(sentinel(&spec).get("acks"), Some("all"));
         }
+    }
+
+    #[test]
+    fn only_auto_stores_what_was_handed_out() {
+        for (commit, automatic, store) in [
+            ("auto", "true", "true"),
+            ("auto-manual-store", "true", "false"),
+            ("auto-batch-store", "true", "false"),
+            ("after-processing", "false", "false"),
+            ("none", "false", "false"),
+        ] {
+            let config = BTreeMap::from([(String::from("consumer.commit"), commit.to_owned())]);
+            let config = consumer(&spec(config)).unwrap();
+            let set = (config.get("enable.auto.commit"), config.get("enable.auto.offset.store"));
+            assert_eq!(set, (Some(automatic), Some(store)), "{commit}");
+        }
+    }
+
+    #[test]
+    fn a_static_member_is_known_by_its_seat() {
+        let settings = BTreeMap::from([(String::from("consumer.static.membership"), String::from("true"))]);
+        let successor = ClientSpec { client_name: String::from("c1-2"), seat: String::from("c1"), ..spec(settings) };
+        assert_eq!(consumer(&successor).unwrap().get("group.instance.id"), Some("c1"));
+        assert_eq!(consumer(&spec(BTreeMap::new())).unwrap().get("group.instance.id"), None);
     }
 
     #[test]

@@ -78,6 +78,10 @@ impl RealSystem for Kafka {
         install::probe()
     }
 
+    fn check_lane(&self, lane: &LanePlan, installation: &Installation) -> Result<(), ConfigError> {
+        lane::check_version(&lane.lane, &installation.version)
+    }
+
     fn nodes(&self, plan: &ClusterPlan, installation: &Installation) -> Result<Vec<NodeSpec>, ConfigError> {
         node::nodes(plan, installation)
     }

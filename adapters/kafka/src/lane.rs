@@ -1,17 +1,36 @@
 //! From what the user asked for to the lane that runs.
 
+mod rules;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use delivery_broker::{ConfigError, LanePlan, LaneRequest, Scope};
 use delivery_history::manifest::{Lane, Workload};
 
-use crate::presets::{COMMON, MINE, NAMED_DEFAULTS, PRESETS, layer};
-use crate::settings::{check_client, client_default, full_name, translate};
+use crate::presets::{COMMON, MINE, NAMED_DEFAULTS, PRESETS, is_java, layers};
+use crate::settings::{client_default, full_name, translate};
+use crate::transactions;
+pub(crate) use rules::check_version;
 
-/// Brokers of a cluster: no topic has more replicas.
+/// Brokers of a cluster where nobody asks for another number.
 pub(crate) const NODES: u32 = 3;
+/// Most brokers, and most controllers beside them: more than a machine of today runs.
+const MAX_NODES: u64 = 9;
+const MAX_CONTROLLERS: u64 = 5;
 /// Most partitions of a lane's topic.
 const MAX_PARTITIONS: u32 = 1_000;
+
+/// What the table tells of a preset beside its acknowledgements, unless it is as usual.
+const TELLING: &[(&str, &[&str])] = &[
+    ("producer.resend", &["0"]),
+    ("producer.abort.rate", &[]),
+    ("producer.transaction.timeout.ms", &[]),
+    ("consumer.commit", &["after-processing"]),
+    ("consumer.auto.offset.reset", &["earliest"]),
+    ("consumer.static.membership", &["false"]),
+    ("consumer.partition.assignment.strategy", &["range,roundrobin", "range"]),
+    ("consumer.group.protocol", &["classic"]),
+];
 
 /// A lane's settings while they are put together.
 struct Draft {
@@ -59,7 +78,7 @@ fn defaults(preset: &str) -> BTreeMap<String, String> {
         let name = full.split_once('.').map_or(*full, |(_, name)| name);
         config.insert((*full).to_owned(), normal(full, client_default(name)));
     }
-    for (name, value) in COMMON.iter().chain(layer(preset)) {
+    for (name, value) in COMMON.iter().chain(layers(preset).into_iter().flatten()) {
         config.insert((*name).to_owned(), (*value).to_owned());
     }
     config
@@ -95,7 +114,7 @@ impl Draft {
         };
         let full = format!("{}.{name}", scope.label());
         let value = normal(&full, value);
-        check_value(scope, name, &value)?;
+        rules::check_value(scope, name, &value)?;
         self.config.insert(full.clone(), value);
         self.chosen.retain(|chosen| *chosen != full);
         self.chosen.push(full);
@@ -120,7 +139,7 @@ impl Draft {
         let acks = self.get("producer.acks").to_owned();
         if self.get("producer.enable.idempotence") == "true" && acks != "all" {
             // As the Java client does: idempotence that nobody asked for gives way.
-            if preset != "java" || self.is_chosen("producer.enable.idempotence") {
+            if !is_java(preset) || self.is_chosen("producer.enable.idempotence") {
                 return Err(ConfigError::Contradiction(format!(
                     "producer.enable.idempotence=true needs producer.acks=all, not acks={acks}: \
                      set enable.idempotence=false as well, or leave acks as it is."
@@ -128,22 +147,34 @@ impl Draft {
             }
             self.set("producer.enable.idempotence", "false");
         }
-        let replicas = self.number("topic.replication.factor", 1, u64::from(NODES))?;
-        let in_sync = self.number("topic.min.insync.replicas", 1, u64::from(NODES))?;
+        let nodes = self.number("cluster.nodes", 1, MAX_NODES)?;
+        let controllers = self.number("cluster.controllers", 0, MAX_CONTROLLERS)?;
+        if controllers != 0 && controllers % 2 == 0 {
+            return Err(ConfigError::Contradiction(format!(
+                "cluster.controllers={controllers}: a quorum of an even number survives no more than one of a node less; \
+                 take 1, 3 or 5, or 0 for brokers that are controllers, too."
+            )));
+        }
+        let replicas = self.number("topic.replication.factor", 1, nodes)?;
+        let in_sync = self.number("topic.min.insync.replicas", 1, nodes)?;
         if in_sync > replicas {
             return Err(ConfigError::Contradiction(format!(
                 "topic.min.insync.replicas={in_sync} is more than topic.replication.factor={replicas}: \
                  no write with acks=all could ever succeed."
             )));
         }
-        self.check_idempotent_limits()
+        self.check_idempotent_limits()?;
+        if !transactions::has_transactions(&defaults(preset)) {
+            transactions::refuse_in_plain_lane(&self.chosen)?;
+        }
+        self.settle_clients()
     }
 
     /// A broker setting is every topic's default.
     fn take_topic_defaults_from_broker(&mut self, preset: &str) {
         for name in ["min.insync.replicas", "unclean.leader.election.enable"] {
             let (topic, broker) = (format!("topic.{name}"), format!("broker.{name}"));
-            let by_preset = layer(preset).iter().any(|(known, _)| **known == topic);
+            let by_preset = layers(preset).into_iter().flatten().any(|(known, _)| **known == topic);
             if let Some(value) = self.config.get(&broker).cloned()
                 && !by_preset
                 && !self.is_chosen(&topic)
@@ -182,28 +213,25 @@ impl Draft {
 
     fn into_plan(self, name: String) -> Result<LanePlan, ConfigError> {
         let partitions = self.number("topic.partitions", 1, u64::from(MAX_PARTITIONS))?;
-        let session_timeout_ms = self.number("consumer.session.timeout.ms", 1, u64::MAX)?;
+        let session_timeout_ms = self.session_timeout_ms()?;
+        let transactions = match transactions::has_transactions(&self.config) {
+            true => Some(transactions::plan(&self.config)?),
+            false => None,
+        };
         let settings = self.table_text();
         let lane = Lane {
             name,
-            workload: Workload::Log,
+            workload: if transactions.is_some() { Workload::Transactions } else { Workload::Log },
             settings,
             defaults_of: format!("{} on Apache Kafka's broker defaults", client_name()),
             acknowledged: self.get("producer.acks") != "0",
-            resends: false,
+            resends: self.get("producer.resend") != "0",
             automatic_ack: false,
             not_applied: self.not_applied,
             config: self.config,
         };
         let partitions = u32::try_from(partitions).unwrap_or(MAX_PARTITIONS);
-        Ok(LanePlan {
-            lane,
-            partitions,
-            dead_letters: false,
-            readers_apart: false,
-            session_timeout_ms,
-            transactions: None,
-        })
+        Ok(LanePlan { lane, partitions, dead_letters: false, readers_apart: false, session_timeout_ms, transactions })
     }
 
     /// `acks=all min.isr=2 idempotent`, then what the user chose beside that.
@@ -216,28 +244,20 @@ impl Draft {
             words.push(String::from("idempotent"));
         }
         let said = BTreeSet::from(["producer.acks", "topic.min.insync.replicas", "producer.enable.idempotence"]);
+        if transactions::has_transactions(&self.config) && !self.is_chosen("consumer.isolation.level") {
+            words.push(self.get("consumer.isolation.level").to_owned());
+        }
+        for (full, usual) in TELLING.iter().filter(|(full, _)| !self.is_chosen(full)) {
+            let (name, value) = (full.split_once('.').map_or(*full, |(_, name)| name), self.get(full));
+            if !value.is_empty() && !usual.contains(&value) {
+                words.push(format!("{name}={value}"));
+            }
+        }
         for full in self.chosen.iter().filter(|full| !said.contains(full.as_str())) {
             let short = full.split_once('.').map_or(full.as_str(), |(_, name)| name);
             words.push(format!("{short}={}", self.get(full)));
         }
         words.join(" ")
-    }
-}
-
-fn check_value(scope: Scope, name: &str, value: &str) -> Result<(), ConfigError> {
-    match (scope, name) {
-        (Scope::Consumer, "commit") => {
-            if ["after-processing", "before-processing", "auto"].contains(&value) {
-                return Ok(());
-            }
-            Err(ConfigError::Invalid {
-                setting: String::from("consumer.commit"),
-                value: value.to_owned(),
-                reason: String::from("after-processing, before-processing or auto is needed"),
-            })
-        }
-        (Scope::Producer | Scope::Consumer, _) => check_client(scope, name, value),
-        _ => Ok(()),
     }
 }
 

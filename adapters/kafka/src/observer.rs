@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use delivery_broker::{ClientError, ClientSpec, DestinationRef, Observation, Observer};
+use delivery_broker::{ClientError, ClientSpec, DestinationRef, Observation, Observer, Reason};
 
 use crate::peers::{Peer, peers};
 use crate::wire::{MetadataAnswer, ask_controller, ask_coordinator, ask_metadata, ask_stable, count_members};
@@ -55,13 +55,17 @@ fn ask(peer: &mut Peer, questions: Questions<'_>) -> Vec<Observation> {
     let deadline = Instant::now() + ROUND_LIMIT;
     let topics = topics_of(destinations);
     let node = peer.id;
+    if !peer.is_broker {
+        return ask_quorum(peer, deadline)
+            .map_or_else(|reason| vec![Observation::silence(node, reason)], |said| vec![said]);
+    }
     let mut seen = match ask_metadata(&mut peer.broker, &topics, deadline) {
         Ok(answer) => from_metadata(node, &answer, destinations),
         Err(error) => return vec![Observation::silence(node, error.reason())],
     };
     ask_led(peer, outputs, &mut seen, deadline);
-    if let Ok(answer) = ask_controller(&mut peer.controller, deadline) {
-        seen.push(Observation::Controller { node, controller: answer.leader, epoch: answer.epoch });
+    if peer.is_controller {
+        seen.extend(ask_quorum(peer, deadline));
     }
     for (group, name) in groups {
         let Ok(coordinator) = ask_coordinator(&mut peer.broker, name, deadline) else { break };
@@ -99,6 +103,12 @@ fn ask_led(peer: &mut Peer, outputs: &[DestinationRef], seen: &mut Vec<Observati
         let behind = u32::try_from(behind).unwrap_or(u32::MAX);
         seen.push(Observation::Stable { node, destination: output.index, stable: answer.stable, behind });
     }
+}
+
+/// Whom a member of the quorum takes for its leader.
+fn ask_quorum(peer: &mut Peer, deadline: Instant) -> Result<Observation, Reason> {
+    let answer = ask_controller(&mut peer.controller, deadline).map_err(|error| error.reason())?;
+    Ok(Observation::Controller { node: peer.id, controller: answer.leader, epoch: answer.epoch })
 }
 
 fn from_metadata(node: u32, answer: &MetadataAnswer, destinations: &[DestinationRef]) -> Vec<Observation> {

@@ -2,6 +2,8 @@
 
 use delivery_broker::Preset;
 
+use crate::transactions;
+
 /// Presets, the tour's first and in its order.
 pub(crate) const PRESETS: &[Preset] = &[
     Preset {
@@ -19,6 +21,59 @@ pub(crate) const PRESETS: &[Preset] = &[
     Preset {
         name: "java",
         about: "defaults of the Java client 4.x (acks=all, idempotent, delivery.timeout.ms=120000), run by librdkafka",
+        in_tour: false,
+    },
+    Preset {
+        name: "resend",
+        about: "safe, and the application sends again what came back unknown: gives up that nothing is stored twice",
+        in_tour: false,
+    },
+    Preset {
+        name: "commit-first",
+        about: "safe, committed before it is processed: gives up what a consumer that dies had committed and not done",
+        in_tour: false,
+    },
+    Preset {
+        name: "auto-commit",
+        about: "safe, librdkafka's automatic commit and store: gives up what was handed out to a consumer that dies",
+        in_tour: false,
+    },
+    Preset {
+        name: "java-auto-commit",
+        about: "java, committing by itself what earlier polls gave: gives up that nothing is done twice after a crash; \
+                librdkafka commits on a timer of its own, not inside the next poll as the Java client does",
+        in_tour: false,
+    },
+    Preset {
+        name: "latest",
+        about: "safe, a group without a committed offset starts at the end: gives up what was sent before it came",
+        in_tour: false,
+    },
+    Preset {
+        name: "static",
+        about: "safe, members with a group.instance.id: gives up a quick takeover, a dead member's session must time out",
+        in_tour: false,
+    },
+    Preset {
+        name: "cooperative",
+        about: "safe, cooperative-sticky assignor: gives up a rebalance in one round, members keep what they read meanwhile",
+        in_tour: false,
+    },
+    Preset {
+        name: "new-groups",
+        about: "safe, the consumer protocol of KIP-848 (4.0 and later): gives up the client's own session and assignor",
+        in_tour: false,
+    },
+    Preset {
+        name: "transactions",
+        about: "safe, and workers read, transform and write in transactions: gives up latency, nobody reads on past an \
+                open transaction, and throughput to what aborts",
+        in_tour: false,
+    },
+    Preset {
+        name: "transactions-uncommitted",
+        about: "transactions, read by readers with isolation.level=read_uncommitted: gives up atomicity, they are given \
+                what then aborts",
         in_tour: false,
     },
 ];
@@ -47,24 +102,48 @@ pub(crate) const NAMED_DEFAULTS: &[&str] = &[
 pub(crate) const COMMON: &[(&str, &str)] = &[
     ("consumer.commit", "after-processing"),
     ("consumer.auto.offset.reset", "earliest"),
+    ("consumer.max.poll.records", "500"),
+    ("consumer.processing.ms", "0"),
+    ("consumer.static.membership", "false"),
+    ("producer.resend", "0"),
+    ("cluster.nodes", "3"),
+    ("cluster.controllers", "0"),
     ("topic.partitions", "1"),
     ("topic.replication.factor", "3"),
     ("topic.min.insync.replicas", "1"),
     ("topic.unclean.leader.election.enable", "false"),
 ];
 
-/// What a preset has beside that.
-pub(crate) fn layer(preset: &str) -> &'static [(&'static str, &'static str)] {
+/// What a preset has beside that, the later winning.
+pub(crate) fn layers(preset: &str) -> Vec<&'static [(&'static str, &'static str)]> {
     match preset {
-        "safe" => {
-            &[("producer.acks", "all"), ("producer.enable.idempotence", "true"), ("topic.min.insync.replicas", "2")]
+        "safe" => vec![SAFE],
+        "fast" => vec![&[("producer.acks", "1")]],
+        "none" => vec![&[("producer.acks", "0")]],
+        "java" => vec![JAVA],
+        "resend" => vec![SAFE, &[("producer.resend", "3")]],
+        "commit-first" => vec![SAFE, &[("consumer.commit", "before-processing")]],
+        "auto-commit" => vec![SAFE, &[("consumer.commit", "auto")]],
+        "java-auto-commit" => vec![JAVA, &[("consumer.commit", "auto-batch-store")]],
+        "latest" => vec![SAFE, &[("consumer.auto.offset.reset", "latest")]],
+        "static" => vec![SAFE, &[("consumer.static.membership", "true")]],
+        "cooperative" => vec![SAFE, &[("consumer.partition.assignment.strategy", "cooperative-sticky")]],
+        "new-groups" => vec![SAFE, &[("consumer.group.protocol", "consumer")]],
+        "transactions" => vec![SAFE, transactions::COMMON],
+        "transactions-uncommitted" => {
+            vec![SAFE, transactions::COMMON, &[("consumer.isolation.level", "read_uncommitted")]]
         }
-        "fast" => &[("producer.acks", "1")],
-        "none" => &[("producer.acks", "0")],
-        "java" => JAVA,
-        _ => &[],
+        _ => Vec::new(),
     }
 }
+
+/// Whether the preset starts from the Java client's defaults.
+pub(crate) fn is_java(preset: &str) -> bool {
+    preset.starts_with("java")
+}
+
+const SAFE: &[(&str, &str)] =
+    &[("producer.acks", "all"), ("producer.enable.idempotence", "true"), ("topic.min.insync.replicas", "2")];
 
 /// Defaults of the Java client 4.x (`ProducerConfig`, `ConsumerConfig`), by librdkafka's names.
 const JAVA: &[(&str, &str)] = &[

@@ -23,8 +23,6 @@ const WORKERS: &str = "producer.transaction.workers";
 /// What every lane that transforms has beside its client's defaults. The broker waits 10 s for a dead worker, and as
 /// long for its transaction, instead of librdkafka's 45 s and 60 s.
 pub(crate) const COMMON: &[(&str, &str)] = &[
-    ("producer.acks", "all"),
-    ("producer.enable.idempotence", "true"),
     (TRANSACTION_TIMEOUT, "10000"),
     (ABORT_RATE, "0.1"),
     (MESSAGES, "50"),
@@ -33,22 +31,16 @@ pub(crate) const COMMON: &[(&str, &str)] = &[
     ("consumer.session.timeout.ms", "10000"),
     ("consumer.heartbeat.interval.ms", "3000"),
     ("topic.partitions", "2"),
-    ("topic.min.insync.replicas", "2"),
 ];
 
-/// Whether a producer's setting is for its transactions: a plain producer is not given it.
-pub(crate) fn is_of_transactions(name: &str) -> bool {
-    name == "transaction.timeout.ms" || is_own(name)
+/// Whether a lane with this configuration transforms in transactions: only its presets have these settings.
+pub(crate) fn has_transactions(config: &BTreeMap<String, String>) -> bool {
+    config.contains_key(LENGTH_MS)
 }
 
-/// Whether a producer's setting is this program's own.
-pub(crate) fn is_own(name: &str) -> bool {
-    [ABORT_RATE, MESSAGES, LENGTH_MS, WORKERS].iter().any(|own| own.strip_prefix("producer.") == Some(name))
-}
-
-/// Whether the preset transforms in transactions.
-pub(crate) fn is_preset(preset: &str) -> bool {
-    preset.starts_with("transactions")
+/// Whether a setting is for transactions alone, and this program's own.
+pub(crate) fn is_own(full: &str) -> bool {
+    [ABORT_RATE, MESSAGES, LENGTH_MS, WORKERS].contains(&full)
 }
 
 /// Checks a value of a setting of ours.
@@ -65,13 +57,12 @@ pub(crate) fn check_own(name: &str, value: &str) -> Result<(), ConfigError> {
     }
 }
 
-/// Settings of transactions in a lane that has none.
+/// Settings of transactions in a lane whose preset has none.
 ///
 /// # Errors
 /// Which one.
 pub(crate) fn refuse_in_plain_lane(chosen: &[String]) -> Result<(), ConfigError> {
-    let mine = |full: &&String| full.strip_prefix("producer.").is_some_and(is_of_transactions);
-    match chosen.iter().find(mine) {
+    match chosen.iter().find(|full| is_own(full)) {
         None => Ok(()),
         Some(full) => Err(ConfigError::Contradiction(format!(
             "{full} is for lanes that work in transactions: take --preset transactions."
@@ -124,18 +115,6 @@ pub(crate) fn plan(config: &BTreeMap<String, String>) -> Result<TransactionPlan,
     })
 }
 
-/// `transactions abort=0.1 timeout=10s`, for the table.
-pub(crate) fn table_words(config: &BTreeMap<String, String>) -> Vec<String> {
-    let get = |full: &str| config.get(full).map_or("", String::as_str);
-    vec![
-        String::from("transactional"),
-        format!("abort.rate={}", get(ABORT_RATE)),
-        format!("transaction.timeout.ms={}", get(TRANSACTION_TIMEOUT)),
-        format!("session.timeout.ms={}", get("consumer.session.timeout.ms")),
-        format!("readers={}", get("consumer.isolation.level")),
-    ]
-}
-
 fn number(full: &str, value: &str, least: u64, most: u64) -> Result<u64, ConfigError> {
     let number = value.parse::<u64>().ok().filter(|number| (least..=most).contains(number));
     number.ok_or_else(|| ConfigError::Invalid {
@@ -165,7 +144,8 @@ mod tests {
     use super::{COMMON, check_own, plan, refuse_in_plain_lane};
 
     fn config(changes: &[(&str, &str)]) -> BTreeMap<String, String> {
-        let all = COMMON.iter().chain(changes);
+        let safe = [("producer.acks", "all"), ("producer.enable.idempotence", "true")];
+        let all = safe.iter().chain(COMMON).chain(changes);
         all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 

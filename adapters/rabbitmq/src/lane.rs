@@ -88,7 +88,7 @@ impl Draft {
                 self.set("queue.type", "classic");
                 definition.applied.iter().try_for_each(|(name, value)| self.choose(Scope::Queue, name, value))
             }
-            Scope::Producer | Scope::Consumer => {
+            Scope::Producer | Scope::Consumer | Scope::Cluster => {
                 let reason = "RabbitMQ's clients have no such file: give rabbitmq.conf with --broker-config, or \
                               definitions.json with --topic-config";
                 Err(ConfigError::File { path: file.path.clone(), reason: reason.to_owned() })

@@ -224,7 +224,7 @@ fn a_crash_ends_sessions_and_keeps_what_was_confirmed_and_persistent() {
 
     node.kill();
     let ended = poll_until(consumer.as_mut(), |event| matches!(event, ConsumerEvent::SessionEnded { .. }));
-    assert!(ended.contains(&ConsumerEvent::Revoked { destination: 0 }), "{ended:?}");
+    assert!(ended.contains(&ConsumerEvent::Revoked { destination: 0, lost: false }), "{ended:?}");
     let until = Instant::now() + Duration::from_secs(60);
     while producer.fatal().is_none() {
         assert!(Instant::now() < until, "the producer does not notice");

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use delivery_history::event::{FLAG_CORRUPT, FLAG_FOREIGN};
+use delivery_history::event::{FLAG_CORRUPT, FLAG_FOREIGN, REVOKED_LOST};
 use delivery_history::manifest::{Role, Workload};
 use delivery_history::{Event, NO_DESTINATION, NO_OFFSET, NO_SEQUENCE, NO_SESSION};
 
@@ -12,6 +12,7 @@ use crate::directory::state;
 use crate::evidence::segments::{Cursor, Segments};
 use crate::health::{Health, Watch, kind};
 use crate::judge::Scope;
+use crate::judgement::Rebalances;
 use crate::latency::Latencies;
 use crate::properties::aborted_read::Isolation;
 use crate::properties::{aborted_read, reordered_key};
@@ -56,6 +57,10 @@ pub(crate) struct GroupWork {
     pub(crate) settled: u64,
     /// Destinations that were taken from a member, or given to one again.
     pub(crate) rebalanced: u64,
+    /// Destinations that were given, given back and lost.
+    pub(crate) places: Rebalances,
+    /// Commits that were not confirmed, by number of the reason.
+    pub(crate) refused: BTreeMap<u32, u64>,
     /// Connections of members that ended in the middle.
     pub(crate) sessions_ended: u64,
     /// Destinations that were given to a member.
@@ -116,6 +121,8 @@ pub(crate) fn read_group(
         jumps: Jumps::default(),
         settled: 0,
         rebalanced: 0,
+        places: Rebalances::default(),
+        refused: BTreeMap::new(),
         sessions_ended: 0,
         assigned: BTreeSet::new(),
         caught_up_ns: vec![0; segments.len()],
@@ -265,15 +272,19 @@ impl Pass<'_, '_, '_, '_> {
             }
             kind::ASSIGNED => {
                 self.seen.rebalanced += u64::from(!self.seen.assigned.insert(event.destination));
+                self.seen.places.assigned += 1;
                 self.positions.assign(event);
             }
             kind::REVOKED => {
                 self.seen.rebalanced += 1;
+                let lost = event.detail == REVOKED_LOST;
+                *(if lost { &mut self.seen.places.lost } else { &mut self.seen.places.revoked }) += 1;
                 self.positions.revoke(event);
             }
             kind::POSITION_RESET => self.positions.reset(event),
             kind::SESSION_ENDED => self.seen.sessions_ended += 1,
             kind::SETTLE_OK => self.seen.settled += 1,
+            kind::SETTLE_FAILED => *self.seen.refused.entry(event.detail).or_default() += 1,
             kind::SUBSCRIBED => self.seen.subscribe(event.destination, event.time_ns),
             kind::UNSUBSCRIBED => self.seen.unsubscribe(event.destination, event.time_ns),
             _ => watch.pass_over(event),

@@ -115,7 +115,8 @@ impl<'a> Context<'a> {
         if id == NO_NODE {
             return String::from("nobody");
         }
-        let hosts: [&[Host]; 2] = [&self.manifest.nodes, &self.manifest.client_hosts];
+        let manifest = self.manifest;
+        let hosts: [&[Host]; 3] = [&manifest.nodes, &manifest.controllers, &manifest.client_hosts];
         let known = hosts.into_iter().flatten().find(|host| host.id == id);
         known.map_or_else(|| format!("host {id}"), |host| host.name.clone())
     }

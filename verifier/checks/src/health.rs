@@ -178,6 +178,7 @@ pub(crate) mod kind {
     pub(crate) const SETTLE_FAILED: u8 = EventKind::SettleFailed as u8;
     pub(crate) const ASSIGNED: u8 = EventKind::Assigned as u8;
     pub(crate) const OBSERVED_DEPTH: u8 = EventKind::ObservedDepth as u8;
+    pub(crate) const OBSERVED_COMMIT: u8 = EventKind::ObservedCommit as u8;
     pub(crate) const REVOKED: u8 = EventKind::Revoked as u8;
     pub(crate) const POSITION_RESET: u8 = EventKind::PositionReset as u8;
     pub(crate) const TRANSFORMED: u8 = EventKind::Transformed as u8;

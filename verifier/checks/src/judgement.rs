@@ -130,6 +130,10 @@ pub enum FindingKind {
     OffsetSkipped,
     /// A group's committed offset moved back, and no recorded reset explains it.
     CommitBack,
+    /// Less of a group's commits was read back than had been confirmed.
+    CommitLost,
+    /// A group has committed past it, and nobody of the group ever processed it.
+    CommittedUnprocessed,
     /// Readers or replicas show different messages at one offset.
     Disagreement,
     /// Delivered or stored but never sent.
@@ -179,6 +183,8 @@ impl FindingKind {
         Self::OffsetBack,
         Self::OffsetSkipped,
         Self::CommitBack,
+        Self::CommitLost,
+        Self::CommittedUnprocessed,
         Self::Disagreement,
         Self::Phantom,
         Self::Corrupt,
@@ -212,6 +218,8 @@ impl FindingKind {
             Self::OffsetBack => "offset-back",
             Self::OffsetSkipped => "offset-skipped",
             Self::CommitBack => "commit-back",
+            Self::CommitLost => "commit-lost",
+            Self::CommittedUnprocessed => "committed-unprocessed",
             Self::Disagreement => "disagreement",
             Self::Phantom => "phantom",
             Self::Corrupt => "corrupt",
@@ -302,6 +310,12 @@ pub struct Stats {
     pub delivered: u64,
     /// Handlers that finished.
     pub processed: u64,
+    /// Commits that were not confirmed, by why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub commits_refused: BTreeMap<String, u64>,
+    /// Destinations that members were given, gave back and lost; left out where no group reads logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebalances: Option<Rebalances>,
     /// Distinct messages the audit read.
     pub stored: u64,
     /// Acked (or sent) messages exposed to a fault window that bit (rule 8).
@@ -314,6 +328,17 @@ pub struct Stats {
     pub rate_per_s: f64,
     /// By name: `send-before`, `send-during`, `send-after`, `end-to-end-before`, ...
     pub latency_ms: BTreeMap<String, Percentiles>,
+}
+
+/// What became of who reads what in a lane's groups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rebalances {
+    /// Destinations that members were given.
+    pub assigned: u64,
+    /// Destinations that members gave back.
+    pub revoked: u64,
+    /// Destinations that members lost: the group had gone on without them, and others may have read there already.
+    pub lost: u64,
 }
 
 /// Writes during the cut, by the node that acked or the side that tried.

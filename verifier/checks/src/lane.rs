@@ -1,10 +1,12 @@
 //! One lane: every pass and property in turn, then the verdicts.
 
+use std::collections::BTreeMap;
+
 use delivery_history::manifest::{Lane, RunStatus, Workload};
 
 use crate::audits::{AuditRun, Audits};
 use crate::consumed::{GroupWork, read_group};
-use crate::context::Context;
+use crate::context::{Context, reason_words};
 use crate::directory::{Directory, Outcome, outcome_of, state};
 use crate::evidence::bite::FaultFacts;
 use crate::evidence::breakable::{self, Chances};
@@ -13,13 +15,14 @@ use crate::evidence::{comeback, label, load};
 use crate::guarantees::{self, Doubts, LaneKind, Proved};
 use crate::health::Health;
 use crate::judge::{Options, Scope};
-use crate::judgement::{FindingKind, LaneJudgement, Stats};
+use crate::judgement::{FindingKind, LaneJudgement, Rebalances, Stats};
 use crate::latency::Latencies;
+use crate::properties::committed::Committed;
 use crate::properties::liveness::{Comeback, Liveness};
 use crate::properties::lost::Lost;
 use crate::properties::undelivered::Leftover;
 use crate::properties::{
-    aborted_read, agreement, commit_back, failed_but_stored, hanging_transaction, liveness, lost, outputs,
+    aborted_read, agreement, commit_back, committed, failed_but_stored, hanging_transaction, liveness, lost, outputs,
     processed_at_once, processed_twice, reordered, reordered_key, reordered_total, stored_twice, torn_transaction,
     undelivered,
 };
@@ -69,6 +72,9 @@ struct Read {
     offset_skipped: Tally,
     commit_back: Tally,
     output_twice: Tally,
+    committed: Committed,
+    refused: BTreeMap<u32, u64>,
+    rebalances: Option<Rebalances>,
     rebalanced: u64,
     sessions_ended: u64,
     /// By segment in which a message was invoked: when the last of them was first delivered.
@@ -145,7 +151,7 @@ fn read_groups(
             read.output_twice.merge(twice);
         }
         read.leftovers.push(left);
-        read.take(work, seen);
+        read.take(work, seen, audits, health);
     }
     read
 }
@@ -159,6 +165,9 @@ impl Read {
             offset_skipped: Tally::default(),
             commit_back: Tally::default(),
             output_twice: Tally::default(),
+            committed: Committed::default(),
+            refused: BTreeMap::new(),
+            rebalances: None,
             rebalanced: 0,
             sessions_ended: 0,
             caught_up_ns: vec![0; segments.len()],
@@ -185,12 +194,22 @@ impl Read {
     }
 
     /// Takes over what one group showed beside its messages.
-    fn take(&mut self, work: &mut LaneWork<'_, '_>, seen: GroupWork) {
+    fn take(&mut self, work: &mut LaneWork<'_, '_>, seen: GroupWork, audits: &Audits<'_>, health: &Health) {
         let mut at_once = std::mem::take(&mut work.processed_at_once);
         processed_at_once::find(work, &seen, &mut at_once);
         work.processed_at_once = at_once;
         if work.is_log() && work.scope == Scope::All {
             self.commit_back.merge(commit_back::find(work.context, &seen));
+            let committed = committed::find(work, &seen, audits, health);
+            self.committed.unprocessed.merge(committed.unprocessed);
+            self.committed.lost.merge(committed.lost);
+        }
+        if work.is_log() {
+            let all = self.rebalances.get_or_insert_default();
+            all.assigned += seen.places.assigned;
+            all.revoked += seen.places.revoked;
+            all.lost += seen.places.lost;
+            seen.refused.iter().for_each(|(reason, count)| *self.refused.entry(*reason).or_default() += count);
         }
         self.rebalanced += seen.rebalanced;
         self.sessions_ended += seen.sessions_ended;
@@ -415,6 +434,8 @@ fn tallies(work: &mut LaneWork<'_, '_>, read: &Read) -> Vec<(FindingKind, Tally)
         (FindingKind::OffsetSkipped, read.offset_skipped.clone()),
         (FindingKind::CommitBack, read.commit_back.clone()),
         (FindingKind::OutputTwice, read.output_twice.clone()),
+        (FindingKind::CommitLost, read.committed.lost.clone()),
+        (FindingKind::CommittedUnprocessed, read.committed.unprocessed.clone()),
         (FindingKind::ReorderedKey, when(state::REORDERED_KEY, &|| reordered_key::reordered_key(there))),
         (FindingKind::FailedButStored, when(state::FAILED, &|| failed_but_stored::failed_but_stored(there))),
     ];
@@ -434,6 +455,10 @@ fn tallies(work: &mut LaneWork<'_, '_>, read: &Read) -> Vec<(FindingKind, Tally)
 fn stats(context: &Context<'_>, work: &LaneWork<'_, '_>, read: &Read) -> Stats {
     let mut stats = Stats { delivered: read.delivered, processed: read.processed, ..Stats::default() };
     let states = &work.sends.messages.state;
+    for (reason, count) in &read.refused {
+        *stats.commits_refused.entry(reason_words(*reason).to_owned()).or_default() += count;
+    }
+    stats.rebalances = read.rebalances.filter(|all| *all != Rebalances::default());
     stats.sent = states.len() as u64;
     stats.acked = how_many(states, |message| outcome_of(message) == Outcome::Acked);
     stats.sent_unacknowledged = how_many(states, |message| outcome_of(message) == Outcome::Sent);
@@ -475,7 +500,12 @@ pub(crate) fn prepare(context: &Context<'_>, facts: &[FaultFacts], number: u16, 
     let why = |fact: &FaultFacts| fact.why_vacuous(context, lane.workload, number, &destinations);
     let vacuous: Vec<Option<String>> = facts.iter().map(why).collect();
     let bit: Vec<bool> = vacuous.iter().map(Option::is_none).collect();
-    let detection_ms: Vec<u64> = context.manifest.faults.iter().map(|fault| fault.detection_ms).collect();
+    let faults = context.manifest.faults.iter().zip(facts);
+    let detection_ms: Vec<u64> = faults
+        .map(|(fault, fact)| {
+            fact.noticed_after_ms().map_or(fault.detection_ms, |noticed| noticed.min(fault.detection_ms))
+        })
+        .collect();
     let segments = Segments::new(&context.timeline, facts, &detection_ms, &destinations, &bit);
     let sides: Vec<Sides> =
         context.manifest.faults.iter().take(facts.len()).map(|fault| Sides::new(&fault.sides)).collect();

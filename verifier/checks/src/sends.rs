@@ -79,6 +79,8 @@ struct Pass<'a, 'b> {
     lane: u16,
     worker: u16,
     acknowledged: bool,
+    /// The application sends a message again under the same identity, its predecessor's messages too.
+    resends: bool,
     /// Latencies, availability and who acked are asked for.
     measured: bool,
     events: &'a [Event],
@@ -147,6 +149,7 @@ pub(crate) fn read_sends(
             lane,
             worker,
             acknowledged: settings.acknowledged,
+            resends: settings.resends,
             measured: scope == Scope::All,
             events: context.stream(worker),
             confined: sides.iter().map(|sides| sides.of_host(role.host)).collect(),
@@ -250,7 +253,7 @@ impl Pass<'_, '_> {
                         self.settle(sends, state::ACKED, index);
                         self.measure_ack(sends, event, index);
                     }
-                    None => self.irregular += 1,
+                    None => self.outcome(sends, event, state::ACKED, cursor),
                 },
                 _ => self.take(sends, from + inside, event, cursor),
             }
@@ -350,7 +353,7 @@ impl Pass<'_, '_> {
                 });
             }
             _ => {
-                match self.find(event) {
+                match self.find(event).or_else(|| self.find_predecessors(sends, event)) {
                     Some(_) => self.again += 1,
                     None => self.irregular += 1,
                 }
@@ -381,10 +384,19 @@ impl Pass<'_, '_> {
         mine.then(|| entry.base as usize + event.sequence as usize)
     }
 
+    /// The same of a message that another producer of the lane had sent before, where this application may send it again.
+    #[cold]
+    fn find_predecessors(&self, sends: &Sends, event: &Event) -> Option<usize> {
+        let worker = worker_of_session(event.session);
+        let (_, sessions) = sends.sessions.iter().find(|(known, _)| self.resends && *known == worker)?;
+        let entry = sessions.get((event.session & 0xffff) as usize)?;
+        (event.sequence < entry.len).then(|| entry.base as usize + event.sequence as usize)
+    }
+
     #[inline]
     fn outcome(&mut self, sends: &mut Sends, event: &Event, bit: u16, cursor: &mut Cursor<'_>) {
         let Some(index) = self.find(event) else {
-            self.irregular += 1;
+            self.outcome_of_predecessors(sends, event, bit, cursor);
             return;
         };
         self.settle(sends, bit, index);
@@ -404,10 +416,41 @@ impl Pass<'_, '_> {
         self.ack(sends, event, segment);
     }
 
+    /// An outcome of what a predecessor had sent first: its latency is nobody's, since the wait began with another.
+    #[cold]
+    fn outcome_of_predecessors(&mut self, sends: &mut Sends, event: &Event, bit: u16, cursor: &mut Cursor<'_>) {
+        let Some(index) = self.find_predecessors(sends, event) else {
+            self.irregular += 1;
+            return;
+        };
+        // Whatever became of this attempt, nobody knows what became of the first.
+        sends.messages.state[index] |=
+            if sends.messages.state[index] & state::OUTCOMES == 0 { state::UNKNOWN } else { 0 };
+        self.settle(sends, bit, index);
+        if bit & (state::ACKED | state::SENT) == 0 {
+            return;
+        }
+        let (at, segment) = cursor.at(event.time_ns);
+        self.note_taken(sends, event.time_ns);
+        if bit == state::SENT {
+            sends.counts[at].sent += 1;
+            return;
+        }
+        sends.counts[at].acked += 1;
+        if self.measured {
+            sends.curve.take(event);
+        }
+        self.ack(sends, event, segment);
+    }
+
     /// Enters the outcome of message `index`.
     #[inline]
     fn settle(&mut self, sends: &mut Sends, bit: u16, index: usize) {
         let message = &mut sends.messages.state[index];
+        if self.resends && *message & state::OUTCOMES & !bit != 0 {
+            *message = settled_again(*message, bit);
+            return;
+        }
         self.contradictory += u64::from(*message & state::OUTCOMES & !bit != 0);
         *message |= bit;
     }
@@ -477,6 +520,20 @@ impl Pass<'_, '_> {
             let words = "messages again under an identity that was used before";
             health.worker_damage(self.worker, format!("{name} sent {} {words}", self.again));
         }
+    }
+}
+
+/// The state of a message that was sent again: one attempt that was taken is enough, and none that failed undoes what an
+/// earlier one may have stored.
+#[cold]
+const fn settled_again(message: u16, bit: u16) -> u16 {
+    let taken = state::ACKED | state::SENT;
+    if bit & taken != 0 {
+        (message & !state::OUTCOMES) | bit
+    } else if message & taken != 0 {
+        message
+    } else {
+        (message & !state::OUTCOMES) | state::UNKNOWN
     }
 }
 
@@ -563,5 +620,20 @@ fn enter_sentinel(sessions: &mut Vec<Session>, worker: u16, event: &Event) {
             });
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::settled_again;
+    use crate::directory::state;
+
+    #[test]
+    fn one_attempt_that_was_taken_is_enough() {
+        assert_eq!(settled_again(state::UNKNOWN, state::ACKED), state::ACKED);
+        assert_eq!(settled_again(state::ACKED, state::UNKNOWN), state::ACKED);
+        assert_eq!(settled_again(state::UNKNOWN, state::FAILED), state::UNKNOWN, "the first may be stored");
+        assert_eq!(settled_again(state::FAILED, state::UNKNOWN), state::UNKNOWN);
+        assert_eq!(settled_again(state::UNKNOWN | state::STORED, state::SENT), state::SENT | state::STORED);
     }
 }

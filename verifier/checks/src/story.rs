@@ -90,7 +90,9 @@ impl Filter {
             let slot = match *subject {
                 Subject::Message { sequence, .. } => Self::slot(u64::from(sequence)),
                 Subject::Place { offset, .. } => Self::slot(offset),
-                Subject::Moment { .. } | Subject::Commit { .. } | Subject::Destination(_) => continue,
+                Subject::Moment { .. } | Subject::Commit { .. } | Subject::Kept { .. } | Subject::Destination(_) => {
+                    continue;
+                }
             };
             filter.0[slot.0] |= slot.1;
         }
@@ -285,6 +287,12 @@ fn tell(
             let (name, place) = (context.worker_name(worker), context.destination_name(destination));
             trace.steps.push((time_ns, format!("{name} committed offset {offset}; its group had committed {before}")));
             format!("the commit of offset {offset} of {place}")
+        }
+        Subject::Kept { group, destination, worker, confirmed_ns, confirmed, read_ns, kept } => {
+            let (name, group) = (context.worker_name(worker), context.group_name(group));
+            trace.steps.push((confirmed_ns, format!("{name} was told that offset {confirmed} is committed")));
+            trace.steps.push((read_ns, format!("read back: group {group} has committed offset {kept}")));
+            format!("the commit of offset {confirmed} of {}", context.destination_name(destination))
         }
         Subject::Destination(index) => {
             let end_ns = context.timeline.end_ns;

@@ -16,6 +16,8 @@ pub(crate) enum Subject {
     Moment { worker: u16, time_ns: u64, destination: u16 },
     /// A commit that moved back: to `offset`, from `before`.
     Commit { worker: u16, time_ns: u64, destination: u16, offset: u64, before: u64 },
+    /// Less was read back of a group's commits than had been confirmed.
+    Kept { group: u16, destination: u16, worker: u16, confirmed_ns: u64, confirmed: u64, read_ns: u64, kept: u64 },
     /// A destination as a whole.
     Destination(u16),
 }

@@ -91,6 +91,7 @@ fn manifest(lanes: Vec<Lane>) -> RunManifest {
         load_ms: 24_000,
         lanes,
         nodes: Vec::new(),
+        controllers: Vec::new(),
         client_hosts: Vec::new(),
         workers: Vec::new(),
         destinations: Vec::new(),

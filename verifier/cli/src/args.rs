@@ -62,6 +62,9 @@ pub struct OutputArgs {
     /// Append one row per lane to this file.
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
+    /// Nothing on standard output: a table of several runs says it.
+    #[arg(skip)]
+    pub silent: bool,
 }
 
 /// When colours are used.
@@ -125,9 +128,10 @@ impl From<AuditArg> for AuditMode {
 /// A run.
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
-    /// Version of the product (Kafka: 3.3.1 or later), resolved through the system's package manager.
-    #[arg(long, value_name = "VERSION")]
-    pub broker_version: Option<String>,
+    /// Version of the product (Kafka: 3.3.1 or later), resolved through the system's package manager; several run in
+    /// turn, and make one table.
+    #[arg(long, value_name = "VERSION[,VERSION]", value_delimiter = ',')]
+    pub broker_version: Vec<String>,
     /// The vendor's archive to run instead.
     #[arg(long, value_name = "FILE", conflicts_with = "broker_version")]
     pub dist: Option<PathBuf>,

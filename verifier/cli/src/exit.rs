@@ -14,6 +14,8 @@ pub const HOLDS: i32 = 0;
 pub const VIOLATED: i32 = 1;
 /// Bad usage or input: nothing was started.
 pub const BAD_INPUT: i32 = 2;
+/// Nothing is violated, and something that was asked for could not be shown.
+pub const INCONCLUSIVE: i32 = 3;
 /// The machine cannot run it.
 pub const COULD_NOT_RUN: i32 = 4;
 /// The user stopped it.

@@ -15,6 +15,7 @@ pub mod rootfs;
 pub mod run;
 pub mod systems;
 pub mod terminal;
+pub mod versions;
 
 use args::{Cli, Command};
 use exit::CliError;

@@ -74,6 +74,9 @@ fn show(report: &Report<'_>, source: Source, document: &[u8], output: &OutputArg
         append_csv(path, report)?;
     }
     let (code, line) = exit_line(report);
+    if output.silent {
+        return Ok(code);
+    }
     let mut stdout = std::io::stdout().lock();
     if output.json {
         stdout.write_all(document).map_err(CliError::Output)?;

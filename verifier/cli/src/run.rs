@@ -16,6 +16,7 @@ use crate::args::{Backend, OutputArgs, RunArgs};
 use crate::exit::{self, CliError};
 use crate::outcome;
 use crate::progress::progress;
+use crate::versions;
 
 /// Runs a system as asked for; returns the exit code.
 ///
@@ -23,6 +24,9 @@ use crate::progress::progress;
 /// What keeps it from a verdict.
 pub fn run(system: &'static dyn System, args: &RunArgs) -> Result<i32, CliError> {
     check_backend(system, args)?;
+    if args.broker_version.len() > 1 {
+        return versions::run(system, args);
+    }
     let request = request(system, args)?;
     let planned = plan(system, &request)?;
     if let Some(simulated) = system.simulated() {
@@ -31,7 +35,7 @@ pub fn run(system: &'static dyn System, args: &RunArgs) -> Result<i32, CliError>
         let completed = run_simulated(&planned, &request, simulated, &interrupts, shown.as_mut())?;
         return conclude(&completed, shown, &args.output);
     }
-    let installation = install(system, args)?;
+    let installation = install(system, args, args.broker_version.first())?;
     check_lanes(system, &planned, &installation)?;
     announce(&planned, args.output.quiet);
     // Everything from here on happens in namespaces that end with it, so nothing stays behind.
@@ -42,7 +46,7 @@ pub fn run(system: &'static dyn System, args: &RunArgs) -> Result<i32, CliError>
     Ok(code)
 }
 
-fn run_enclosed(
+pub(crate) fn run_enclosed(
     planned: &RunPlan,
     request: &RunRequest,
     system: &dyn System,
@@ -75,12 +79,13 @@ fn conclude(completed: &Completed, mut shown: Box<dyn Progress>, output: &Output
     }
 }
 
-fn install(system: &dyn System, args: &RunArgs) -> Result<Installation, CliError> {
+/// Makes one version ready.
+pub(crate) fn install(system: &dyn System, args: &RunArgs, version: Option<&String>) -> Result<Installation, CliError> {
     let real = system
         .real()
         .ok_or_else(|| CliError::Usage(format!("{} runs neither here nor in a simulation", system.info().title)))?;
     let request = InstallRequest {
-        version: args.broker_version.clone(),
+        version: version.cloned(),
         dist: args.dist.clone(),
         rootfs: args.rootfs.clone(),
         cache_dir: cache_dir(),
@@ -98,7 +103,7 @@ fn install(system: &dyn System, args: &RunArgs) -> Result<Installation, CliError
 }
 
 /// What the version that will run does not have is refused before anything starts.
-fn check_lanes(system: &dyn System, planned: &RunPlan, installation: &Installation) -> Result<(), CliError> {
+pub(crate) fn check_lanes(system: &dyn System, planned: &RunPlan, installation: &Installation) -> Result<(), CliError> {
     let Some(real) = system.real() else { return Ok(()) };
     for lane in &planned.lanes {
         real.check_lane(lane, installation)?;
@@ -106,7 +111,7 @@ fn check_lanes(system: &dyn System, planned: &RunPlan, installation: &Installati
     Ok(())
 }
 
-fn announce(planned: &RunPlan, quiet: bool) {
+pub(crate) fn announce(planned: &RunPlan, quiet: bool) {
     if quiet {
         return;
     }
@@ -135,7 +140,7 @@ fn check_backend(system: &dyn System, args: &RunArgs) -> Result<(), CliError> {
         (Backend::Simulated, false) => Err(CliError::Usage(format!(
             "{title} cannot be simulated: a verdict needs the real one; leave --backend out"
         ))),
-        (_, true) if args.broker_version.is_some() || args.dist.is_some() || args.rootfs.is_some() => {
+        (_, true) if !args.broker_version.is_empty() || args.dist.is_some() || args.rootfs.is_some() => {
             Err(CliError::Usage(format!(
                 "the {title} is built in, so --broker-version, --dist and --rootfs mean nothing to it; leave them out"
             )))
@@ -144,7 +149,7 @@ fn check_backend(system: &dyn System, args: &RunArgs) -> Result<(), CliError> {
     }
 }
 
-fn request(system: &dyn System, args: &RunArgs) -> Result<RunRequest, CliError> {
+pub(crate) fn request(system: &dyn System, args: &RunArgs) -> Result<RunRequest, CliError> {
     Ok(RunRequest {
         lanes: lanes(system, args)?,
         faults: FaultRequest::parse_list(&args.faults)?,

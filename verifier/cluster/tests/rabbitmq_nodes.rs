@@ -75,6 +75,7 @@ fn plan(directory: &Path, config: &[(&str, &str)]) -> ClusterPlan {
     };
     ClusterPlan {
         nodes: (1..=3).map(host).collect(),
+        controllers: Vec::new(),
         config: config.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         timings: Timings::Short,
         run_id: String::from("test"),

@@ -59,6 +59,9 @@ impl FaultKind for Netsplit {
         })?;
         let peers: Vec<u32> = view.nodes.iter().copied().filter(|node| *node != leader).collect();
         let (mut inner, mut outer) = (vec![leader], peers);
+        if shape != FOLLOWERS.name {
+            outer.extend(&view.controllers);
+        }
         if shape == LEADER_CLIENTS.name {
             inner.extend(view.client_hosts.first());
             outer.extend(view.client_hosts.iter().skip(1));

@@ -24,9 +24,12 @@ pub(crate) const CONTROLLER: Shape = Shape { name: "controller", about: "the act
 pub(crate) const COORDINATOR: Shape =
     Shape { name: "coordinator", about: "the node that coordinates most of the lanes' groups (Kafka)" };
 /// One producer a lane.
-pub(crate) const PRODUCER: Shape = Shape { name: "producer", about: "the first producer of every lane" };
+pub(crate) const PRODUCER: Shape = Shape { name: "producer", about: "one producer of every lane, each in its turn" };
 /// One consumer a lane.
-pub(crate) const CONSUMER: Shape = Shape { name: "consumer", about: "the first consumer of every lane" };
+pub(crate) const CONSUMER: Shape = Shape {
+    name: "consumer",
+    about: "one consumer of every lane, each in its turn: `*3` rolls through a group of three",
+};
 
 /// The role of the clients a shape hits; nothing for those that hit nodes.
 pub(crate) fn clients_hit(shape: &str) -> Option<Role> {

@@ -9,6 +9,8 @@ use delivery_broker::Observation;
 pub struct ClusterView {
     /// Node numbers.
     pub nodes: Vec<u32>,
+    /// Nodes that keep the cluster's metadata and serve no client; where there are none, the others do.
+    pub controllers: Vec<u32>,
     /// Client hosts that faults may cut, in order.
     pub client_hosts: Vec<u32>,
     /// TCP ports over which replicas copy, where nothing else goes over them; none where they share one with the rest.

@@ -22,6 +22,9 @@ pub const FLAG_FOREIGN: u8 = 4;
 /// An observation that a node answered about itself, or a position reset that the client announced.
 pub const FLAG_SELF: u8 = 8;
 
+/// Detail of an [`EventKind::Revoked`] whose destination was lost, not given back.
+pub const REVOKED_LOST: u32 = 1;
+
 /// One thing that happened to one worker at one moment.
 ///
 /// The worker is that of the file (stream) the event stands in. `time_ns` is zero only in
@@ -161,7 +164,8 @@ event_kinds! {
     SettleFailed = 11, "settle-failed";
     /// The worker reads `destination` from `offset` from now on.
     Assigned = 12, "assigned";
-    /// The worker no longer reads `destination`.
+    /// The worker no longer reads `destination`. `detail`: 1 when it was lost (the group had gone on without the worker,
+    /// and others may read it already), else it was given back.
     Revoked = 13, "revoked";
     /// The position moved other than by reading. `offset`: the new one; flag SELF when the client announced it, else
     /// it was inferred from what was read.
@@ -228,14 +232,17 @@ event_kinds! {
     /// Evidence: `detail`: fault; `offset`: a [`ProcessState`] of node `session`, or of worker `sequence` where no node
     /// is named.
     ProcessState = 44, "process-state";
+    /// Node `session` coordinates group `detail`: says that it has committed `offset` (exclusive) in `destination`, or
+    /// nothing ([`NO_OFFSET`]).
+    ObservedCommit = 50, "observed-commit";
     /// Node `session` leads `destination` and says: up to `offset` every transaction has ended (its last stable offset);
     /// `detail`: offsets between there and what is replicated.
-    ObservedStable = 50, "observed-stable";
+    ObservedStable = 60, "observed-stable";
     /// The audit met a message of a transaction that aborted: readers of committed messages are not given it.
     /// `detail`: replica.
-    AuditAborted = 51, "audit-aborted";
+    AuditAborted = 61, "audit-aborted";
     /// The audit met a message of a transaction that had not ended. `detail`: replica.
-    AuditOpen = 52, "audit-open";
+    AuditOpen = 62, "audit-open";
 }
 
 /// What a process was doing when it was looked at. Numbers are part of the file format.

@@ -17,7 +17,7 @@ pub mod view;
 pub use clock::{Clock, SimulatedClock};
 pub use event::{Event, EventKind, NO_DESTINATION, NO_NODE, NO_OFFSET, NO_SEQUENCE, NO_SESSION};
 pub use manifest::RunManifest;
-pub use reader::{History, ReadError};
+pub use reader::{History, ReadError, read_events};
 pub use recorder::{RecordError, Recorder};
 pub use run_dir::{RunDir, RunDirError};
 pub use view::{HistoryView, StreamView};

@@ -54,6 +54,9 @@ pub struct RunManifest {
     pub lanes: Vec<Lane>,
     /// Nodes of the cluster.
     pub nodes: Vec<Host>,
+    /// Nodes that keep the cluster's metadata and serve no client, where it has such.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub controllers: Vec<Host>,
     /// Client hosts (the observer's last).
     pub client_hosts: Vec<Host>,
     /// Workers; a worker's number is its index. Each has one event stream.

@@ -94,6 +94,16 @@ impl History {
     }
 }
 
+/// Events of one worker's file: of another process that may still write it, or was killed. None where there is no such
+/// file, or it holds none of `worker`.
+///
+/// # Errors
+/// An unreadable file, or another format version.
+pub fn read_events(path: &Path, worker: u16) -> Result<Vec<Event>, ReadError> {
+    let stream = open_stream(path, worker, &mut Vec::new())?;
+    Ok(stream.map_or_else(Vec::new, |stream| stream.events().to_vec()))
+}
+
 fn open_stream(path: &Path, worker: u16, damage: &mut Vec<String>) -> Result<Option<Stream>, ReadError> {
     let failed = |cause| ReadError::Io { path: path.to_owned(), cause };
     let file = match File::open(path) {

@@ -40,6 +40,7 @@ fn manifest(workers: &[&str]) -> RunManifest {
         load_ms: 1,
         lanes: Vec::new(),
         nodes: Vec::new(),
+        controllers: Vec::new(),
         client_hosts: Vec::new(),
         workers: workers.iter().map(worker).collect(),
         destinations: Vec::new(),

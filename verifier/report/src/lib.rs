@@ -22,7 +22,7 @@ pub use document::{Document, FaultEntry, LabelEntry, LaneEntry, RunEntry, SCHEMA
 pub use error::ReportError;
 pub use exit::exit_line;
 pub use json::Json;
-pub use terminal::{MAX_COLUMNS, Style, Terminal};
+pub use terminal::{MAX_COLUMNS, Style, Terminal, versions_table};
 
 /// A judged run.
 #[derive(Clone, Copy, Debug)]

@@ -12,6 +12,7 @@ pub mod progress;
 pub mod real;
 pub mod request;
 pub mod roster;
+mod seats;
 pub mod simulated;
 
 pub use finish::{Completed, RunError};

@@ -7,12 +7,13 @@ use delivery_checks::judgement::Guarantee;
 use delivery_faults::schedule::Defaults;
 use delivery_faults::{ActsOn, FaultRequest, LoadPlan, find_fault, plan_load};
 use delivery_history::manifest::{
-    Destination, Fault, Group, Host, MANIFEST_FORMAT, Requirement, Role, RunManifest, RunStatus, Worker, Workload,
+    Destination, Group, Host, MANIFEST_FORMAT, Requirement, Role, RunManifest, RunStatus, Worker, Workload,
 };
 
 use crate::machine::{FaultWindow, Limits, MachinePlan};
 use crate::machine_facts::machine_facts;
 use crate::request::{AuditMode, PlanError, RunRequest};
+use crate::seats::plan_clients_hit;
 
 /// First client host's number; the observer's host comes after all of them.
 pub const FIRST_CLIENT_HOST: u32 = 101;
@@ -119,7 +120,8 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
             session_timeout_ms,
         },
     )?;
-    let limits = limits(&info, &lanes);
+    let backlog_ms = longest_backlog_ms(&lanes, request, load.load_ms);
+    let limits = limits(&info, &lanes, backlog_ms);
     let manifest = manifest(system, &info, request, &lanes, &load, &limits)?;
     let windows = load
         .faults
@@ -144,6 +146,9 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
 /// Expected length of everything that is neither cluster start nor load: destinations, clients,
 /// recovery, drain, audit, judging.
 const AROUND_LOAD_MS: u64 = 14_000;
+
+/// Longest wait for consumers that take their time, milliseconds; who needs longer does not drain.
+const MAX_BACKLOG_MS: u64 = 900_000;
 
 fn check_ranges(request: &RunRequest) -> Result<(), PlanError> {
     let clients = [("--producers", request.producers.unwrap_or(1)), ("--consumers", request.consumers)];
@@ -192,7 +197,8 @@ fn plan_lanes(system: &dyn System, info: &SystemInfo, request: &RunRequest) -> R
 
 fn broker_settings(lane: &LanePlan) -> BTreeMap<String, String> {
     let config = lane.lane.config.iter();
-    config.filter(|(name, _)| name.starts_with("broker.")).map(|(name, value)| (name.clone(), value.clone())).collect()
+    let of_cluster = |name: &str| name.starts_with("broker.") || name.starts_with("cluster.");
+    config.filter(|(name, _)| of_cluster(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// All lanes share one cluster, so they must agree on its settings.
@@ -201,7 +207,7 @@ fn common_broker_config(lanes: &[LanePlan]) -> Result<BTreeMap<String, String>, 
     match lanes.iter().find(|lane| broker_settings(lane) != first) {
         None => Ok(first),
         Some(other) => Err(ConfigError::Contradiction(format!(
-            "lanes `{}` and `{}` want different broker settings, but share one cluster; run them one after the other",
+            "lanes `{}` and `{}` want different broker or cluster settings, but share one cluster; run them one after the other",
             lanes[0].lane.name, other.lane.name
         ))),
     }
@@ -209,6 +215,17 @@ fn common_broker_config(lanes: &[LanePlan]) -> Result<BTreeMap<String, String>, 
 
 fn longest_session_timeout_ms(lanes: &[LanePlan]) -> u64 {
     lanes.iter().map(|lane| lane.session_timeout_ms).max().unwrap_or(0)
+}
+
+/// How long the slowest lane's consumers work on all that is sent, milliseconds, where a message takes them time.
+fn longest_backlog_ms(lanes: &[LanePlan], request: &RunRequest, load_ms: u64) -> u64 {
+    let backlog_ms = |lane: &LanePlan| {
+        let processing = lane.lane.config.get("consumer.processing.ms").and_then(|value| value.parse::<u64>().ok());
+        let messages = u64::from(request.rate_per_s).saturating_mul(load_ms) / 1_000;
+        let workers = u64::from(request.consumers).min(lane.partitions.into()).max(1);
+        messages.saturating_mul(processing.unwrap_or(0)) / workers
+    };
+    lanes.iter().map(backlog_ms).max().unwrap_or(0).min(MAX_BACKLOG_MS)
 }
 
 /// What the backend cannot inject is refused, never skipped.
@@ -226,7 +243,7 @@ fn check_faults(system: &dyn System, request: &RunRequest) -> Result<(), ConfigE
     }
 }
 
-fn limits(info: &SystemInfo, lanes: &[LanePlan]) -> Limits {
+fn limits(info: &SystemInfo, lanes: &[LanePlan], backlog_ms: u64) -> Limits {
     let session_timeout_ms = longest_session_timeout_ms(lanes);
     let transactions = lanes.iter().filter_map(|lane| lane.transactions);
     let transactions_ms = transactions.map(|plan| plan.timeout_ms + plan.cleanup_ms).max();
@@ -240,7 +257,7 @@ fn limits(info: &SystemInfo, lanes: &[LanePlan]) -> Limits {
         sentinels_ms: 30_000,
         // A group goes on without a dead member only once its session has timed out.
         // A dead worker's transaction ends when the broker ends it, and readers of committed messages wait for that.
-        drain_ms: 30_000 + 2 * session_timeout_ms + 2 * transactions_ms.unwrap_or(0),
+        drain_ms: 30_000 + 2 * session_timeout_ms + 2 * transactions_ms.unwrap_or(0) + backlog_ms,
         // The audit of a queue begins with its drain.
         audit_ms: if has_queues { 180_000 + 2 * session_timeout_ms } else { 120_000 },
         transactions_ms,
@@ -277,7 +294,7 @@ fn manifest(
     let now = jiff::Timestamp::now();
     let mut topology = topology(info, request, lanes, simulated);
     let mut faults = load.faults.clone();
-    topology.plan_clients_hit(&mut faults);
+    plan_clients_hit(&mut topology.workers, &mut faults);
     Ok(RunManifest {
         format: MANIFEST_FORMAT,
         run_id: run_id(info.name, now),
@@ -299,6 +316,7 @@ fn manifest(
         load_ms: load.load_ms,
         lanes: lanes.iter().map(|lane| lane.lane.clone()).collect(),
         nodes: topology.nodes,
+        controllers: topology.controllers,
         client_hosts: topology.client_hosts,
         workers: topology.workers,
         destinations: topology.destinations,
@@ -346,6 +364,7 @@ pub fn check_requirements<'a>(
 /// Who takes part.
 struct Topology {
     nodes: Vec<Host>,
+    controllers: Vec<Host>,
     client_hosts: Vec<Host>,
     workers: Vec<Worker>,
     destinations: Vec<Destination>,
@@ -354,7 +373,13 @@ struct Topology {
 
 fn topology(info: &SystemInfo, request: &RunRequest, lanes: &[LanePlan], simulated: bool) -> Topology {
     let node = |id: u32| Host { id, name: format!("n{id}"), address: format!("198.18.0.{}", 10 + id) };
-    let nodes: Vec<Host> = (1..=info.nodes).map(node).collect();
+    let asked = |name: &str| lanes.first().and_then(|lane| lane.lane.config.get(name)?.parse::<u32>().ok());
+    let brokers = asked("cluster.nodes").unwrap_or(info.nodes);
+    let nodes: Vec<Host> = (1..=brokers).map(node).collect();
+    let controller =
+        |id: u32| Host { id, name: format!("k{}", id - brokers), address: format!("198.18.0.{}", 100 + id) };
+    let controllers =
+        (1..=asked("cluster.controllers").unwrap_or(0)).map(|place| controller(brokers + place)).collect();
     let client = |id: u32| Host { id, name: format!("c{}", id - 100), address: format!("198.18.1.{}", id - 100) };
     let mut client_hosts: Vec<Host> = Vec::new();
     if !simulated {
@@ -365,8 +390,14 @@ fn topology(info: &SystemInfo, request: &RunRequest, lanes: &[LanePlan], simulat
             address: String::from("198.18.2.1"),
         });
     }
-    let mut topology =
-        Topology { nodes, client_hosts, workers: Vec::new(), destinations: Vec::new(), groups: Vec::new() };
+    let mut topology = Topology {
+        nodes,
+        controllers,
+        client_hosts,
+        workers: Vec::new(),
+        destinations: Vec::new(),
+        groups: Vec::new(),
+    };
     let runner_host = if simulated { topology.nodes[0].id } else { OBSERVER_HOST };
     topology.add_worker("runner", Role::Runner, None, None, runner_host);
     topology.add_worker("observer", Role::Observer, None, None, runner_host);
@@ -528,39 +559,6 @@ impl Topology {
             let name = name.map_or_else(String::new, |destination| format!("{}-sentinel", destination.name));
             self.add_worker(&name, Role::Sentinel, Some(lane), None, OBSERVER_HOST);
         }
-    }
-
-    /// Clients are hit as planned: the first of each lane, then whoever took its place.
-    fn plan_clients_hit(&mut self, faults: &mut [Fault]) {
-        let lanes: BTreeSet<u16> = self.workers.iter().filter_map(|worker| worker.lane).collect();
-        let mut holders: BTreeMap<(Role, u16), u16> = BTreeMap::new();
-        for fault in faults {
-            let Ok(kind) = find_fault(&fault.fault) else { continue };
-            let Some(role) = kind.clients_hit(&fault.shape) else { continue };
-            for lane in &lanes {
-                let first = || self.workers.iter().position(|worker| worker.role == role && worker.lane == Some(*lane));
-                let known = holders.get(&(role, *lane)).copied();
-                let Some(victim) = known.or_else(|| first().and_then(|place| u16::try_from(place).ok())) else {
-                    continue;
-                };
-                fault.workers.push(victim);
-                let holder = if kind.is_succeeded() { self.add_successor(victim) } else { victim };
-                holders.insert((role, *lane), holder);
-            }
-        }
-    }
-
-    fn add_successor(&mut self, victim: u16) -> u16 {
-        let mut seat = victim;
-        let mut turn = 2;
-        while let Some(before) = self.workers[usize::from(seat)].succeeds {
-            seat = before;
-            turn += 1;
-        }
-        let name = format!("{}-{turn}", self.workers[usize::from(seat)].name);
-        let successor = Worker { name, succeeds: Some(victim), ..self.workers[usize::from(victim)].clone() };
-        self.workers.push(successor);
-        (self.workers.len() - 1) as u16
     }
 
     /// The lane's name as a file, topic and group name.

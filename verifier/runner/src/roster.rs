@@ -39,6 +39,18 @@ impl RunPlan {
         destinations.filter(|(_, destination)| is_queue(destination.lane)).map(|(index, _)| index).collect()
     }
 
+    /// Groups that read logs: number, name, and what they read.
+    pub fn groups_of_logs(&self) -> Vec<(u16, String, BTreeSet<u16>)> {
+        let groups = (0u16..).zip(&self.manifest.groups).filter(|(_, group)| self.reads_logs(group.lane));
+        groups
+            .map(|(index, group)| (index, group.name.clone(), self.destinations_of(group.lane).into_iter().collect()))
+            .collect()
+    }
+
+    fn reads_logs(&self, lane: u16) -> bool {
+        matches!(self.workload_of(lane), Workload::Log | Workload::Transactions)
+    }
+
     /// The worker that took this one's place first: itself where nobody was there before it.
     pub fn first_of_seat(&self, worker: u16) -> u16 {
         let mut first = worker;
@@ -80,6 +92,7 @@ impl RunPlan {
             seat: self.worker(self.first_of_seat(worker)).name.clone(),
             run_tag: self.run_tag,
             nodes,
+            controllers: Vec::new(),
             destinations: self.destinations_for(worker).into_iter().map(destination).collect(),
             config: entry.lane.map(|lane| manifest.lanes[usize::from(lane)].config.clone()).unwrap_or_default(),
             group: entry.group.map(|group| manifest.groups[usize::from(group)].name.clone()),
@@ -130,6 +143,22 @@ impl RunPlan {
         };
         let destinations = self.destinations_for(consumer).into_iter();
         destinations.map(|destination| (destination, writers(destination))).collect()
+    }
+
+    /// Whether the members of each group that reads logs have shared its destinations out among themselves: each read by
+    /// one of them, and as many of them reading as can. Before that a rebalance is still to come.
+    pub fn every_log_is_shared_out(&self, positioned: &BTreeMap<u16, BTreeSet<u16>>) -> bool {
+        let consumers = self.first_workers(Role::Consumer);
+        let mut groups = (0u16..).zip(&self.manifest.groups).filter(|(_, group)| self.reads_logs(group.lane));
+        groups.all(|(index, group)| {
+            let members: Vec<u16> =
+                consumers.iter().copied().filter(|member| self.worker(*member).group == Some(index)).collect();
+            let held: Vec<usize> =
+                members.iter().filter_map(|member| positioned.get(member)).map(BTreeSet::len).collect();
+            let places = self.destinations_of(group.lane).len();
+            held.iter().sum::<usize>() == places
+                && held.iter().filter(|count| **count > 0).count() == members.len().min(places)
+        })
     }
 
     /// Whether the members of each group that still has a live one have, together, reached all of

@@ -1,6 +1,6 @@
 //! What the client calls back: rebalances, commits, resets. All of it becomes events in one list.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::position::Positions;
-use crate::client_config;
+use crate::{client_config, native};
 
 /// Longest wait for the committed offsets, and for the ends of one log, of a new assignment. The
 /// group goes on meanwhile: heartbeats have a thread of their own.
@@ -23,10 +23,15 @@ const POSITION_LIMIT: Duration = Duration::from_secs(5);
 /// this long means that none is coming.
 const MAX_WAITING: usize = 100_000;
 
+/// Longest wait for the commit of what is processed before a destination is given up.
+const LAST_COMMIT_LIMIT: Duration = Duration::from_secs(5);
+
 #[derive(Default)]
 struct State {
     waiting: VecDeque<ConsumerEvent>,
     positions: Positions,
+    /// Up to where the application has processed each destination, and has not committed it.
+    processed: BTreeMap<u16, u64>,
 }
 
 /// Events that wait to be handed out, in the order they happened.
@@ -107,17 +112,35 @@ impl Events {
         });
     }
 
+    /// The application has processed all before `offset`, and commits that itself in time.
+    pub(super) fn processed(&self, destination: u16, offset: u64) {
+        self.lock().processed.insert(destination, offset);
+    }
+
+    /// Up to where a destination is processed and not committed; it is then for the caller to commit.
+    fn take_processed(&self, destination: u16) -> Option<u64> {
+        self.lock().processed.remove(&destination)
+    }
+
+    /// The client has left its group.
+    pub(super) fn end_session(&self, reason: Reason) {
+        let mut state = self.lock();
+        state.processed.clear();
+        state.waiting.push_back(ConsumerEvent::SessionEnded { reason });
+    }
+
     /// What was read and not handed out yet never is: it belongs to the destination's next owner.
-    fn revoke(&self, gone: u16) {
+    fn revoke(&self, gone: u16, lost: bool) {
         let mut state = self.lock();
         state.positions.forget(gone);
+        state.processed.remove(&gone);
         state.waiting.retain(|event| match event {
             ConsumerEvent::Delivered(delivery) => delivery.destination != gone,
             ConsumerEvent::PositionReset { destination, .. } => *destination != gone,
             _ => true,
         });
         let destination = gone;
-        state.waiting.push_back(ConsumerEvent::Revoked { destination });
+        state.waiting.push_back(ConsumerEvent::Revoked { destination, lost });
     }
 
     fn reset(&self, destination: u16) {
@@ -125,7 +148,12 @@ impl Events {
     }
 
     fn settled(&self, destination: u16, offset: u64, failed: Option<Reason>) {
-        self.lock().waiting.push_back(ConsumerEvent::Settled { destination, offset, failed });
+        let mut state = self.lock();
+        let committed = |processed: &u64| failed.is_none() && *processed <= offset;
+        if state.processed.get(&destination).is_some_and(committed) {
+            state.processed.remove(&destination);
+        }
+        state.waiting.push_back(ConsumerEvent::Settled { destination, offset, failed });
     }
 
     /// A panic elsewhere leaves the list as it was: every change is one step.
@@ -194,15 +222,41 @@ impl Context {
     }
 
     fn revoke(&self, client: &BaseConsumer<Self>, partitions: &TopicPartitionList) -> KafkaResult<()> {
+        let lost = client.assignment_lost();
+        if !lost {
+            self.commit_processed(client, partitions);
+        }
         for partition in partitions.elements() {
             if let Some(destination) = self.events.index_of(partition.topic(), partition.partition()) {
-                self.events.revoke(destination);
+                self.events.revoke(destination, lost);
             }
         }
         match client.rebalance_protocol() {
             RebalanceProtocol::Cooperative => client.incremental_unassign(partitions),
             _ => client.unassign(),
         }
+    }
+
+    /// As an application does that commits by itself: what it has processed is committed before somebody else reads on.
+    fn commit_processed(&self, client: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
+        let mut offsets = TopicPartitionList::new();
+        let mut committed = Vec::new();
+        for partition in partitions.elements() {
+            let destination = self.events.index_of(partition.topic(), partition.partition());
+            let processed =
+                destination.and_then(|destination| Some((destination, self.events.take_processed(destination)?)));
+            let Some((destination, offset)) = processed else { continue };
+            let next = Offset::Offset(i64::try_from(offset).unwrap_or(i64::MAX));
+            if offsets.add_partition_offset(partition.topic(), partition.partition(), next).is_ok() {
+                committed.push((destination, offset));
+            }
+        }
+        if committed.is_empty() {
+            return;
+        }
+        let failed = native::commit_within(client, &offsets, LAST_COMMIT_LIMIT).err();
+        let failed = failed.map(|error| commit_reason(&error));
+        committed.into_iter().for_each(|(destination, offset)| self.events.settled(destination, offset, failed));
     }
 
     /// `TOPIC [PARTITION]: offset reset (at ...) to ...`: the client's only word on it.
@@ -269,15 +323,13 @@ pub(super) fn commit_reason(error: &KafkaError) -> Reason {
         Some(Code::NotCoordinator | Code::CoordinatorNotAvailable | Code::CoordinatorLoadInProgress) => {
             Reason::NotLeader
         }
-        Some(
-            Code::IllegalGeneration
-            | Code::UnknownMemberId
-            | Code::RebalanceInProgress
-            | Code::FencedInstanceId
-            | Code::FencedMemberEpoch
-            | Code::StaleMemberEpoch
-            | Code::AssignmentLost,
-        ) => Reason::Fenced,
+        Some(Code::IllegalGeneration) => Reason::IllegalGeneration,
+        Some(Code::UnknownMemberId) => Reason::UnknownMember,
+        Some(Code::FencedInstanceId) => Reason::FencedInstance,
+        Some(Code::FencedMemberEpoch) => Reason::Fenced,
+        Some(Code::StaleMemberEpoch) => Reason::StaleEpoch,
+        Some(Code::RebalanceInProgress) => Reason::Rebalancing,
+        Some(Code::AssignmentLost) => Reason::AssignmentLost,
         Some(Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed) => Reason::NotAuthorised,
         Some(Code::Fatal) => Reason::Fatal,
         _ => Reason::Other,
@@ -323,10 +375,42 @@ mod tests {
         let events = events();
         events.deliver(delivery(4, 1));
         events.deliver(delivery(5, 1));
-        events.revoke(4);
+        events.processed(4, 1);
+        events.revoke(4, true);
+        assert_eq!(events.take_processed(4), None, "others read on where the group had committed");
         assert_eq!(events.next(), Some(ConsumerEvent::Delivered(delivery(5, 1))));
-        assert_eq!(events.next(), Some(ConsumerEvent::Revoked { destination: 4 }));
+        assert_eq!(events.next(), Some(ConsumerEvent::Revoked { destination: 4, lost: true }));
         assert_eq!(events.next(), None);
+    }
+
+    #[test]
+    fn what_is_committed_already_is_not_committed_again() {
+        let events = events();
+        events.processed(4, 10);
+        events.settled(4, 9, None);
+        assert_eq!(events.take_processed(4), Some(10), "one message more was processed since");
+        events.processed(4, 11);
+        events.settled(4, 11, Some(Reason::Rebalancing));
+        assert_eq!(events.take_processed(4), Some(11), "it was not confirmed");
+        events.processed(4, 11);
+        events.settled(4, 11, None);
+        assert_eq!(events.take_processed(4), None);
+    }
+
+    #[test]
+    fn refused_commits_have_a_reason_of_their_own() {
+        use rdkafka::error::KafkaError;
+        use rdkafka::types::RDKafkaErrorCode as Code;
+        for (code, reason) in [
+            (Code::UnknownMemberId, Reason::UnknownMember),
+            (Code::IllegalGeneration, Reason::IllegalGeneration),
+            (Code::FencedInstanceId, Reason::FencedInstance),
+            (Code::StaleMemberEpoch, Reason::StaleEpoch),
+            (Code::RebalanceInProgress, Reason::Rebalancing),
+            (Code::AssignmentLost, Reason::AssignmentLost),
+        ] {
+            assert_eq!(super::commit_reason(&KafkaError::ConsumerCommit(code)), reason);
+        }
     }
 
     #[test]

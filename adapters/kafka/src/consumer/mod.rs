@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use delivery_broker::{
-    ClientError, ClientSpec, Consumer, ConsumerEvent, Delivery, DestinationRef, Reason, Settle, decode,
+    ClientError, ClientSpec, CommitMode, Consumer, ConsumerEvent, Delivery, DestinationRef, Reason, Settle, decode,
 };
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::native;
+use crate::{client_config, native};
 use context::{Context, Events};
 
 /// A member of a group.
@@ -25,6 +26,8 @@ pub(crate) struct KafkaConsumer {
     events: Arc<Events>,
     destinations: Vec<DestinationRef>,
     run_tag: u64,
+    commit: CommitMode,
+    name: String,
 }
 
 impl KafkaConsumer {
@@ -42,7 +45,9 @@ impl KafkaConsumer {
         topics.sort_unstable();
         topics.dedup();
         client.subscribe(&topics).map_err(refused)?;
-        Ok(Self { client, events, destinations: spec.destinations.clone(), run_tag: spec.run_tag })
+        let (destinations, run_tag) = (spec.destinations.clone(), spec.run_tag);
+        let (commit, name) = (CommitMode::of(&spec.config), spec.client_name.clone());
+        Ok(Self { client, events, destinations, run_tag, commit, name })
     }
 
     /// Serves the client once; everything that came of it stands in the list of events.
@@ -71,6 +76,10 @@ impl KafkaConsumer {
             ) => {
                 let operation = String::from("reading");
                 return Err(ClientError::Refused { operation, cause: code.to_string() });
+            }
+            // The client has left the group by itself; the next poll joins it anew.
+            KafkaError::MessageConsumption(RDKafkaErrorCode::PollExceeded) => {
+                self.events.end_session(Reason::PollExceeded);
             }
             // `auto.offset.reset=error` ends here, with no position left.
             KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => self.events.lost_position(),
@@ -123,16 +132,32 @@ impl KafkaConsumer {
     /// # Errors
     /// It is none of this consumer's.
     pub(crate) fn add_to(&self, offsets: &mut TopicPartitionList, destination: u16, next: u64) -> Result<(), Reason> {
-        let target = self.destinations.iter().find(|known| known.index == destination).ok_or(Reason::Rejected)?;
-        let partition = target.partition.and_then(|partition| i32::try_from(partition).ok()).unwrap_or(0);
+        let (topic, partition) = self.place(destination).ok_or(Reason::Rejected)?;
         let next = i64::try_from(next).map_err(|_| Reason::Rejected)?;
-        offsets.add_partition_offset(&target.name, partition, Offset::Offset(next)).map_err(|_| Reason::Other)
+        offsets.add_partition_offset(topic, partition, Offset::Offset(next)).map_err(|_| Reason::Other)
+    }
+
+    /// Topic and partition of a destination.
+    fn place(&self, destination: u16) -> Option<(&str, i32)> {
+        let target = self.destinations.iter().find(|known| known.index == destination)?;
+        Some((&target.name, target.partition.and_then(|partition| i32::try_from(partition).ok()).unwrap_or(0)))
     }
 
     fn commit(&self, delivery: &Delivery) -> Result<(), Reason> {
         let mut offsets = TopicPartitionList::with_capacity(1);
         self.add_to(&mut offsets, delivery.destination, delivery.offset + 1)?;
         native::commit(&self.client, &offsets).map_err(|error| context::commit_reason(&error))
+    }
+
+    /// Tells the client up to where it may commit. It refuses where it reads no longer: the next owner then begins
+    /// before that.
+    fn store(&self, delivery: &Delivery) {
+        let Some((topic, partition)) = self.place(delivery.destination) else { return };
+        let Ok(offset) = i64::try_from(delivery.offset) else { return };
+        if let Err(error) = self.client.store_offset(topic, partition, offset) {
+            let words = format!("offset {offset} of {topic} [{partition}] was not stored: {error}");
+            client_config::log(&self.name, RDKafkaLogLevel::Warning, "STORE", &words);
+        }
     }
 
     /// Serves the client until the commit is confirmed; messages that come meanwhile stay in line.
@@ -171,6 +196,14 @@ impl Consumer for KafkaConsumer {
         match wait {
             Some(wait) => self.await_commit(delivery, wait),
             None => Ok(()),
+        }
+    }
+
+    fn processed(&mut self, delivery: &Delivery) {
+        match self.commit {
+            CommitMode::AfterProcessing => self.events.processed(delivery.destination, delivery.offset + 1),
+            CommitMode::AutoManualStore | CommitMode::AutoBatchStore => self.store(delivery),
+            CommitMode::BeforeProcessing | CommitMode::Auto | CommitMode::None => {}
         }
     }
 }

@@ -94,7 +94,13 @@ fn describe(installation: &Installation, directory: &Path) -> Result<NodeSpec, S
         data_dir: directory.join("node"),
     };
     let run_id = String::from("archive");
-    let plan = ClusterPlan { nodes: vec![host], config: Default::default(), timings: Timings::Vendor, run_id };
+    let plan = ClusterPlan {
+        nodes: vec![host],
+        controllers: Vec::new(),
+        config: Default::default(),
+        timings: Timings::Vendor,
+        run_id,
+    };
     let mut nodes = node::nodes(&plan, installation).map_err(|error| error.to_string())?;
     nodes.pop().ok_or_else(|| String::from("no node was described"))
 }

@@ -14,8 +14,7 @@ use delivery_broker::{ConfigError, InstallError, InstallRequest, Installation};
 
 pub(crate) use archive::path as archive_path;
 pub(crate) use probe::probe;
-pub(crate) use version::DEFAULT_VERSION;
-use version::Version;
+pub(crate) use version::{DEFAULT_VERSION, Version};
 
 /// Environment variable that names an unpacked distribution.
 const HOME_VARIABLE: &str = "KAFKA_HOME";

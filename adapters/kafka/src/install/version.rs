@@ -56,6 +56,11 @@ impl Version {
         if self.major >= 4 { 17 } else { 11 }
     }
 
+    /// Has the group protocol of KIP-848.
+    pub(crate) fn has_new_groups(self) -> bool {
+        self.major >= 4
+    }
+
     /// Logs through log4j 2 (4.0 and later) or through log4j 1's successor.
     pub(crate) fn logs_with_log4j2(self) -> bool {
         self.major >= 4

@@ -20,7 +20,8 @@ const READY_LIMIT_MS: u64 = 90_000;
 /// A broker setting that nobody knows, or that is this program's to set.
 pub(crate) fn nodes(plan: &ClusterPlan, installation: &Installation) -> Result<Vec<NodeSpec>, ConfigError> {
     let cluster_id = properties::cluster_id(&plan.run_id);
-    plan.nodes.iter().map(|host| node(plan, host, installation, &cluster_id)).collect()
+    let hosts = plan.nodes.iter().chain(&plan.controllers);
+    hosts.map(|host| node(plan, host, installation, &cluster_id)).collect()
 }
 
 fn node(
@@ -67,6 +68,7 @@ mod tests {
         };
         ClusterPlan {
             nodes: (1..=3).map(host).collect(),
+            controllers: Vec::new(),
             config: config.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             timings,
             run_id: String::from("2026-11-24-a"),

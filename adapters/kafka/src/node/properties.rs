@@ -1,4 +1,4 @@
-//! server.properties of a combined broker and controller.
+//! server.properties of a broker, a controller, or a node that is both.
 
 use std::collections::BTreeMap;
 
@@ -45,21 +45,17 @@ pub(super) fn server_properties(plan: &ClusterPlan, host: &HostPlan) -> Result<S
     Ok(settings.iter().map(|(name, value)| format!("{name}={value}\n")).collect())
 }
 
-/// What makes three nodes one cluster. Beside that: the topics of offsets and of transactions have one partition each,
+/// What makes the nodes one cluster. Beside that: the topics of offsets and of transactions have one partition each,
 /// so their leaders are known, and a group starts without waiting for more members to come.
 fn ours(plan: &ClusterPlan, host: &HostPlan) -> BTreeMap<String, String> {
-    let address = &host.address;
+    let quorum = if plan.controllers.is_empty() { &plan.nodes } else { &plan.controllers };
     let voters: Vec<String> =
-        plan.nodes.iter().map(|node| format!("{}@{}:{CONTROLLER_PORT}", node.id, node.address)).collect();
+        quorum.iter().map(|node| format!("{}@{}:{CONTROLLER_PORT}", node.id, node.address)).collect();
     let replicas = plan.nodes.len().min(3);
     [
-        ("process.roles", String::from("broker,controller")),
         ("node.id", host.id.to_string()),
         ("controller.quorum.voters", voters.join(",")),
-        ("listeners", format!("PLAINTEXT://{address}:{CLIENT_PORT},CONTROLLER://{address}:{CONTROLLER_PORT}")),
-        ("advertised.listeners", format!("PLAINTEXT://{address}:{CLIENT_PORT}")),
         ("listener.security.protocol.map", String::from("PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT")),
-        ("inter.broker.listener.name", String::from("PLAINTEXT")),
         ("controller.listener.names", String::from("CONTROLLER")),
         ("log.dirs", host.data_dir.join("log").display().to_string()),
         ("auto.create.topics.enable", String::from("false")),
@@ -71,8 +67,31 @@ fn ours(plan: &ClusterPlan, host: &HostPlan) -> BTreeMap<String, String> {
         ("group.initial.rebalance.delay.ms", String::from("0")),
     ]
     .into_iter()
+    .chain(roles(plan, host))
     .map(|(name, value)| (name.to_owned(), value))
     .collect()
+}
+
+/// What the node does, and where it listens for that.
+fn roles(plan: &ClusterPlan, host: &HostPlan) -> Vec<(&'static str, String)> {
+    let serves = plan.nodes.iter().any(|node| node.id == host.id);
+    let votes = plan.controllers.is_empty() || !serves;
+    let address = &host.address;
+    let (mut names, mut listeners) = (Vec::new(), Vec::new());
+    if serves {
+        names.push("broker");
+        listeners.push(format!("PLAINTEXT://{address}:{CLIENT_PORT}"));
+    }
+    if votes {
+        names.push("controller");
+        listeners.push(format!("CONTROLLER://{address}:{CONTROLLER_PORT}"));
+    }
+    let mut roles = vec![("process.roles", names.join(",")), ("listeners", listeners.join(","))];
+    if serves {
+        roles.push(("advertised.listeners", format!("PLAINTEXT://{address}:{CLIENT_PORT}")));
+        roles.push(("inter.broker.listener.name", String::from("PLAINTEXT")));
+    }
+    roles
 }
 
 #[cfg(test)]

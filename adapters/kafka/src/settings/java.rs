@@ -3,7 +3,7 @@
 use delivery_broker::{ConfigError, ConfigFile, Scope};
 use java_properties::PropertiesIter;
 
-use super::names::{canonical, is_known};
+use super::names::{canonical, is_known, is_own};
 use super::resolve::{check_client, is_ours};
 
 /// What became of a file.
@@ -40,7 +40,7 @@ pub(crate) fn translate(file: &ConfigFile) -> Result<FromFile, ConfigError> {
     for (name, value) in pairs {
         match counterpart(file.scope, &name, value.trim()) {
             Some((counterpart, value)) => {
-                if matches!(file.scope, Scope::Producer | Scope::Consumer) && counterpart != "commit" {
+                if matches!(file.scope, Scope::Producer | Scope::Consumer) && !is_own(file.scope, &counterpart) {
                     check_client(file.scope, &counterpart, &value)?;
                 }
                 read.applied.push((counterpart, value));
@@ -151,9 +151,10 @@ mod tests {
             ("auto.offset.reset", "error"),
             ("fetch.wait.max.ms", "100"),
             ("partition.assignment.strategy", "range"),
+            ("max.poll.records", "10"),
         ];
         assert_eq!(applied, expected);
-        assert_eq!(read.not_applied, ["consumer.group.id", "consumer.max.poll.records"]);
+        assert_eq!(read.not_applied, ["consumer.group.id"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Every name there is: librdkafka's properties (from its own CONFIGURATION.md), the settings of a
-//! topic and of a broker (from `configNames` of Apache Kafka 3.3.1, 3.9.1 and 4.1.1 together).
+//! topic and of a broker (from `configNames` of Apache Kafka 3.3.1, 3.9.1 and 4.1.1 together; a name
+//! that not all three have is followed by those that do).
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -45,8 +46,46 @@ const ALIASES: &[(&str, &str)] = &[
 ];
 
 /// Settings of ours, beside the vendor's.
-const OWN: &[(Scope, &str)] =
-    &[(Scope::Consumer, "commit"), (Scope::Topic, "partitions"), (Scope::Topic, "replication.factor")];
+const OWN: &[(Scope, &str)] = &[
+    (Scope::Producer, "abort.rate"),
+    (Scope::Producer, "resend"),
+    (Scope::Producer, "transaction.messages"),
+    (Scope::Producer, "transaction.ms"),
+    (Scope::Producer, "transaction.workers"),
+    (Scope::Consumer, "commit"),
+    (Scope::Consumer, "max.poll.records"),
+    (Scope::Consumer, "processing.ms"),
+    (Scope::Consumer, "static.membership"),
+    (Scope::Cluster, "controllers"),
+    (Scope::Cluster, "nodes"),
+    (Scope::Topic, "partitions"),
+    (Scope::Topic, "replication.factor"),
+];
+
+/// Names of a topic and of a broker, a line each, with the versions that have them where not all do.
+const fn broker_side(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Topic => include_str!("names/topic.txt"),
+        Scope::Broker => include_str!("names/broker.txt"),
+        _ => "",
+    }
+}
+
+/// Name and versions of a line.
+fn split(line: &'static str) -> (&'static str, Option<&'static str>) {
+    line.split_once('\t').map_or((line, None), |(name, versions)| (name, Some(versions)))
+}
+
+/// The listed versions that have a name of a topic or broker; nothing where all do, or nobody.
+pub(super) fn versions_with(scope: Scope, name: &str) -> Option<Vec<&'static str>> {
+    let found = broker_side(scope).lines().map(split).find(|(known, _)| *known == name)?;
+    found.1.map(|versions| versions.split(',').collect())
+}
+
+/// Whether a setting is this program's, and no property of the client's.
+pub(crate) fn is_own(scope: Scope, name: &str) -> bool {
+    OWN.contains(&(scope, name))
+}
 
 /// The one name a property goes by, so that two names never carry two values.
 pub(crate) fn canonical(name: &str) -> &str {
@@ -60,14 +99,13 @@ pub(crate) fn client_default(name: &str) -> &'static str {
 
 /// Whether `name` is a setting of `scope`.
 pub(crate) fn is_known(scope: Scope, name: &str) -> bool {
-    let own = OWN.contains(&(scope, name));
-    own || match scope {
-        Scope::Producer => CLIENT.get(name).is_some_and(|property| property.producer),
-        Scope::Consumer => CLIENT.get(name).is_some_and(|property| property.consumer),
-        Scope::Topic => include_str!("names/topic.txt").lines().any(|known| known == name),
-        Scope::Broker => include_str!("names/broker.txt").lines().any(|known| known == name),
-        Scope::Queue => false,
-    }
+    is_own(scope, name)
+        || match scope {
+            Scope::Producer => CLIENT.get(name).is_some_and(|property| property.producer),
+            Scope::Consumer => CLIENT.get(name).is_some_and(|property| property.consumer),
+            Scope::Topic | Scope::Broker => broker_side(scope).lines().any(|line| split(line).0 == name),
+            Scope::Queue | Scope::Cluster => false,
+        }
 }
 
 /// Every setting of `scope`.
@@ -76,9 +114,8 @@ pub(crate) fn all(scope: Scope) -> Vec<&'static str> {
     let vendors: Vec<&'static str> = match scope {
         Scope::Producer => CLIENT.iter().filter(|(_, property)| property.producer).map(|(name, _)| *name).collect(),
         Scope::Consumer => CLIENT.iter().filter(|(_, property)| property.consumer).map(|(name, _)| *name).collect(),
-        Scope::Topic => include_str!("names/topic.txt").lines().collect(),
-        Scope::Broker => include_str!("names/broker.txt").lines().collect(),
-        Scope::Queue => Vec::new(),
+        Scope::Topic | Scope::Broker => broker_side(scope).lines().map(|line| split(line).0).collect(),
+        Scope::Queue | Scope::Cluster => Vec::new(),
     };
     own.chain(vendors).collect()
 }

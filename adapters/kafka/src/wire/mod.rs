@@ -7,7 +7,7 @@ mod topics;
 pub(crate) use connection::{Connection, WireError};
 pub(crate) use questions::{
     MetadataAnswer, PartitionAnswer, ask_controller, ask_coordinator, ask_metadata, ask_stable,
-    ask_transaction_coordinator, count_members, fetch, log_end,
+    ask_transaction_coordinator, committed_offsets, count_members, fetch, log_end,
 };
 pub(crate) use topics::{NewTopic, create_topics};
 

@@ -7,10 +7,11 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use kafka_protocol::messages::{
     ApiKey, BrokerId, CreateTopicsRequest, CreateTopicsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
     FetchRequest, FetchResponse, FindCoordinatorRequest, FindCoordinatorResponse, GroupId, ListOffsetsRequest,
-    ListOffsetsResponse, MetadataRequest, MetadataResponse, TopicName,
+    ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetFetchRequest, OffsetFetchResponse, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
@@ -35,6 +36,7 @@ calls! {
     CreateTopicsRequest => CreateTopicsResponse, CreateTopics, version 6;
     ListOffsetsRequest => ListOffsetsResponse, ListOffsets, version 7;
     FetchRequest => FetchResponse, Fetch, version 13;
+    OffsetFetchRequest => OffsetFetchResponse, OffsetFetch, version 8;
 }
 
 /// Topic identity of the controllers' own log (`Uuid.METADATA_TOPIC_ID`).
@@ -187,6 +189,41 @@ pub(crate) fn count_members(
     let answer = connection.call(&question, deadline)?;
     let described = answer.groups.first().filter(|group| group.error_code == 0);
     Ok(described.map(|group| u32::try_from(group.members.len()).unwrap_or(u32::MAX)))
+}
+
+/// Asks a coordinator what `group` has committed in partitions of one topic: (partition, offset, or nothing). Offsets
+/// of a transaction that has not ended are waited for by the broker, with an error meanwhile.
+pub(crate) fn committed_offsets(
+    connection: &mut Connection,
+    group: &str,
+    topic: &str,
+    partitions: &[u32],
+    deadline: Instant,
+) -> Result<Vec<(u32, Option<u64>)>, WireError> {
+    let indexes = partitions.iter().filter_map(|partition| i32::try_from(*partition).ok()).collect();
+    let topics = OffsetFetchRequestTopics::default()
+        .with_name(TopicName(StrBytes::from_string(topic.to_owned())))
+        .with_partition_indexes(indexes);
+    let group = OffsetFetchRequestGroup::default()
+        .with_group_id(GroupId(StrBytes::from_string(group.to_owned())))
+        .with_topics(Some(vec![topics]));
+    let question = OffsetFetchRequest::default().with_groups(vec![group]).with_require_stable(true);
+    let answer = connection.call(&question, deadline)?;
+    let Some(group) = answer.groups.into_iter().next() else {
+        return Err(WireError::Malformed(String::from("no group in the answer")));
+    };
+    if group.error_code != 0 {
+        return Err(WireError::Malformed(error_name(group.error_code)));
+    }
+    let mut committed = Vec::new();
+    for partition in group.topics.into_iter().flat_map(|topic| topic.partitions) {
+        if partition.error_code != 0 {
+            return Err(WireError::Malformed(error_name(partition.error_code)));
+        }
+        let index = u32::try_from(partition.partition_index).unwrap_or(u32::MAX);
+        committed.push((index, u64::try_from(partition.committed_offset).ok()));
+    }
+    Ok(committed)
 }
 
 /// Asks a replica where its own copy of a log ends: the next offset it would write, beyond the

@@ -55,6 +55,7 @@ impl Cluster {
         };
         let plan = ClusterPlan {
             nodes: (1..=3).map(host).collect(),
+            controllers: Vec::new(),
             config: Default::default(),
             timings: Timings::Short,
             run_id: format!("test-{}", std::process::id()),
@@ -135,6 +136,7 @@ impl Cluster {
         let node = |spec: &NodeSpec| NodeAddress { id: spec.host.id, address: spec.host.address.clone() };
         ClientSpec {
             seat: String::from("seat"),
+            controllers: Vec::new(),
             client_name: name.to_owned(),
             run_tag: 77,
             nodes: self.nodes.iter().map(node).collect(),

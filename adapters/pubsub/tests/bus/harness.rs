@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use delivery_broker::{
-    ClientSpec, DestinationRef, LanePlan, LaneRequest, NodeAddress, Observation, SimulatedLane, SimulatedNode,
-    SimulatedPlan, System,
+    ClientSpec, CommitMode, DestinationRef, LanePlan, LaneRequest, NodeAddress, Observation, SimulatedLane,
+    SimulatedNode, SimulatedPlan, System,
 };
 use delivery_cluster::network::{Counters, Cut, Network};
 use delivery_cluster::simulated::{HostResult, SimulatedCluster, SimulatedNetwork};
@@ -17,7 +17,7 @@ use delivery_history::manifest::{
 use delivery_history::recorder::Clock;
 use delivery_history::{History, Recorder, RunDir, SimulatedClock};
 use delivery_pubsub::PubSub;
-use delivery_workloads::{CommitMode, ConsumePlan, ConsumerLoop, ProducePlan, ProducerLoop};
+use delivery_workloads::{ConsumePlan, ConsumerLoop, ProducePlan, ProducerLoop};
 use tempfile::TempDir;
 
 /// Length of a tick.
@@ -118,6 +118,7 @@ impl Setup {
             load_ms: 0,
             lanes: lanes.into_iter().map(|plan| plan.lane).collect(),
             nodes: (1..=self.nodes).map(|id| Host { id, name: host_name(id), address: String::new() }).collect(),
+            controllers: Vec::new(),
             client_hosts: Vec::new(),
             workers: self.workers(),
             destinations,
@@ -163,6 +164,7 @@ impl Software {
     fn spec(&self, lane: u16) -> ClientSpec {
         ClientSpec {
             seat: String::from("seat"),
+            controllers: Vec::new(),
             client_name: format!("client-{lane}"),
             run_tag: RUN_TAG,
             nodes: self.plan.nodes.clone(),
@@ -200,6 +202,7 @@ impl Software {
     fn producer(&self, node: &dyn SimulatedNode, seat: &Seat, lane: u16) -> Box<dyn FnMut() -> HostResult> {
         let mut client = node.producer(&self.spec(lane));
         let mut work = ProducerLoop::new(ProducePlan {
+            resend: 0,
             worker: seat.worker,
             destinations: vec![lane],
             rate_per_s: self.setup.rate_per_s / f64::from(self.setup.nodes),
@@ -225,7 +228,7 @@ impl Software {
         let spec = self.spec(lane);
         assert_eq!(CommitMode::of(&spec.config), CommitMode::None);
         let mut client = node.consumer(&spec);
-        let plan = ConsumePlan { commit: CommitMode::None, subscriber: true, sentinels: BTreeMap::new() };
+        let plan = ConsumePlan::of(&spec.config, true, BTreeMap::new());
         let mut work = ConsumerLoop::new(plan);
         let (recorder, shared) = (seat.recorder.clone(), self.shared.clone());
         Box::new(move || {
@@ -318,7 +321,7 @@ impl Bed {
     /// Cuts node 1 from all the others, both ways.
     pub(crate) fn cut_first(&mut self, nodes: u32) {
         let pairs = (2..=nodes).flat_map(|peer| [(1, peer), (peer, 1)]).collect();
-        self.network.cut(&Cut { pairs }).expect("a cut");
+        self.network.cut(&Cut::all(pairs)).expect("a cut");
     }
 
     pub(crate) fn counters(&mut self) -> Counters {

@@ -146,7 +146,7 @@ fn a_one_way_cut_loses_nothing_that_is_confirmed() {
     let mut bed = Bed::start(&setup);
     bed.load(true);
     bed.run_ms(2_000);
-    let cut = Cut { pairs: (2..=5).map(|peer| (1, peer)).collect() };
+    let cut = Cut::all((2..=5).map(|peer| (1, peer)).collect());
     bed.network.cut(&cut).unwrap();
     bed.run_ms(6_000);
     assert_eq!(bed.counters().crossed_packets, 0);

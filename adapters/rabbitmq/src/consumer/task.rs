@@ -114,7 +114,7 @@ impl Subscription {
             let failed = Some(ended.reason);
             self.tell(ConsumerEvent::Settled { destination, offset: tag, failed }).await?;
         }
-        self.tell(ConsumerEvent::Revoked { destination }).await?;
+        self.tell(ConsumerEvent::Revoked { destination, lost: false }).await?;
         self.tell(ConsumerEvent::SessionEnded { reason: ended.reason }).await
     }
 

@@ -89,6 +89,7 @@ mod tests {
         };
         ClusterPlan {
             nodes: (1..=3).map(host).collect(),
+            controllers: Vec::new(),
             config: config.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             timings,
             run_id: String::from("run-1"),

@@ -66,7 +66,7 @@ impl Node {
         };
         let config = BTreeMap::from([(String::from("cluster.secret"), String::from(SECRET))]);
         let run_id = format!("test-{}", std::process::id());
-        let plan = ClusterPlan { nodes: vec![host], config, timings: Timings::Short, run_id };
+        let plan = ClusterPlan { nodes: vec![host], controllers: Vec::new(), config, timings: Timings::Short, run_id };
         let mut spec = RabbitMq.nodes(&plan, installation).unwrap().remove(0);
         for file in &spec.files {
             fs::create_dir_all(file.path.parent().unwrap()).unwrap();
@@ -145,6 +145,7 @@ impl Node {
         config.insert(String::from("cluster.timings"), String::from("short"));
         ClientSpec {
             seat: String::from("seat"),
+            controllers: Vec::new(),
             client_name: name.to_owned(),
             run_tag: RUN_TAG,
             nodes: vec![NodeAddress { id: 1, address: self.address.clone() }],

@@ -63,6 +63,7 @@ fn manifest(workload: Workload, messages: u64) -> RunManifest {
             not_applied: vec![],
         }],
         nodes: vec![host(1), host(2), host(3)],
+        controllers: Vec::new(),
         client_hosts: vec![host(101)],
         workers: vec![
             worker("runner", Role::Runner, None, None),

@@ -33,6 +33,8 @@ pub(crate) struct FaultFacts {
     dropped_by_third: [u64; 3],
     /// Clients that were hit themselves.
     workers: Vec<u16>,
+    /// It held processes down, and cut nothing.
+    of_processes: bool,
     /// No node was left to notice, and each of them was asked and did not answer.
     all_silent: bool,
 }
@@ -54,7 +56,20 @@ impl FaultFacts {
         let span_ns = window.span_ns();
         let all_silent = fault.bites_by != BiteProof::PacketsDropped && all_were_silent(context, target_bits, span_ns);
         let workers = fault.workers.clone();
-        Self { label, span_ns, before, changes, target_bits, not_bit, unnoticed, dropped_by_third, workers, all_silent }
+        let of_processes = fault.bites_by != BiteProof::PacketsDropped;
+        Self {
+            label,
+            span_ns,
+            before,
+            changes,
+            target_bits,
+            not_bit,
+            unnoticed,
+            dropped_by_third,
+            workers,
+            of_processes,
+            all_silent,
+        }
     }
 
     /// Nodes whose acks the fault could undo in a lane with these destinations: the targets, and who led before it;
@@ -105,6 +120,13 @@ impl FaultFacts {
         })
     }
 
+    /// How long after its start a fault of processes was noticed, milliseconds: a connection that breaks says so long before
+    /// any time-out does. Nothing for a cut, which breaks none.
+    pub(crate) fn noticed_after_ms(&self) -> Option<u64> {
+        let first_ns = self.changes.iter().map(|change| change.at_ns).min().filter(|_| self.of_processes)?;
+        Some(first_ns.saturating_sub(self.span_ns?.0) / 1_000_000)
+    }
+
     /// Whether producers were hit themselves: that they send nothing is the fault.
     pub(crate) fn hit_producers(&self, context: &Context<'_>) -> bool {
         let workers = &context.manifest.workers;
@@ -122,13 +144,15 @@ impl FaultFacts {
 
     fn hit_lane(&self, context: &Context<'_>, workload: Workload, destinations: &[u16]) -> bool {
         let all_nodes = node_bits(context.manifest.nodes.iter().map(|node| node.id));
+        let controllers = node_bits(context.manifest.controllers.iter().map(|node| node.id));
         destinations.iter().any(|destination| {
             let leader = self.before.leader(*destination).map_or(0, |known| node_bits([known.leader]));
             let members = match (workload, self.before.isr_bits(*destination)) {
                 (Workload::Log | Workload::Transactions | Workload::Queue, Some(bits)) => u64::from(bits),
                 _ => all_nodes,
             };
-            self.target_bits & (leader | members) != 0
+            // Whoever keeps the metadata belongs to every lane.
+            self.target_bits & (leader | members | controllers) != 0
         })
     }
 
@@ -183,7 +207,7 @@ impl FaultFacts {
 /// Nodes whose word shows that the cluster noticed. That a cut-off node misses its peers within a
 /// heartbeat says nothing of the rest, which may never have missed it.
 fn witnesses(context: &Context<'_>, target_bits: u64) -> u64 {
-    let all = node_bits(context.manifest.nodes.iter().map(|node| node.id));
+    let all = node_bits(context.manifest.nodes.iter().chain(&context.manifest.controllers).map(|node| node.id));
     if all & !target_bits == 0 { all } else { all & !target_bits }
 }
 

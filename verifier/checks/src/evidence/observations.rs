@@ -122,7 +122,7 @@ impl Before {
 impl<'a> Observations<'a> {
     /// Reads the observers' streams.
     pub(crate) fn read(manifest: &RunManifest, streams: &[Option<&'a [Event]>], health: &mut Health) -> Self {
-        let nodes: BTreeSet<u32> = manifest.nodes.iter().map(|node| node.id).collect();
+        let nodes: BTreeSet<u32> = manifest.nodes.iter().chain(&manifest.controllers).map(|node| node.id).collect();
         let mut said: Vec<&'a Event> = Vec::new();
         let mut silent: Vec<(u64, u32)> = Vec::new();
         for (number, worker) in manifest.workers.iter().enumerate().filter(|(_, one)| one.role == Role::Observer) {

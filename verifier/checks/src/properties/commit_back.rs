@@ -71,13 +71,14 @@ fn take(committed: &mut HashMap<u16, Committed>, tally: &mut Tally, worker: u16,
 }
 
 /// Commits and resets of several members in the order of time.
-struct InOrder<'a> {
+pub(crate) struct InOrder<'a> {
     streams: Vec<(u16, &'a [Event])>,
     heap: BinaryHeap<Reverse<(u64, usize, usize)>>,
 }
 
 impl<'a> InOrder<'a> {
-    fn new(context: &Context<'a>, members: &[u16]) -> Self {
+    /// Those of `members`.
+    pub(crate) fn new(context: &Context<'a>, members: &[u16]) -> Self {
         let streams: Vec<(u16, &'a [Event])> =
             members.iter().map(|worker| (*worker, context.stream(*worker))).collect();
         let mut order = Self { heap: BinaryHeap::with_capacity(streams.len()), streams };

@@ -3,6 +3,7 @@
 pub(crate) mod aborted_read;
 pub(crate) mod agreement;
 pub(crate) mod commit_back;
+pub(crate) mod committed;
 pub(crate) mod failed_but_stored;
 pub(crate) mod hanging_transaction;
 pub(crate) mod liveness;

@@ -185,6 +185,13 @@ impl<'a> Past<'a> {
         audits.flat_map(|(_, events)| events)
     }
 
+    /// When the run went into a phase.
+    pub fn entered_ns(&self, phase: Phase) -> Option<u64> {
+        let runner = self.manifest.workers.iter().position(|one| one.role == Role::Runner)?;
+        let entered = |event: &&Event| event.kind() == Some(EventKind::PhaseEntered) && event.detail == phase as u32;
+        self.streams[runner].iter().find(entered).map(|event| event.time_ns)
+    }
+
     pub fn name(&self, id: Id) -> String {
         let worker = &self.manifest.workers[usize::from(worker_of_session(id.0))].name;
         match id.0 & 0xffff {

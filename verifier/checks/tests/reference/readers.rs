@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use delivery_checks::judgement::FindingKind;
 use delivery_history::event::FLAG_SELF;
-use delivery_history::manifest::Workload;
+use delivery_history::manifest::{Phase, Workload};
 use delivery_history::{Event, EventKind, NO_OFFSET};
 
 use super::Reference;
 use super::logs::{Audit, Log, same};
-use super::past::{Past, unreadable};
+use super::past::{Id, Past, unreadable};
 
 pub fn check(past: &Past<'_>, log: &Log, reference: &mut Reference) {
     if past.workload == Workload::Fanout {
@@ -21,6 +21,7 @@ pub fn check(past: &Past<'_>, log: &Log, reference: &mut Reference) {
             positions(past, log, past.stream(*worker), members.len() == 1, reference);
         }
         commits(past, &members, reference);
+        read_back(past, log, number, &members, reference);
     }
 }
 
@@ -106,4 +107,86 @@ fn commits(past: &Past<'_>, members: &[u16], reference: &mut Reference) {
             _ => {}
         }
     }
+}
+
+/// A commit that was confirmed.
+#[derive(Clone, Copy, Debug)]
+struct Confirmed {
+    destination: u16,
+    offset: u64,
+    asked_ns: u64,
+    confirmed_ns: u64,
+}
+
+/// What was read back of the group's commits, held against what it processed and what was confirmed.
+fn read_back(past: &Past<'_>, log: &Log, group: u16, members: &[u16], reference: &mut Reference) {
+    let told = past.audit_events().filter(|event| event.kind() == Some(EventKind::ObservedCommit));
+    let told: BTreeMap<u16, u64> = told
+        .filter(|event| event.detail == u32::from(group))
+        .map(|event| (event.destination, if event.offset == NO_OFFSET { 0 } else { event.offset }))
+        .collect();
+    let processed = |id: Id| {
+        let mut done = members.iter().flat_map(|worker| past.stream(*worker));
+        done.any(|event| {
+            let sent_there = past.sends.get(&id).is_some_and(|sent| sent.destination == event.destination);
+            event.kind() == Some(EventKind::Processed) && (event.session, event.sequence) == id && sent_there
+        })
+    };
+    let (confirmed, unknown) = outcomes(past, members);
+    for (destination, offset) in told {
+        let audit = log.audits.get(&destination).and_then(|audits| audits.first());
+        for entry in audit.into_iter().flat_map(|audit| &audit.entries).filter(|entry| entry.offset < offset) {
+            let id = (entry.session, entry.sequence);
+            let sent_here = past.sends.get(&id).is_some_and(|sent| sent.destination == destination);
+            let is_message = entry.kind() == Some(EventKind::AuditRead) && !unreadable(entry) && sent_here;
+            if is_message && !processed(id) {
+                reference.add_once(FindingKind::CommittedUnprocessed, past.name(id));
+            }
+        }
+        let here: Vec<Confirmed> = confirmed.iter().filter(|one| one.destination == destination).copied().collect();
+        let last = here.iter().filter(|one| here.iter().all(|other| other.asked_ns <= one.confirmed_ns));
+        let Some(least) = last.map(|one| one.offset).min() else { continue };
+        let newest_ns = here.iter().map(|one| one.asked_ns).max().unwrap_or(0);
+        let open = unknown
+            .iter()
+            .any(|(place, asked_ns, offset)| *place == destination && *asked_ns >= newest_ns && *offset < least);
+        if offset < least && !open {
+            let place = past.place_name(destination);
+            reference.add(FindingKind::CommitLost, format!("the commit of offset {least} of {place}"));
+        }
+    }
+}
+
+/// Commits that were confirmed, and (destination, when, offset) of those nobody knows the outcome of.
+fn outcomes(past: &Past<'_>, members: &[u16]) -> (Vec<Confirmed>, Vec<(u16, u64, u64)>) {
+    let audit_ns = past.entered_ns(Phase::Audit).unwrap_or(0);
+    let mut confirmed: Vec<Confirmed> = Vec::new();
+    let mut unknown: Vec<(u16, u64, u64)> = Vec::new();
+    for worker in members {
+        let mut asked: BTreeMap<(u16, u64), u64> = BTreeMap::new();
+        let mut before: BTreeMap<u16, u64> = BTreeMap::new();
+        for event in past.stream(*worker) {
+            let commit = (event.destination, event.offset);
+            match event.kind() {
+                Some(EventKind::SettleInvoked) => drop(asked.insert(commit, event.time_ns)),
+                Some(EventKind::SettleOk) => {
+                    let earlier_ns = before.insert(event.destination, event.time_ns);
+                    let asked_ns = asked.remove(&commit).or(earlier_ns).unwrap_or(0);
+                    confirmed.push(Confirmed {
+                        destination: event.destination,
+                        offset: event.offset,
+                        asked_ns: if event.time_ns < audit_ns { asked_ns } else { 0 },
+                        confirmed_ns: event.time_ns,
+                    });
+                }
+                Some(EventKind::SettleFailed) => {
+                    let asked_ns = asked.remove(&commit).unwrap_or(event.time_ns);
+                    unknown.push((event.destination, asked_ns, event.offset));
+                }
+                _ => {}
+            }
+        }
+        unknown.extend(asked.into_iter().map(|((destination, offset), asked_ns)| (destination, asked_ns, offset)));
+    }
+    (confirmed, unknown)
 }

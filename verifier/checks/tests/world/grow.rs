@@ -58,7 +58,7 @@ impl World {
         };
         scene.manifest.workers.push(worker("c2", Role::Consumer, Some(0)));
         scene.manifest.workers.push(worker("p2", Role::Producer, None));
-        Self { scene, sent: Vec::new(), audits: Vec::new(), done: Vec::new() }
+        Self { scene, sent: Vec::new(), audits: Vec::new(), done: Vec::new(), commits: Vec::new() }
     }
 
     fn grow_log(workload: Workload, dice: &mut Dice) -> Self {
@@ -272,6 +272,8 @@ impl World {
                 }
             }
             self.drain(reader, *destination);
+            let told = event(EventKind::ObservedCommit, committed as u64, ns(LOAD_MS + 5_000));
+            self.commits.push(Event { session: 1, ..told.detail(u32::from(group)) });
         }
     }
 

@@ -47,6 +47,8 @@ pub struct World {
     pub audits: Vec<Audit>,
     /// Of consumers: by worker, in any order.
     pub done: Vec<(u16, Event)>,
+    /// What was read back of each group's commits.
+    pub commits: Vec<Event>,
 }
 
 /// Nanoseconds on the clock of the recording.
@@ -85,6 +87,7 @@ impl World {
         scene.extra.extend(self.done.iter().copied());
         let mut streams = scene.streams();
         streams[usize::from(AUDIT)].extend(self.audits.iter().enumerate().flat_map(|(number, one)| one.record(number)));
+        streams[usize::from(AUDIT)].extend(&self.commits);
         streams
     }
 

@@ -40,6 +40,8 @@ pub const ALL: &[(FindingKind, Spoil)] = &[
     (FindingKind::OffsetBack, offset_back),
     (FindingKind::OffsetSkipped, offset_skipped),
     (FindingKind::CommitBack, commit_back),
+    (FindingKind::CommitLost, commit_lost),
+    (FindingKind::CommittedUnprocessed, committed_unprocessed),
     (FindingKind::Disagreement, disagreement),
     (FindingKind::Phantom, phantom),
     (FindingKind::Corrupt, corrupt),
@@ -218,7 +220,7 @@ fn lost(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {
 fn undelivered(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {
     let (worker, processed) = world.pick_processed(dice)?;
     world.remove(|by, event| by == worker && key(event) == key(&processed) && is(event, EventKind::Processed));
-    world.spoilt(FindingKind::Undelivered, key(&processed), &[])
+    world.spoilt(FindingKind::Undelivered, key(&processed), &[FindingKind::CommittedUnprocessed])
 }
 
 fn stored_twice(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {
@@ -390,7 +392,6 @@ fn offset_back(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {
 
 fn offset_skipped(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {
     let (worker, processed) = world.pick_processed(dice)?;
-    let group_of = |by: u16| u16::from(by == super::C2);
     let mut mine: Vec<Event> = world
         .done
         .iter()
@@ -410,7 +411,8 @@ fn offset_skipped(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {
         return None;
     }
     world.remove(in_group);
-    Some(Spoilt { kind: FindingKind::OffsetSkipped, count: 1, witness, with: &[FindingKind::Undelivered] })
+    let with = &[FindingKind::Undelivered, FindingKind::CommittedUnprocessed];
+    Some(Spoilt { kind: FindingKind::OffsetSkipped, count: 1, witness, with })
 }
 
 fn commit_back(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {
@@ -431,6 +433,32 @@ fn commit_back(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {
     world.done.push((worker, event(EventKind::SettleOk, 2)));
     let witness = format!("the commit of offset {} of orders-{}", commit.offset - 1, commit.destination);
     Some(Spoilt { kind: FindingKind::CommitBack, count: 1, witness, with: &[] })
+}
+
+fn commit_lost(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {
+    let committed: Vec<usize> = (0..world.commits.len()).filter(|at| world.commits[*at].offset > 0).collect();
+    let told = &mut world.commits[*dice.pick(&committed)?];
+    let (confirmed, destination) = (told.offset, told.destination);
+    told.offset -= 1;
+    let witness = format!("the commit of offset {confirmed} of orders-{destination}");
+    Some(Spoilt { kind: FindingKind::CommitLost, count: 1, witness, with: &[] })
+}
+
+fn committed_unprocessed(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {
+    let (worker, processed) = world.pick_processed(dice)?;
+    let group = u32::from(group_of(worker));
+    let passed = |told: &Event| {
+        told.destination == processed.destination && told.detail == group && told.offset > processed.offset
+    };
+    if processed.offset == NO_OFFSET || !world.commits.iter().any(passed) {
+        return None;
+    }
+    world.remove(|by, event| by == worker && key(event) == key(&processed) && is(event, EventKind::Processed));
+    world.spoilt(FindingKind::CommittedUnprocessed, key(&processed), &[FindingKind::Undelivered])
+}
+
+fn group_of(worker: u16) -> u16 {
+    u16::from(worker == super::C2)
 }
 
 fn disagreement(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {

@@ -264,6 +264,7 @@ const fn needs_destination(kind: EventKind) -> bool {
             | EventKind::ObservedIsr
             | EventKind::ObservedDepth
             | EventKind::ObservedStable
+            | EventKind::ObservedCommit
     )
 }
 

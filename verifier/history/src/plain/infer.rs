@@ -47,7 +47,8 @@ pub(super) const fn role_of(kind: EventKind) -> Option<Role> {
         | EventKind::ObservedSilence
         | EventKind::ObservedCoordinator
         | EventKind::ObservedDepth
-        | EventKind::ObservedStable => Some(Role::Observer),
+        | EventKind::ObservedStable
+        | EventKind::ObservedCommit => Some(Role::Observer),
         EventKind::WorkerCrashed
         | EventKind::FaultStarted
         | EventKind::FaultDropped

@@ -34,6 +34,7 @@ pub fn file_manifest(file: &str, format: &str, acknowledged: bool, spans_ms: u64
         load_ms: spans_ms,
         lanes: vec![lane(LANE, Workload::Log, acknowledged)],
         nodes: Vec::new(),
+        controllers: Vec::new(),
         client_hosts: vec![Host { id: FIRST_CLIENT_HOST, name: String::from("its host"), address: String::new() }],
         workers: Vec::new(),
         destinations: Vec::new(),

@@ -23,7 +23,14 @@ pub const REASONS: &[(u32, &str)] = &[
     (28, "other"),
     (29, "cancelled"),
     (30, "not-found"),
-    (40, "producer-fenced"),
+    (40, "unknown-member"),
+    (41, "illegal-generation"),
+    (42, "fenced-instance"),
+    (43, "stale-epoch"),
+    (44, "rebalancing"),
+    (45, "assignment-lost"),
+    (46, "poll-exceeded"),
+    (60, "producer-fenced"),
 ];
 
 /// Settles: number and word.
@@ -104,6 +111,7 @@ pub(super) const fn is_observation(kind: EventKind) -> bool {
             | EventKind::ObservedCoordinator
             | EventKind::ObservedDepth
             | EventKind::ObservedStable
+            | EventKind::ObservedCommit
     )
 }
 

@@ -5,7 +5,7 @@ use delivery_history::manifest::Lane;
 use delivery_history::{Event, EventKind, NO_OFFSET};
 
 use super::manifest::NODES;
-use super::{C0, C1, Delivery, Ended, Entry, FAULT_MS, Id, Scene, TAKEOVER_MS, of};
+use super::{AUDIT, AUDIT_MS, C0, C1, Delivery, Ended, Entry, FAULT_MS, Id, Scene, TAKEOVER_MS, about, of};
 
 /// From a send to its delivery, milliseconds.
 pub(super) const DELIVERY_MS: u64 = 5;
@@ -88,6 +88,27 @@ impl Scene {
         let event = |kind: EventKind| of(kind, destination).offset(offset).detail(Settle::Commit as u32);
         self.note(worker, at_ms, event(EventKind::SettleInvoked));
         self.note(worker, at_ms + 2, event(EventKind::SettleOk));
+    }
+
+    /// The application of `by` sends `id` again under the same identity, and that is acked and stored at the end.
+    pub(crate) fn resend(&mut self, by: u16, destination: u16, id: Id, at_ms: u64) {
+        self.lane().resends = true;
+        self.note(by, at_ms, about(EventKind::SendInvoked, id, destination).detail(0));
+        self.note(by, at_ms + 2, about(EventKind::SendAcked, id, destination).detail(1));
+        self.append(destination, Entry::Message(id));
+    }
+
+    /// The group's coordinator is asked what it has committed.
+    pub(crate) fn read_back(&mut self, destination: u16, offset: u64) {
+        let told = of(EventKind::ObservedCommit, destination).offset(offset).detail(0);
+        self.note(AUDIT, AUDIT_MS + 500, Event { session: 1, ..told });
+    }
+
+    /// The last offset a destination's member committed.
+    pub(crate) fn last_commit(&self, destination: u16) -> u64 {
+        let confirmed = self.notes.iter().map(|(_, _, event)| event).filter(|event| event.destination == destination);
+        let confirmed = confirmed.filter(|event| event.kind() == Some(EventKind::SettleOk));
+        confirmed.map(|event| event.offset).max().unwrap_or(0)
     }
 
     /// Changes the log of every replica of a destination, and has it read anew.

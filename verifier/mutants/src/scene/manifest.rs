@@ -61,6 +61,7 @@ pub(crate) fn manifest(lane: Lane) -> RunManifest {
         load_ms: LOAD_MS,
         lanes: vec![lane],
         nodes: NODES.map(|node| host(node, &format!("n{node}"))).to_vec(),
+        controllers: Vec::new(),
         client_hosts: vec![host(101, "h1"), host(102, "h2"), host(103, "watch")],
         workers: workers(workload),
         destinations: destinations(workload),

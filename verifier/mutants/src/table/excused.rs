@@ -1,6 +1,6 @@
 //! Odd, and as it should be: nothing may be found.
 
-use delivery_broker::Reason;
+use delivery_broker::{Reason, Settle};
 use delivery_checks::FindingKind;
 use delivery_history::event::FLAG_REDELIVERED;
 use delivery_history::manifest::Workload;
@@ -8,7 +8,7 @@ use delivery_history::{EventKind, NO_OFFSET};
 
 use super::Written;
 use crate::row::Nature;
-use crate::scene::{C0, C1, Delivery, Ended, Ending, Entry, P0, Scene, of, p0, p1};
+use crate::scene::{C0, C1, Delivery, Ended, Ending, Entry, LOAD_MS, P0, Scene, of, p0, p1};
 
 /// A correct history with at most these findings, which violate nothing.
 const fn excused(
@@ -57,6 +57,29 @@ pub(super) const ROWS: &[Written] = &[
             log.new_session(P0, 0, 11_000, 11_100);
             log.store();
             log.append(0, Entry::Message(p0(274)));
+        },
+        &[],
+    ),
+    excused(
+        "correct/read-back",
+        "nothing: the group is read back to have committed what it did",
+        Workload::Log,
+        |log| {
+            for destination in [0, 1] {
+                let last = log.last_commit(destination);
+                log.read_back(destination, last);
+            }
+        },
+        &[],
+    ),
+    excused(
+        "correct/read-back-behind-an-unknown-commit",
+        "nothing: less was read back than was confirmed, but a later commit of less has no known outcome",
+        Workload::Log,
+        |log| {
+            let asked = of(EventKind::SettleInvoked, 0).offset(10).detail(Settle::Commit as u32);
+            log.note(C0, LOAD_MS + 10, asked);
+            log.read_back(0, 10);
         },
         &[],
     ),

@@ -8,7 +8,7 @@ use delivery_history::{EventKind, NO_SEQUENCE, NO_SESSION};
 
 use super::{ALL_BUT_LIVENESS, LOSS, TWICE, UNPROCESSED, Written, broken};
 use crate::row::Nature;
-use crate::scene::{C0, C1, Delivery, Ended, Entry, Scene, about, p0, p1};
+use crate::scene::{C0, C1, Delivery, Ended, Entry, P0, P1, Scene, about, p0, p1};
 
 const LOG: Workload = Workload::Log;
 
@@ -144,6 +144,53 @@ pub(super) const ROWS: &[Written] = &[
         |log| log.commit_at(C0, 0, 10, 3_000),
         &[(FindingKind::CommitBack, 1)],
         &[],
+    ),
+    broken(
+        "log/resent",
+        "an application sends again what timed out, though it was stored",
+        LOG,
+        |log| {
+            log.store_behind(0, p0(100), p0(99));
+            log.resend(P0, 0, p0(100), 12_000);
+        },
+        &[(FindingKind::StoredTwice, 1), (FindingKind::ProcessedTwice, 1)],
+        TWICE,
+    ),
+    broken(
+        "log/resent-by-successor",
+        "a producer that takes another's place sends again what that one learned nothing of, though it was stored",
+        LOG,
+        |log| {
+            log.sent(p0(299)).ended = Ended::Never;
+            log.store();
+            log.append(0, Entry::Message(p0(299)));
+            log.resend(P1, 0, p0(299), 24_000);
+        },
+        &[(FindingKind::StoredTwice, 1), (FindingKind::ProcessedTwice, 1)],
+        TWICE,
+    ),
+    broken(
+        "log/commit-lost",
+        "the group is read back to have committed one message less than was confirmed",
+        LOG,
+        |log| {
+            let last = log.last_commit(0);
+            log.read_back(0, last - 1);
+        },
+        &[(FindingKind::CommitLost, 1)],
+        &[],
+    ),
+    broken(
+        "log/committed-unprocessed",
+        "the group has committed past a message that nobody processed",
+        LOG,
+        |log| {
+            log.given(p0(60)).processed = false;
+            let last = log.last_commit(0);
+            log.read_back(0, last);
+        },
+        &[(FindingKind::Undelivered, 1), (FindingKind::CommittedUnprocessed, 1)],
+        UNPROCESSED,
     ),
     broken(
         "log/reordered",

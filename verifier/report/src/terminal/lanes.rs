@@ -89,7 +89,7 @@ fn words(text: &str) -> Vec<&str> {
     text.split(' ').collect()
 }
 
-fn style(unicode: bool) -> TableStyle {
+pub(super) fn style(unicode: bool) -> TableStyle {
     let rule = if unicode { '\u{2500}' } else { '-' };
     TableStyle::new()
         .header_lines(ContentLineStyle::none())
@@ -97,7 +97,7 @@ fn style(unicode: bool) -> TableStyle {
         .content_lines(ContentLineStyle::none())
 }
 
-fn is_first_line(line: &str) -> bool {
+pub(super) fn is_first_line(line: &str) -> bool {
     line.chars().nth(1).is_some_and(|c| MARKS.iter().any(|(_, unicode, ascii, _)| c == *unicode || c == *ascii))
 }
 
@@ -113,7 +113,7 @@ fn standing(view: &LaneView<'_>) -> Standing {
     view.verdict.map_or(Standing::Unshown, |verdict| verdict.standing)
 }
 
-fn tone(standing: Standing) -> Tone {
+pub(super) fn tone(standing: Standing) -> Tone {
     match standing {
         Standing::Broken => Tone::Broken,
         Standing::Unshown => Tone::Unshown,
@@ -130,9 +130,14 @@ fn write_legend(views: &[LaneView<'_>], page: &mut Page) {
     page.paragraph(&format!(" {}", parts.join("   ")), 1, Tone::Plain);
 }
 
+/// What stands before a lane.
+pub(super) fn mark_of(standing: Standing, in_unicode: bool) -> char {
+    let (_, unicode, ascii, _) = MARKS.iter().find(|(mark, ..)| *mark == standing).copied().unwrap_or(MARKS[1]);
+    if in_unicode { unicode } else { ascii }
+}
+
 fn cells(view: &LaneView<'_>, page: &Page) -> Vec<String> {
-    let (_, unicode, ascii, _) = MARKS.iter().find(|(mark, ..)| *mark == standing(view)).copied().unwrap_or(MARKS[1]);
-    let mark = if page.unicode() { unicode } else { ascii };
+    let mark = mark_of(standing(view), page.unicode());
     let mut cells = vec![mark.to_string(), page.clean(&view.lane.name), page.clean(&view.lane.settings)];
     match view.judged {
         Some(judged) => cells.extend([

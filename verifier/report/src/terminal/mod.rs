@@ -2,12 +2,14 @@
 
 mod evidence;
 mod findings;
+mod groups;
 mod header;
 mod headline;
 mod lanes;
 mod notes;
 mod page;
 mod queues;
+mod versions;
 mod witness;
 
 use std::io::Write;
@@ -16,6 +18,7 @@ use delivery_checks::judgement::EventCounts;
 
 use crate::{Exporter, Report, ReportError};
 use page::Page;
+pub use versions::versions_table;
 
 /// No line is wider.
 pub const MAX_COLUMNS: usize = 100;
@@ -55,6 +58,7 @@ impl Exporter for Terminal {
         lanes::write(report, &mut page);
         page.gap();
         queues::write(report, &mut page);
+        groups::write(report, &mut page);
         findings::write(report, &mut page);
         evidence::write_sides(report, &mut page);
         evidence::write_strength(report, &mut page);

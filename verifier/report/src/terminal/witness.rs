@@ -53,6 +53,8 @@ const fn gravity(kind: FindingKind) -> Option<u8> {
         | FindingKind::OffsetSkipped
         | FindingKind::CommitBack
         | FindingKind::DirtyRead
+        | FindingKind::CommitLost
+        | FindingKind::CommittedUnprocessed
         | FindingKind::DeadLettered
         | FindingKind::LeftInQueue => None,
     }

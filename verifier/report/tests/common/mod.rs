@@ -100,6 +100,7 @@ pub(crate) fn manifest(lanes: Vec<Lane>) -> RunManifest {
         load_ms: 24_000,
         lanes,
         nodes: (1..=3).map(node).collect(),
+        controllers: Vec::new(),
         client_hosts: Vec::new(),
         workers: Vec::new(),
         destinations: Vec::new(),

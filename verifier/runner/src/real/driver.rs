@@ -121,15 +121,18 @@ impl<'a> RealDriver<'a> {
     fn start_cluster(&mut self) -> Result<(), String> {
         let real = self.system.real().ok_or("this system does not run as processes")?;
         let info = self.system.info();
-        let hosts = self.plan.manifest.nodes.iter().chain(&self.plan.manifest.client_hosts);
+        let manifest = &self.plan.manifest;
+        let hosts = manifest.nodes.iter().chain(&manifest.controllers).chain(&manifest.client_hosts);
         let hosts: Vec<LocalHost> = hosts.map(local_host).collect();
-        let nodes: Vec<HostPlan> = self.plan.manifest.nodes.iter().map(|node| self.host_plan(node)).collect();
-        for node in &nodes {
+        let nodes: Vec<HostPlan> = manifest.nodes.iter().map(|node| self.host_plan(node)).collect();
+        let controllers: Vec<HostPlan> = manifest.controllers.iter().map(|node| self.host_plan(node)).collect();
+        for node in nodes.iter().chain(&controllers) {
             std::fs::create_dir_all(&node.data_dir)
                 .map_err(|error| format!("cannot create {}: {error}", node.data_dir.display()))?;
         }
         let plan = ClusterPlan {
             nodes,
+            controllers,
             config: self
                 .plan
                 .broker_config
@@ -178,7 +181,8 @@ impl<'a> RealDriver<'a> {
 
     fn client_spec(&self, worker: u16) -> ClientSpec {
         let node = |host: &Host| NodeAddress { id: host.id, address: host.address.clone() };
-        let mut spec = self.plan.client_spec(worker, self.plan.manifest.nodes.iter().map(node).collect());
+        let mut spec = self.plan.client_spec(worker, self.plan.manifest.nodes.iter().map(&node).collect());
+        spec.controllers = self.plan.manifest.controllers.iter().map(node).collect();
         spec.config.insert(String::from("cluster.version"), self.installation.version.clone());
         spec.config.insert(String::from("cluster.timings"), self.plan.manifest.timings.clone());
         spec.config.insert(String::from(SECRET), self.secret.clone());
@@ -204,7 +208,17 @@ impl<'a> RealDriver<'a> {
         match entry.role {
             Role::Producer if entry.group.is_some() => self.transform_job(worker),
             Role::Producer => {
-                Job::Produce { rate_per_s: self.plan.rate_for(worker), size_bytes: manifest.size_bytes, keys: KEYS }
+                let config = entry.lane.map(|lane| &manifest.lanes[usize::from(lane)].config);
+                let resend = config.and_then(|config| config.get("producer.resend")?.parse().ok()).unwrap_or(0);
+                let before = entry.succeeds;
+                let path = |before: u16| self.run_dir.event_path(&self.plan.worker(before).name);
+                Job::Produce {
+                    rate_per_s: self.plan.rate_for(worker),
+                    size_bytes: manifest.size_bytes,
+                    keys: KEYS,
+                    resend,
+                    predecessor: before.map(|before| (before, path(before))),
+                }
             }
             Role::Consumer if entry.lane.is_some_and(|lane| self.plan.workload_of(lane) == Workload::Queue) => {
                 Job::ConsumeQueue { seed: manifest.seed.wrapping_add(worker.into()) }
@@ -219,7 +233,11 @@ impl<'a> RealDriver<'a> {
             Role::Observer | Role::Runner => Job::Observe {
                 groups: (0u16..).zip(&manifest.groups).map(|(index, group)| (index, group.name.clone())).collect(),
             },
-            Role::Audit => Job::Audit { replicas: self.audited_replicas(), queues: self.plan.queues() },
+            Role::Audit => Job::Audit {
+                replicas: self.audited_replicas(),
+                queues: self.plan.queues(),
+                groups: self.plan.groups_of_logs(),
+            },
         }
     }
 
@@ -416,7 +434,8 @@ impl<'a> RealDriver<'a> {
     }
 
     fn node_trouble(&self, id: u32, what: &str, last_lines: &[String]) -> String {
-        let node = self.plan.manifest.nodes.iter().find(|node| node.id == id);
+        let mut nodes = self.plan.manifest.nodes.iter().chain(&self.plan.manifest.controllers);
+        let node = nodes.find(|node| node.id == id);
         let name = node.map_or_else(|| format!("n{id}"), |node| node.name.clone());
         let log = self.run_dir.logs_dir().join(format!("{name}.log"));
         node_trouble(self.system.real(), &log, &format!("node {name} {what}"), last_lines)
@@ -430,7 +449,7 @@ impl<'a> RealDriver<'a> {
     fn check_waiting(&mut self, arrivals: &mut Arrivals) {
         let over = match self.waiting {
             Waiting::Nothing => None,
-            Waiting::Nodes => (self.ready_nodes.len() == self.plan.manifest.nodes.len()).then_some(Input::ClusterReady),
+            Waiting::Nodes => self.all_nodes_ready().then_some(Input::ClusterReady),
             Waiting::Clients => self.clients_ready().then_some(Input::ClientsReady),
             Waiting::Flush => self.all_flushed().then_some(Input::Flushed),
             Waiting::Drain => {
@@ -444,11 +463,18 @@ impl<'a> RealDriver<'a> {
         }
     }
 
+    fn all_nodes_ready(&self) -> bool {
+        let manifest = &self.plan.manifest;
+        self.ready_nodes.len() == manifest.nodes.len() + manifest.controllers.len()
+    }
+
     fn clients_ready(&self) -> bool {
         let of_role = |role| self.plan.first_workers(role).into_iter();
         let all_ready =
             of_role(Role::Producer).chain(of_role(Role::Consumer)).all(|worker| self.ready_workers.contains(&worker));
-        all_ready && self.every_live_group(&self.positioned, |_| true)
+        all_ready
+            && self.every_live_group(&self.positioned, |_| true)
+            && self.plan.every_log_is_shared_out(&self.positioned)
     }
 
     fn all_flushed(&self) -> bool {

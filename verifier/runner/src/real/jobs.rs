@@ -1,13 +1,15 @@
 //! What each kind of worker does until it is told to finish.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use delivery_broker::{Admin, ClientError, ClientSpec, DestinationRef, RealSystem};
+use delivery_history::read_events;
 use delivery_workloads::{
-    CommitMode, ConsumePlan, ConsumerLoop, ProducePlan, ProducerLoop, QueueLoop, QueuePlan, SentinelLoop,
-    WorkloadError, observation_event,
+    ConsumePlan, ConsumerLoop, ProducePlan, ProducerLoop, QueueLoop, QueuePlan, SentinelLoop, WorkloadError,
+    left_without_outcome, observation_event,
 };
 
 use crate::real::protocol::{Command, Report};
@@ -24,16 +26,21 @@ const IDLE_WAIT: Duration = Duration::from_millis(10);
 const OBSERVE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Sends at a fixed rate.
-pub(crate) fn produce(bench: &mut Bench<'_>, rate_per_s: f64, size_bytes: u32, keys: u32) -> Result<(), WorkloadError> {
+pub(crate) fn produce(
+    bench: &mut Bench<'_>,
+    plan: ProducePlan,
+    predecessor: Option<(u16, PathBuf)>,
+) -> Result<(), WorkloadError> {
     let mut producer = bench.system.producer(&bench.spec.client)?;
-    let mut sending = ProducerLoop::new(ProducePlan {
-        worker: bench.spec.worker,
-        destinations: bench.destinations(),
-        rate_per_s,
-        size_bytes: size_bytes as usize,
-        keys,
-        run_tag: bench.spec.client.run_tag,
-    });
+    let resends = plan.resend > 0;
+    let mut sending = ProducerLoop::new(plan);
+    if let Some((worker, path)) = predecessor.filter(|_| resends) {
+        let events = read_events(&path, worker).map_err(|error| {
+            let operation = String::from("reading what the predecessor had sent");
+            ClientError::Refused { operation, cause: error.to_string() }
+        })?;
+        sending.take_over(left_without_outcome(&events));
+    }
     report(&Report::Ready);
     let mut sessions = 1;
     let mut flush_until: Option<Instant> = None;
@@ -58,10 +65,10 @@ pub(crate) fn produce(bench: &mut Bench<'_>, rate_per_s: f64, size_bytes: u32, k
             producer = bench.system.producer(&bench.spec.client)?;
         }
         if let Some(until) = flush_until
-            && (producer.in_flight() == 0 || Instant::now() >= until)
+            && ((producer.in_flight() == 0 && !sending.has_resends()) || Instant::now() >= until)
         {
             let purged = producer.in_flight() as u64;
-            sending.purge(producer.as_mut(), &mut bench.recorder)?;
+            sending.close(producer.as_mut(), &mut bench.recorder)?;
             report(&Report::Flushed { purged });
             flush_until = None;
         }
@@ -75,8 +82,7 @@ pub(crate) fn consume(
     sentinels: BTreeMap<u16, BTreeSet<u16>>,
 ) -> Result<(), WorkloadError> {
     let mut consumer = bench.system.consumer(&bench.spec.client)?;
-    let commit = CommitMode::of(&bench.spec.client.config);
-    let mut reading = ConsumerLoop::new(ConsumePlan { commit, subscriber, sentinels });
+    let mut reading = ConsumerLoop::new(ConsumePlan::of(&bench.spec.client.config, subscriber, sentinels));
     report(&Report::Ready);
     let (mut positioned, mut drained) = (BTreeSet::new(), BTreeSet::new());
     loop {
@@ -93,6 +99,8 @@ pub(crate) fn consume(
             drained.clone_from(reading.drained());
             report(&Report::Drained { destinations: drained.clone() });
         }
+        // Commands are looked at however long one message takes.
+        std::thread::sleep(reading.busy_for(bench.recorder.now_ns()).min(IDLE_WAIT));
     }
 }
 
@@ -201,8 +209,13 @@ fn carry_out(admin: &mut Box<dyn Admin>, client: &ClientSpec, command: Command) 
     }
 }
 
-/// Reads every replica of every log, and drains every queue.
-pub(crate) fn audit(bench: &mut Bench<'_>, replicas: &[u32], queues: &BTreeSet<u16>) -> Result<(), WorkloadError> {
+/// Reads every replica of every log, drains every queue, and asks what groups have committed.
+pub(crate) fn audit(
+    bench: &mut Bench<'_>,
+    replicas: &[u32],
+    queues: &BTreeSet<u16>,
+    groups: &[(u16, String, BTreeSet<u16>)],
+) -> Result<(), WorkloadError> {
     let mut auditor = bench.system.auditor(&bench.spec.client)?;
     report(&Report::Ready);
     let destinations = bench.spec.client.destinations.clone();
@@ -214,7 +227,16 @@ pub(crate) fn audit(bench: &mut Bench<'_>, replicas: &[u32], queues: &BTreeSet<u
     let undrained = undrained.into_iter().map(|(destination, error)| format!("{}: {error}", name(destination)));
     let unread =
         unread.into_iter().map(|(destination, replica, error)| format!("{} on n{replica}: {error}", name(destination)));
-    let incomplete = undrained.chain(unread).collect();
+    let mut incomplete: Vec<String> = undrained.chain(unread).collect();
+    let asked: Vec<(u16, String, Vec<DestinationRef>)> = groups
+        .iter()
+        .map(|(group, name, wanted)| {
+            let read = destinations.iter().filter(|known| wanted.contains(&known.index));
+            (*group, name.clone(), read.cloned().collect())
+        })
+        .collect();
+    let untold = delivery_workloads::committed(auditor.as_mut(), &asked, &mut bench.recorder)?;
+    incomplete.extend(untold.into_iter().map(|(_, error)| error.to_string()));
     report(&Report::Audited { incomplete });
     wait_for_finish(bench);
     Ok(())

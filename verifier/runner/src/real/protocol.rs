@@ -37,6 +37,10 @@ pub enum Job {
         size_bytes: u32,
         /// Keys.
         keys: u32,
+        /// How often a message is sent again whose outcome is unknown.
+        resend: u32,
+        /// Number and recording of the worker whose place it takes.
+        predecessor: Option<(u16, PathBuf)>,
     },
     /// Reads as a member of a group.
     Consume {
@@ -68,6 +72,8 @@ pub enum Job {
         replicas: Vec<u32>,
         /// Destinations that are queues: drained instead.
         queues: BTreeSet<u16>,
+        /// Groups that read logs, to be asked what they have committed: index, name, destinations.
+        groups: Vec<(u16, String, BTreeSet<u16>)>,
     },
 }
 
@@ -181,6 +187,7 @@ mod tests {
             event_path: PathBuf::from("history/a.events"),
             client: ClientSpec {
                 seat: String::from("seat"),
+                controllers: Vec::new(),
                 client_name: String::from("a"),
                 run_tag: u64::MAX,
                 nodes: Vec::new(),

@@ -35,6 +35,7 @@ pub fn run_real(
     let nodes = manifest.nodes.iter().map(|node| node.id).collect();
     let clients = manifest.client_hosts.iter().map(|host| host.id).filter(|host| *host != OBSERVER_HOST).collect();
     let mut view = ClusterView::new(nodes, clients, false);
+    view.controllers = manifest.controllers.iter().map(|node| node.id).collect();
     view.replication_ports = system.info().replication_ports.to_vec();
     let mut driver = RealDriver::new(plan, system, installation, &run_dir, interrupts);
     debug_assert!(!plan.worker_numbers(Role::Observer).is_empty(), "faults aim by observations");

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use delivery_broker::{ClientError, RealSystem, System};
 use delivery_history::{Clock, Event, EventKind, Recorder};
-use delivery_workloads::WorkloadError;
+use delivery_workloads::{ProducePlan, WorkloadError};
 
 use crate::real::protocol::{Command, Job, Report, WORKER_ARGUMENT, WorkerSpec};
 use crate::real::{jobs, transform};
@@ -112,13 +112,24 @@ fn read_commands(commands: &Sender<Command>) {
 fn run_job(mut bench: Bench<'_>) -> Result<(), WorkloadError> {
     bench.recorder.record(Event::new(EventKind::WorkerStarted))?;
     match bench.spec.job.clone() {
-        Job::Produce { rate_per_s, size_bytes, keys } => jobs::produce(&mut bench, rate_per_s, size_bytes, keys)?,
+        Job::Produce { rate_per_s, size_bytes, keys, resend, predecessor } => {
+            let plan = ProducePlan {
+                worker: bench.spec.worker,
+                destinations: bench.destinations(),
+                rate_per_s,
+                size_bytes: size_bytes as usize,
+                keys,
+                run_tag: bench.spec.client.run_tag,
+                resend,
+            };
+            jobs::produce(&mut bench, plan, predecessor)?;
+        }
         Job::Consume { subscriber, sentinels } => jobs::consume(&mut bench, subscriber, sentinels)?,
         Job::ConsumeQueue { seed } => jobs::consume_queue(&mut bench, seed)?,
         Job::Transform(job) => transform::transform(&mut bench, job)?,
         Job::Sentinel { size_bytes } => jobs::sentinel(&mut bench, size_bytes)?,
         Job::Observe { groups } => jobs::observe(&mut bench, &groups)?,
-        Job::Audit { replicas, queues } => jobs::audit(&mut bench, &replicas, &queues)?,
+        Job::Audit { replicas, queues, groups } => jobs::audit(&mut bench, &replicas, &queues, &groups)?,
     }
     bench.recorder.record(Event::new(EventKind::WorkerFinished))?;
     bench.recorder.close()?;

@@ -11,7 +11,7 @@ use delivery_faults::{Ground, SharedNetwork};
 use delivery_history::manifest::{Role, RunManifest};
 use delivery_history::recorder::SimulatedClock;
 use delivery_history::{Event, EventKind, RecordError};
-use delivery_workloads::{CommitMode, ConsumePlan, ProducePlan};
+use delivery_workloads::{ConsumePlan, ProducePlan};
 
 use crate::drive::{Arrivals, Driver};
 use crate::interrupt::Interrupts;
@@ -234,6 +234,7 @@ fn job(plan: &RunPlan, worker: u16) -> Option<SimulatedJob> {
     let manifest = &plan.manifest;
     match plan.worker(worker).role {
         Role::Producer => Some(SimulatedJob::Produce(ProducePlan {
+            resend: 0,
             worker,
             destinations: plan.destinations_for(worker),
             rate_per_s: plan.rate_for(worker),
@@ -243,7 +244,7 @@ fn job(plan: &RunPlan, worker: u16) -> Option<SimulatedJob> {
         })),
         Role::Consumer => {
             let sentinels = plan.sentinels_for(worker);
-            Some(SimulatedJob::Consume(ConsumePlan { commit: CommitMode::None, subscriber: true, sentinels }))
+            Some(SimulatedJob::Consume(ConsumePlan::of(&BTreeMap::new(), true, sentinels)))
         }
         Role::Sentinel => Some(SimulatedJob::Sentinel {
             size_bytes: manifest.size_bytes,
