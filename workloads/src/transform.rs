@@ -431,7 +431,7 @@ impl TransformLoop {
         }
         let Some(open) = self.open.take() else { return Ok(()) };
         recorder.record(ended(self.session, open.number, 1))?;
-        self.unsettle(&open, Reason::Other, recorder)?;
+        self.unsettle(&open, Reason::Aborted, recorder)?;
         self.stage = Stage::Rewinding;
         Ok(())
     }

@@ -145,17 +145,22 @@ impl RunPlan {
         destinations.map(|destination| (destination, writers(destination))).collect()
     }
 
+    /// Numbers of the workers that read as members of a group.
+    fn members_of(&self, group: u16) -> Vec<u16> {
+        let workers = (0u16..).zip(&self.manifest.workers);
+        workers.filter(|(_, worker)| worker.group == Some(group)).map(|(number, _)| number).collect()
+    }
+
     /// Whether the members of each group that reads logs have shared its destinations out among themselves: each read by
     /// one of them, and as many of them reading as can. Before that a rebalance is still to come.
     pub fn every_log_is_shared_out(&self, positioned: &BTreeMap<u16, BTreeSet<u16>>) -> bool {
-        let consumers = self.first_workers(Role::Consumer);
         let mut groups = (0u16..).zip(&self.manifest.groups).filter(|(_, group)| self.reads_logs(group.lane));
-        groups.all(|(index, group)| {
-            let members: Vec<u16> =
-                consumers.iter().copied().filter(|member| self.worker(*member).group == Some(index)).collect();
+        groups.all(|(index, _)| {
+            let mut members = self.members_of(index);
+            members.retain(|member| self.worker(*member).succeeds.is_none());
             let held: Vec<usize> =
                 members.iter().filter_map(|member| positioned.get(member)).map(BTreeSet::len).collect();
-            let places = self.destinations_of(group.lane).len();
+            let places = self.destinations_read_by(index).len();
             held.iter().sum::<usize>() == places
                 && held.iter().filter(|count| **count > 0).count() == members.len().min(places)
         })
@@ -169,13 +174,13 @@ impl RunPlan {
         counts: impl Fn(&Group) -> bool,
         is_alive: impl Fn(u16) -> bool,
     ) -> bool {
-        let consumers: Vec<u16> = (0u16..).zip(&self.manifest.workers).map(|(number, _)| number).collect();
         let mut groups = (0u16..).zip(&self.manifest.groups).filter(|(_, group)| counts(group));
         groups.all(|(index, _)| {
-            let members = || consumers.iter().copied().filter(|member| self.worker(*member).group == Some(index));
-            let got: BTreeSet<u16> = members().filter_map(|member| reached.get(&member)).flatten().copied().collect();
+            let members = self.members_of(index);
+            let got: BTreeSet<u16> =
+                members.iter().filter_map(|member| reached.get(member)).flatten().copied().collect();
             let owed = self.destinations_read_by(index);
-            !members().any(&is_alive) || owed.iter().all(|destination| got.contains(destination))
+            !members.iter().copied().any(&is_alive) || owed.iter().all(|destination| got.contains(destination))
         })
     }
 }

@@ -31,6 +31,7 @@ pub const REASONS: &[(u32, &str)] = &[
     (45, "assignment-lost"),
     (46, "poll-exceeded"),
     (60, "producer-fenced"),
+    (61, "aborted"),
 ];
 
 /// Settles: number and word.
