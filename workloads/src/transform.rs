@@ -520,3 +520,211 @@ fn ended(session: u32, number: u32, outcome: u64) -> Event {
 fn settle(kind: EventKind, destination: u16, offset: u64, detail: u32) -> Event {
     Event::new(kind).destination(destination).offset(offset).detail(detail)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use delivery_broker::ClientError;
+    use delivery_history::Clock;
+
+    use super::*;
+
+    const SOURCE: u32 = 9 << 16;
+    const SENTINEL: u16 = 12;
+
+    /// A client that is handed out what it was given, and whose transactions end as it was told.
+    #[derive(Default)]
+    struct Script {
+        log: Vec<ConsumerEvent>,
+        at: usize,
+        /// Answers to each call that ends a transaction, the next first; none is yes.
+        answers: VecDeque<Result<(), TransactionError>>,
+        committed: usize,
+        added: usize,
+        renewed: usize,
+        sent: Vec<MessageId>,
+    }
+
+    impl Script {
+        fn answer(&mut self) -> Result<(), TransactionError> {
+            self.answers.pop_front().unwrap_or(Ok(()))
+        }
+    }
+
+    impl Transactor for Script {
+        fn start(&mut self, _wait: Duration) -> Result<(), TransactionError> {
+            Ok(())
+        }
+
+        fn renew(&mut self) -> Result<(), ClientError> {
+            self.renewed += 1;
+            Ok(())
+        }
+
+        fn poll(&mut self, _wait: Duration) -> Result<Option<ConsumerEvent>, ClientError> {
+            self.at += 1;
+            Ok(self.log.get(self.at - 1).copied())
+        }
+
+        fn rewind(&mut self, _wait: Duration) -> Result<Vec<(u16, u64)>, Reason> {
+            self.at = self.committed;
+            Ok(vec![(0, self.committed as u64)])
+        }
+
+        fn begin(&mut self) -> Result<(), TransactionError> {
+            Ok(())
+        }
+
+        fn send(&mut self, _destination: u16, id: MessageId, _key: u32, _payload: &[u8]) -> Result<(), Reason> {
+            self.sent.push(id);
+            Ok(())
+        }
+
+        fn reports(&mut self, _reports: &mut Vec<SendReport>) {}
+
+        fn add_offsets(&mut self, next: &BTreeMap<u16, u64>, _wait: Duration) -> Result<(), TransactionError> {
+            self.added = next[&0] as usize;
+            Ok(())
+        }
+
+        fn commit(&mut self, _wait: Duration) -> Result<(), TransactionError> {
+            self.answer().inspect(|()| self.committed = self.added)
+        }
+
+        fn abort(&mut self, _wait: Duration) -> Result<(), TransactionError> {
+            self.answer()
+        }
+
+        fn purge(&mut self, _reports: &mut Vec<SendReport>) {}
+    }
+
+    fn delivered(offset: u64, session: u32) -> ConsumerEvent {
+        let payload = Decoded::Message { id: MessageId { session, sequence: offset as u32 }, key: 0 };
+        ConsumerEvent::Delivered(Delivery { destination: 0, offset, payload, redelivered: false })
+    }
+
+    fn plan() -> TransformPlan {
+        TransformPlan {
+            worker: 3,
+            run_tag: 7,
+            size_bytes: 64,
+            outputs: BTreeMap::from([(0, 1)]),
+            sentinels: BTreeMap::from([(0, BTreeSet::from([SENTINEL]))]),
+            abort_permille: 0,
+            max_messages: 2,
+            max_ns: u64::MAX / 2,
+            seed: 1,
+        }
+    }
+
+    /// Kind, offset and detail of every event of so many steps.
+    fn run(script: &mut Script, steps: u32) -> Vec<(EventKind, u64, u32)> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("worker.events");
+        let mut recorder = Recorder::create(&path, 3, Clock::Monotonic).unwrap();
+        let mut working = TransformLoop::new(plan());
+        for _ in 0..steps {
+            working.step(script, &mut recorder, Duration::ZERO).unwrap();
+        }
+        recorder.close().unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let events = bytes.chunks_exact(size_of::<Event>()).skip(1).map(bytemuck::pod_read_unaligned::<Event>);
+        events.map(|event| (event.kind().unwrap(), event.offset, event.detail)).collect()
+    }
+
+    fn kinds(told: &[(EventKind, u64, u32)]) -> Vec<EventKind> {
+        told.iter().map(|(kind, ..)| *kind).collect()
+    }
+
+    fn outcomes(told: &[(EventKind, u64, u32)]) -> Vec<u64> {
+        told.iter().filter(|(kind, ..)| *kind == EventKind::TransactionOutcome).map(|(_, offset, _)| *offset).collect()
+    }
+
+    fn refused(reason: Reason, remedy: Remedy) -> Result<(), TransactionError> {
+        Err(TransactionError { reason, remedy })
+    }
+
+    #[test]
+    fn what_a_message_was_made_of_is_told_before_it_is_sent_and_settled_after_the_commit() {
+        use EventKind::{
+            Delivered, PositionReset, SendInvoked, SettleInvoked, SettleOk, TransactionBegin, TransactionCommit,
+            TransactionOutcome, Transformed,
+        };
+        let mut script = Script { log: vec![delivered(0, SOURCE), delivered(1, SOURCE)], ..Script::default() };
+        let told = run(&mut script, 5);
+        let expected = [
+            PositionReset,
+            Delivered,
+            TransactionBegin,
+            Transformed,
+            SendInvoked,
+            Delivered,
+            Transformed,
+            SendInvoked,
+            SettleInvoked,
+            TransactionCommit,
+            TransactionOutcome,
+            SettleOk,
+        ];
+        assert_eq!(kinds(&told), expected);
+        assert_eq!((script.committed, outcomes(&told)), (2, vec![0]));
+    }
+
+    #[test]
+    fn what_aborts_is_read_again_and_made_into_new_messages() {
+        let mut script = Script { log: vec![delivered(0, SOURCE), delivered(1, SOURCE)], ..Script::default() };
+        script.answers.push_back(refused(Reason::TimedOut, Remedy::Abort));
+        let told = run(&mut script, 10);
+        assert_eq!(outcomes(&told), [1, 0]);
+        let made: Vec<u32> = told.iter().filter(|one| one.0 == EventKind::Transformed).map(|one| one.2).collect();
+        assert_eq!(made, [0, 1, 2, 3], "an identity is sent once");
+        let failed = told.iter().find(|one| one.0 == EventKind::SettleFailed).unwrap();
+        assert_eq!(failed.2, Reason::Aborted as u32);
+    }
+
+    #[test]
+    fn a_commit_that_is_not_answered_is_asked_for_again() {
+        let mut script = Script { log: vec![delivered(0, SOURCE), delivered(1, SOURCE)], ..Script::default() };
+        script.answers.extend([refused(Reason::TimedOut, Remedy::Retry), refused(Reason::TimedOut, Remedy::Retry)]);
+        let told = run(&mut script, 7);
+        assert_eq!(kinds(&told).iter().filter(|kind| **kind == EventKind::TransactionCommit).count(), 1);
+        assert_eq!((outcomes(&told), script.renewed), (vec![0], 0));
+    }
+
+    #[test]
+    fn a_fenced_producer_ends_its_session_and_nobody_knows_of_its_commit() {
+        let mut script = Script { log: vec![delivered(0, SOURCE), delivered(1, SOURCE)], ..Script::default() };
+        script.answers.push_back(refused(Reason::ProducerFenced, Remedy::NewSession));
+        let told = run(&mut script, 10);
+        let ended = told.iter().find(|one| one.0 == EventKind::SessionEnded).unwrap();
+        assert_eq!((ended.2, script.renewed), (Reason::ProducerFenced as u32, 1));
+        assert_eq!(outcomes(&told), [2, 0]);
+        let next = script.sent.iter().find(|id| id.session == first_session(3) + 1).unwrap();
+        assert_eq!(next.sequence, 0);
+    }
+
+    #[test]
+    fn one_that_was_never_asked_to_commit_has_aborted_once_its_successor_starts() {
+        let mut script = Script { log: vec![delivered(0, SOURCE), delivered(1, SOURCE)], ..Script::default() };
+        script.log.insert(1, ConsumerEvent::Revoked { destination: 0, lost: true });
+        script.answers.push_back(refused(Reason::ProducerFenced, Remedy::NewSession));
+        let told = run(&mut script, 6);
+        assert!(kinds(&told).contains(&EventKind::TransactionAbort));
+        assert_eq!(outcomes(&told), [1]);
+    }
+
+    #[test]
+    fn sentinels_are_passed_on_to_nobody_and_drain_only_what_is_committed() {
+        let sentinel = delivered(0, u32::from(SENTINEL) << 16);
+        let mut script =
+            Script { log: vec![sentinel, delivered(1, SOURCE), delivered(2, SOURCE)], ..Script::default() };
+        script.answers.push_back(refused(Reason::TimedOut, Remedy::Abort));
+        let told = run(&mut script, 5);
+        assert!(!kinds(&told).contains(&EventKind::Drained), "it aborted");
+        script.at = 0;
+        let told = run(&mut script, 5);
+        assert_eq!(kinds(&told).iter().filter(|kind| **kind == EventKind::Drained).count(), 1);
+        assert_eq!(kinds(&told).iter().filter(|kind| **kind == EventKind::Transformed).count(), 2);
+    }
+}

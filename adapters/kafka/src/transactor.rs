@@ -55,6 +55,8 @@ fn not_done(error: &KafkaError, fatal: Option<Reason>) -> TransactionError {
         KafkaError::Transaction(error) if error.is_fatal() => Remedy::NewSession,
         KafkaError::Transaction(error) if error.txn_requires_abort() => Remedy::Abort,
         KafkaError::Transaction(error) if error.is_retriable() => Remedy::Retry,
+        // Sends are still on their way: the commit has not been asked for yet.
+        KafkaError::Flush(_) => Remedy::Retry,
         // A call in a state that does not know it: whatever became of the transaction, this producer is lost.
         _ => Remedy::NewSession,
     };
@@ -125,11 +127,13 @@ mod tests {
     use super::not_done;
 
     #[test]
-    fn a_fatal_client_is_done_whatever_the_call_says() {
+    fn a_fatal_client_is_done_and_one_that_still_sends_is_not() {
         let error = KafkaError::ClientCreation(String::new());
         let done = not_done(&error, Some(Reason::ProducerFenced));
         assert_eq!((done.reason, done.remedy), (Reason::ProducerFenced, Remedy::NewSession));
         let done = not_done(&KafkaError::MessageProduction(RDKafkaErrorCode::OperationTimedOut), None);
         assert_eq!((done.reason, done.remedy), (Reason::TimedOut, Remedy::NewSession));
+        let done = not_done(&KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut), None);
+        assert_eq!((done.reason, done.remedy), (Reason::TimedOut, Remedy::Retry));
     }
 }

@@ -316,6 +316,9 @@ pub struct Stats {
     /// Destinations that members were given, gave back and lost; left out where no group reads logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebalances: Option<Rebalances>,
+    /// Transactions by how they ended; left out where the lane has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transactions: Option<TransactionCounts>,
     /// Distinct messages the audit read.
     pub stored: u64,
     /// Acked (or sent) messages exposed to a fault window that bit (rule 8).
@@ -339,6 +342,17 @@ pub struct Rebalances {
     pub revoked: u64,
     /// Destinations that members lost: the group had gone on without them, and others may have read there already.
     pub lost: u64,
+}
+
+/// Transactions by how they ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionCounts {
+    /// Their commit was confirmed.
+    pub committed: u64,
+    /// They aborted.
+    pub aborted: u64,
+    /// Their client died or never learned.
+    pub unknown: u64,
 }
 
 /// Writes during the cut, by the node that acked or the side that tried.

@@ -458,6 +458,7 @@ fn stats(context: &Context<'_>, work: &LaneWork<'_, '_>, read: &Read) -> Stats {
     for (reason, count) in &read.refused {
         *stats.commits_refused.entry(reason_words(*reason).to_owned()).or_default() += count;
     }
+    stats.transactions = work.sends.transactions.counts();
     stats.rebalances = read.rebalances.filter(|all| *all != Rebalances::default());
     stats.sent = states.len() as u64;
     stats.acked = how_many(states, |message| outcome_of(message) == Outcome::Acked);
