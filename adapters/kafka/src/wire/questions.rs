@@ -260,13 +260,16 @@ pub(crate) struct StableAnswer {
     pub(crate) replicated: u64,
 }
 
+/// A partition by its topic and number, and what was said of it.
+type Said<T> = ((String, u32), T);
+
 /// Asks the leader of partitions of topics (by name and number) for their last stable offsets and high watermarks, in
 /// this order: what is stable was replicated before. Partitions it does not lead are left out.
 pub(crate) fn ask_stable(
     connection: &mut Connection,
     partitions: &[(&str, u32)],
     deadline: Instant,
-) -> Result<Vec<((String, u32), StableAnswer)>, WireError> {
+) -> Result<Vec<Said<StableAnswer>>, WireError> {
     let stable = latest(connection, partitions, READ_COMMITTED, deadline)?;
     let replicated = latest(connection, partitions, READ_UNCOMMITTED, deadline)?;
     let both = stable.into_iter().filter_map(|(place, stable)| {
@@ -281,7 +284,7 @@ fn latest(
     partitions: &[(&str, u32)],
     isolation: i8,
     deadline: Instant,
-) -> Result<Vec<((String, u32), u64)>, WireError> {
+) -> Result<Vec<Said<u64>>, WireError> {
     let topics = partitions.iter().map(|(topic, partition)| {
         let wanted = ListOffsetsPartition::default()
             .with_partition_index(i32::try_from(*partition).unwrap_or(i32::MAX))

@@ -45,8 +45,7 @@ pub(crate) fn judge(
     let places = work.context.outputs_of(work.lane);
     let shown = recovered && places.iter().all(|place| audits.prove_absence(*place));
     let mut twice = Tally::default();
-    for index in 0..outputs.len() {
-        let Outputs { standing, lost } = outputs[index];
+    for (index, Outputs { standing, lost }) in outputs.into_iter().enumerate() {
         let message = work.sends.messages.state[index];
         let missing = standing == 0 && !lost && message & state::STORED != 0 && work.is_owed(message);
         if standing < 2 && !missing {
