@@ -1,6 +1,8 @@
 //! A member of a consumer group, or a subscriber: delivered, processing, processed, settled.
 
 mod plan;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;

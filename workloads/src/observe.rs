@@ -33,6 +33,10 @@ pub fn observation_event(observation: &Observation) -> Event {
         Observation::Stable { node, destination, stable, behind } => {
             event(EventKind::ObservedStable, node, behind).destination(destination).offset(stable)
         }
+        Observation::Alarms { node, alarms } => {
+            event(EventKind::ObservedAlarms, node, NO_NODE).offset(u64::from(alarms))
+        }
+        Observation::Partitioned { node, from_bits } => event(EventKind::ObservedPartitioned, node, from_bits),
         Observation::Silence { node, reason } => event(EventKind::ObservedSilence, node, reason),
     }
 }

@@ -65,6 +65,13 @@ impl ProducerLoop {
         !self.resends.is_empty()
     }
 
+    /// Messages are sent there, too, from now on.
+    pub fn add_destination(&mut self, destination: u16) {
+        if !self.plan.destinations.contains(&destination) {
+            self.plan.destinations.push(destination);
+        }
+    }
+
     /// Sends are due from `now_ns` on.
     pub fn start(&mut self, now_ns: u64) {
         self.next_due_ns = Some(now_ns);
@@ -209,4 +216,151 @@ pub fn outcome_event(report: &SendReport) -> Event {
         .destination(report.destination)
         .offset(offset)
         .detail(detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use delivery_broker::{MessageId, Producer, Reason, SendOutcome, SendReport};
+    use delivery_history::{Clock, Event, EventKind, Recorder, SimulatedClock, read_events};
+
+    use super::{ProducePlan, ProducerLoop};
+
+    /// A client that keeps what it is sent until it is told what became of it.
+    #[derive(Default)]
+    struct Held {
+        in_flight: Vec<(u16, MessageId)>,
+        reports: Vec<SendReport>,
+        sent: BTreeMap<MessageId, u32>,
+    }
+
+    impl Held {
+        fn end_all(&mut self, outcome: SendOutcome) {
+            let ended = self.in_flight.drain(..).map(|(destination, id)| SendReport { id, destination, outcome });
+            self.reports.extend(ended);
+        }
+    }
+
+    impl Producer for Held {
+        fn send(&mut self, destination: u16, id: MessageId, _key: u32, _payload: &[u8]) -> Result<(), Reason> {
+            *self.sent.entry(id).or_default() += 1;
+            self.in_flight.push((destination, id));
+            Ok(())
+        }
+
+        fn poll(&mut self, _wait: Duration, reports: &mut Vec<SendReport>) {
+            reports.append(&mut self.reports);
+        }
+
+        fn in_flight(&self) -> usize {
+            self.in_flight.len() + self.reports.len()
+        }
+
+        fn purge(&mut self, reports: &mut Vec<SendReport>) {
+            self.end_all(SendOutcome::NotAcked(Reason::Purged));
+            reports.append(&mut self.reports);
+        }
+
+        fn fatal(&self) -> Option<Reason> {
+            None
+        }
+    }
+
+    struct Bench {
+        client: Held,
+        work: ProducerLoop,
+        clock: SimulatedClock,
+        recorder: Recorder,
+        directory: tempfile::TempDir,
+    }
+
+    impl Bench {
+        fn new(resend: u32) -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let clock = SimulatedClock::default();
+            clock.set_ns(1);
+            let path = directory.path().join("p.events");
+            let recorder = Recorder::create(&path, 2, Clock::Simulated(clock.clone())).unwrap();
+            let plan = ProducePlan {
+                worker: 2,
+                destinations: vec![0],
+                rate_per_s: 100.0,
+                size_bytes: 64,
+                keys: 4,
+                run_tag: 7,
+                resend,
+            };
+            let mut work = ProducerLoop::new(plan);
+            work.start(1);
+            Self { client: Held::default(), work, clock, recorder, directory }
+        }
+
+        fn step_at(&mut self, at_ms: u64) {
+            self.clock.set_ns(at_ms * 1_000_000 + 1);
+            self.work.step(&mut self.client, &mut self.recorder).unwrap();
+        }
+
+        fn told(self) -> Vec<Event> {
+            self.recorder.close().unwrap();
+            read_events(&self.directory.path().join("p.events"), 2).unwrap()
+        }
+    }
+
+    fn words(events: &[Event]) -> Vec<String> {
+        events
+            .iter()
+            .map(|event| format!("{} {}/{}", event.kind().unwrap().label(), event.session & 0xffff, event.sequence))
+            .collect()
+    }
+
+    #[test]
+    fn a_fatal_error_ends_the_session_and_not_the_producer() {
+        let mut bench = Bench::new(0);
+        bench.step_at(10);
+        bench.work.end_session(&mut bench.client, Reason::Fatal, &mut bench.recorder).unwrap();
+        bench.step_at(20);
+        let told = bench.told();
+        let expected = [
+            "send-invoked 0/0",
+            "send-invoked 0/1",
+            "send-unknown 0/0",
+            "send-unknown 0/1",
+            "session-ended 0/2",
+            "send-invoked 1/0",
+        ];
+        assert_eq!(words(&told), expected);
+        let ended = told.iter().find(|event| event.kind() == Some(EventKind::SessionEnded)).unwrap();
+        assert_eq!(ended.detail, Reason::Fatal as u32);
+    }
+
+    #[test]
+    fn what_came_back_unknown_is_sent_again_a_bounded_number_of_times() {
+        let mut bench = Bench::new(2);
+        bench.step_at(0);
+        bench.work.stop();
+        for at_ms in [10, 20, 30, 40] {
+            bench.client.end_all(SendOutcome::NotAcked(Reason::TimedOut));
+            bench.step_at(at_ms);
+            bench.step_at(at_ms + 1);
+        }
+        assert_eq!(bench.client.sent.values().copied().collect::<Vec<u32>>(), [3], "once, and twice again");
+        assert!(!bench.work.has_resends());
+        let told = words(&bench.told());
+        assert_eq!(told.iter().filter(|word| *word == "send-invoked 0/0").count(), 3, "under one identity: {told:?}");
+    }
+
+    #[test]
+    fn a_new_session_sends_again_what_the_old_one_left_and_nothing_after_the_end() {
+        let mut bench = Bench::new(1);
+        bench.step_at(0);
+        bench.work.end_session(&mut bench.client, Reason::Fatal, &mut bench.recorder).unwrap();
+        assert!(bench.work.has_resends());
+        bench.step_at(10);
+        let old = MessageId { session: delivery_history::manifest::first_session(2), sequence: 0 };
+        assert_eq!(bench.client.sent[&old], 2);
+        bench.work.close(&mut bench.client, &mut bench.recorder).unwrap();
+        assert!(!bench.work.has_resends());
+    }
 }

@@ -95,6 +95,9 @@ pub trait Producer {
     /// Serves the client and collects the reports that came in within `wait`; returns as soon as there is one.
     fn poll(&mut self, wait: Duration, reports: &mut Vec<SendReport>);
 
+    /// What it knows of its destinations is out of date: there are more.
+    fn look_again(&mut self) {}
+
     /// Sends accepted and not yet reported.
     fn in_flight(&self) -> usize;
 

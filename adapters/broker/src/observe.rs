@@ -77,6 +77,20 @@ pub enum Observation {
         /// Offsets from there to its high watermark.
         behind: u32,
     },
+    /// `node` says that this many resource alarms are in force: publishers are held back.
+    Alarms {
+        /// Who said it.
+        node: u32,
+        /// How many.
+        alarms: u32,
+    },
+    /// `node` says that it was partitioned from these nodes, and that this has not been put right.
+    Partitioned {
+        /// Who said it.
+        node: u32,
+        /// Node bits.
+        from_bits: u32,
+    },
     /// `node` did not answer.
     Silence {
         /// Who was asked.
@@ -124,6 +138,9 @@ pub struct Prepared {
     pub controller: Option<u32>,
     /// The coordinator of the lanes' groups, where the product has one.
     pub coordinator: Option<u32>,
+    /// Features the cluster has agreed on, each with its level, where the product has such.
+    #[serde(default)]
+    pub features: BTreeMap<String, String>,
 }
 
 /// Whether the cluster is whole again.
@@ -150,6 +167,15 @@ pub trait Admin {
     /// # Errors
     /// When the broker refuses a setting, or is not ready within the adapter's limit.
     fn prepare(&mut self, topics: &[LaneTopic]) -> Result<Prepared, ClientError>;
+
+    /// Gives a destination of many parts one more, which makes `partitions`, led by the node that leads the others.
+    ///
+    /// # Errors
+    /// When the broker refuses, or the product has none.
+    fn add_partition(&mut self, name: &str, _partitions: u32) -> Result<(), ClientError> {
+        let operation = format!("adding a partition to `{name}`");
+        Err(ClientError::Refused { operation, cause: String::from("this product's destinations have none") })
+    }
 
     /// Whether every member and every replica of `destinations` is back.
     fn recovered(&mut self, destinations: &[DestinationRef]) -> Recovery;

@@ -32,6 +32,8 @@ pub struct SystemInfo {
     pub nodes: u32,
     /// TCP port clients connect to.
     pub client_port: u16,
+    /// A partition can be added to what its lanes send to.
+    pub grows: bool,
     /// TCP ports over which replicas copy, where what keeps the cluster together (controllers, membership) has others.
     pub replication_ports: &'static [u16],
     /// A client talks to the node it is connected to, whoever leads: one client does not show what the other side of

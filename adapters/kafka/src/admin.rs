@@ -1,5 +1,6 @@
 //! Prepares the lanes' topics and asks whether the cluster is whole.
 
+use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,8 @@ use crate::lane::NODES;
 use crate::observer::topics_of;
 use crate::peers::{Peer, first_answer, peers};
 use crate::wire::{
-    MetadataAnswer, NewTopic, ask_controller, ask_coordinator, ask_metadata, ask_transaction_coordinator, create_topics,
+    MetadataAnswer, NewTopic, add_partition, ask_controller, ask_coordinator, ask_features, ask_metadata,
+    ask_transaction_coordinator, create_topics,
 };
 
 /// Longest time for each of: members, coordinator, creation, full in-sync sets.
@@ -114,6 +116,13 @@ impl KafkaAdmin {
         found.map_err(|error| error.to_string())?.ok_or_else(|| String::from("no coordinator of transactions yet"))
     }
 
+    /// Features of the cluster, levels in the vendor's words where it has words for them.
+    fn features(&mut self) -> Result<BTreeMap<String, String>, ClientError> {
+        let told =
+            first_answer(&mut self.peers, ANSWER_LIMIT, |peer, deadline| ask_features(&mut peer.broker, deadline))?;
+        Ok(told.into_iter().map(|(name, level)| (name, level.to_string())).collect())
+    }
+
     fn create(&mut self, topics: &[NewTopic]) -> Result<(), ClientError> {
         let deadline = Instant::now() + STEP_LIMIT;
         loop {
@@ -159,7 +168,21 @@ impl Admin for KafkaAdmin {
             leader,
             controller: Some(offices.controller),
             coordinator: Some(offices.coordinator),
+            features: self.features()?,
         })
+    }
+
+    fn add_partition(&mut self, name: &str, partitions: u32) -> Result<(), ClientError> {
+        let answers = self.ask_all(&[name])?;
+        let first = answers.iter().find_map(|(_, answer)| answer.partition(name, 0));
+        let replicas = first.map(|known| known.replicas.clone()).unwrap_or_default();
+        let refused = first_answer(&mut self.peers, CREATE_LIMIT, |peer, deadline| {
+            add_partition(&mut peer.broker, name, partitions, &replicas, deadline)
+        })?;
+        match refused {
+            None => Ok(()),
+            Some(cause) => Err(ClientError::Refused { operation: format!("adding a partition to `{name}`"), cause }),
+        }
     }
 
     fn recovered(&mut self, destinations: &[DestinationRef]) -> Recovery {

@@ -43,6 +43,7 @@ impl System for Kafka {
             default_version: install::DEFAULT_VERSION,
             nodes: lane::NODES,
             client_port: CLIENT_PORT,
+            grows: true,
             replication_ports: &[CLIENT_PORT],
             clients_stay: false,
             baseline_ms: BASELINE_MS,

@@ -2,6 +2,7 @@
 //! consume, observe, audit, crash of the leader, recovery, audit again.
 #![allow(clippy::unwrap_used)]
 
+mod groups;
 mod harness;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +31,12 @@ fn lanes() -> Vec<TestLane> {
         lane(0, "lane-safe", "safe", &[]),
         lane(1, "lane-fast", "fast", &[("max.message.bytes", "3000"), ("batch.num.messages", "10")]),
         lane(2, "lane-none", "none", &[]),
-        lane(3, "lane-auto", "default", &[("commit", "auto"), ("auto.commit.interval.ms", "100")]),
+        lane(
+            3,
+            "lane-auto",
+            "default",
+            &[("commit", "auto"), ("auto.commit.interval.ms", "100"), ("producer.compression.type", "zstd")],
+        ),
     ]
 }
 
@@ -62,6 +68,9 @@ fn three_real_brokers() {
     drop(consumer);
     the_group_goes_on_where_it_had_committed(&cluster, &lanes[0], &deliveries);
     auto_commits_are_the_clients(&cluster, &lanes[3]);
+    groups::members_share_what_they_read(&cluster);
+    groups::a_static_member_that_was_succeeded_is_fenced(&cluster);
+    groups::only_what_was_processed_is_stored(&cluster);
     let before = every_replica_reads_the_same(&cluster, &lanes);
     assert_eq!(before[&0].len(), MESSAGES as usize, "safe: all of it is there");
     assert_eq!(before[&2].len(), MESSAGES as usize, "none: nothing failed here");

@@ -45,6 +45,7 @@ impl System for PubSub {
             default_version: env!("CARGO_PKG_VERSION"),
             nodes: 5,
             client_port: PORT,
+            grows: false,
             replication_ports: &[],
             clients_stay: false,
             // With a fault of the default length (7.5 s) a run is 59.5 simulated seconds of load.

@@ -287,7 +287,7 @@ impl Admin for RabbitAdmin {
         for peer in &mut self.peers {
             peer.ask(Ask::Flush, &[], Instant::now() + ANSWER).map_err(|error| peer.unreachable(&error))?;
         }
-        Ok(Prepared { broker_version: version, leader, controller: None, coordinator: None })
+        Ok(Prepared { broker_version: version, leader, controller: None, coordinator: None, features: BTreeMap::new() })
     }
 
     fn recovered(&mut self, destinations: &[DestinationRef]) -> Recovery {

@@ -50,6 +50,13 @@ fn ask(peer: &mut Peer, destinations: &[DestinationRef]) -> Vec<Observation> {
 fn from_look(node: u32, look: &Look, destinations: &[DestinationRef]) -> Vec<Observation> {
     let members_bits = if look.running { look.up_bits } else { 0 };
     let mut seen = vec![Observation::Members { node, members_bits }];
+    // Told while they last; a node that says nothing of them has none.
+    if look.alarms > 0 {
+        seen.push(Observation::Alarms { node, alarms: look.alarms });
+    }
+    if look.partition_bits != 0 {
+        seen.push(Observation::Partitioned { node, from_bits: look.partition_bits });
+    }
     for (destination, known) in destinations.iter().zip(&look.queues) {
         let destination = destination.index;
         match known {
@@ -81,6 +88,14 @@ mod tests {
     fn a_paused_node_is_a_member_of_nothing_and_says_nothing_of_queues() {
         let look = Look { up_bits: 0b1110, queues: vec![Known::Unknown, Known::Unknown], ..Look::default() };
         assert_eq!(from_look(2, &look, &destinations()), [Observation::Members { node: 2, members_bits: 0 }]);
+    }
+
+    #[test]
+    fn alarms_and_partitions_are_told_while_they_last() {
+        let look = Look { up_bits: 0b10, running: true, alarms: 2, partition_bits: 0b1100, ..Look::default() };
+        let told = from_look(1, &look, &[]);
+        assert_eq!(told[1], Observation::Alarms { node: 1, alarms: 2 });
+        assert_eq!(told[2], Observation::Partitioned { node: 1, from_bits: 0b1100 });
     }
 
     #[test]

@@ -45,6 +45,7 @@ impl System for RabbitMq {
             default_version: DEFAULT_VERSION,
             nodes: lane::NODES,
             client_port: CLIENT_PORT,
+            grows: false,
             replication_ports: &[],
             clients_stay: true,
             baseline_ms: BASELINE_MS,

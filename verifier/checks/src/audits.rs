@@ -105,12 +105,18 @@ impl<'a> Audits<'a> {
     }
 }
 
-/// Finds the readings in every audit stream.
-pub(crate) fn read_runs<'a>(context: &Context<'a>, health: &mut Health) -> Vec<AuditRun<'a>> {
-    let mut runs = Vec::new();
+/// Finds the readings in every audit stream, and what groups were read back there to have committed.
+pub(crate) fn read_runs<'a>(context: &Context<'a>, health: &mut Health) -> (Vec<AuditRun<'a>>, Vec<Event>) {
+    let (mut runs, mut commits) = (Vec::new(), Vec::new());
     for (worker, role) in context.workers().filter(|(_, worker)| worker.role == Role::Audit) {
-        let mut reader =
-            RunReader { events: context.stream(worker), open: None, broken: None, runs: &mut runs, stray: 0 };
+        let mut reader = RunReader {
+            events: context.stream(worker),
+            open: None,
+            broken: None,
+            runs: &mut runs,
+            commits: &mut commits,
+            stray: 0,
+        };
         let mut watch = Watch::default();
         for (at, event) in reader.events.iter().enumerate() {
             watch.see(event);
@@ -124,7 +130,7 @@ pub(crate) fn read_runs<'a>(context: &Context<'a>, health: &mut Health) -> Vec<A
             health.worker_damage(worker, format!("{} recorded {stray} reads outside of any audit", role.name));
         }
     }
-    runs
+    (runs, commits)
 }
 
 struct Open {
@@ -146,6 +152,7 @@ struct RunReader<'a, 'b> {
     /// Destination and replica of a reading that broke: what is left of it proves nothing.
     broken: Option<(u16, u32)>,
     runs: &'b mut Vec<AuditRun<'a>>,
+    commits: &'b mut Vec<Event>,
     stray: u64,
 }
 
@@ -175,6 +182,10 @@ impl RunReader<'_, '_> {
             }
             kind::AUDIT_END => self.end(event),
             kind::OBSERVED_DEPTH => self.depth(at, event),
+            kind::OBSERVED_COMMIT => {
+                self.commits.push(*event);
+                self.interrupt("was interrupted by another event of its worker");
+            }
             _ => {
                 watch.pass_over(event);
                 self.interrupt("was interrupted by another event of its worker");

@@ -12,6 +12,7 @@ use crate::evidence::timeline::MAX_FAULTS;
 use crate::health::Health;
 use crate::judgement::{EventCounts, FaultJudgement, FindingKind, Judgement};
 use crate::lane::{Prepared, Run, judge_lane, prepare};
+use crate::properties::committed::{self, ReadBack};
 use crate::sends::read_sentinels;
 use crate::side_by_side::side_by_side;
 
@@ -68,7 +69,9 @@ pub fn judge_named(history: &HistoryView<'_>, options: &Options, names: Option<&
     let mut directory = Directory::new(manifest.workers.len());
     let prepared: Vec<Prepared> = prepared.into_iter().map(|lane| lane.enter(&mut directory, &mut health)).collect();
     let sentinels = read_sentinels(&context, &mut directory, &mut health);
-    let audits = read_runs(&context, &mut health);
+    let (audits, mut commits) = read_runs(&context, &mut health);
+    commits.extend(committed::observed(&context));
+    let read_back = ReadBack::of(&context, commits);
     let last_ack_ns = prepared.iter().map(|lane| lane.sends.last_ack_ns).fold(sentinels.last_ack_ns, u64::max);
     let faults = judge_faults(&context, &facts, last_ack_ns);
     let run = Run {
@@ -77,6 +80,7 @@ pub fn judge_named(history: &HistoryView<'_>, options: &Options, names: Option<&
         facts: &facts,
         sentinels: &sentinels,
         audits: &audits,
+        read_back: &read_back,
         health: &health,
         options,
     };
@@ -117,6 +121,13 @@ fn run_doubts(context: &Context<'_>, health: &Health) -> Vec<String> {
         RunStatus::Finished { .. } => {}
     }
     doubts.extend(health.of_run(context.manifest));
+    for (node, at_ns) in &context.observations.alarms {
+        doubts.push(format!(
+            "{} raised a resource alarm {} ms after the load began: publishers were held back from then on",
+            context.host_name(*node),
+            context.at_ms(*at_ns)
+        ));
+    }
     for (worker, crash) in context.timeline.crashes.iter().filter(|(_, crash)| !crash.by_fault) {
         let name = context.worker_name(*worker);
         let role = context.manifest.workers.get(usize::from(*worker)).map(|worker| worker.role);

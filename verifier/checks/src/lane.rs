@@ -17,7 +17,7 @@ use crate::health::Health;
 use crate::judge::{Options, Scope};
 use crate::judgement::{FindingKind, LaneJudgement, Rebalances, Stats};
 use crate::latency::Latencies;
-use crate::properties::committed::Committed;
+use crate::properties::committed::{Committed, ReadBack};
 use crate::properties::liveness::{Comeback, Liveness};
 use crate::properties::lost::Lost;
 use crate::properties::undelivered::Leftover;
@@ -41,6 +41,8 @@ pub(crate) struct Run<'a, 'b> {
     pub(crate) facts: &'b [FaultFacts],
     pub(crate) sentinels: &'b Sentinels,
     pub(crate) audits: &'b [AuditRun<'a>],
+    /// What groups were read back to have committed.
+    pub(crate) read_back: &'b ReadBack,
     /// What was noted before lanes are judged.
     pub(crate) health: &'b Health,
     pub(crate) options: &'b Options,
@@ -124,7 +126,7 @@ pub(crate) fn judge_lane(run: &Run<'_, '_>, number: u16, lane: &Lane, prepared: 
             Workload::Log | Workload::Transactions => lost::mark_lost_from_log(&mut work, &audits, recovered),
             _ => 0,
         };
-        (unproved, read_groups(&mut work, &audits, &segments, recovered, health))
+        (unproved, read_groups(&mut work, run.read_back, &audits, &segments, recovered, health))
     };
     let lost = lost::lost(&work, unproved);
     let live = liveness::judge(&work, &comeback, run.sentinels, &read.leftovers);
@@ -135,6 +137,7 @@ pub(crate) fn judge_lane(run: &Run<'_, '_>, number: u16, lane: &Lane, prepared: 
 
 fn read_groups(
     work: &mut LaneWork<'_, '_>,
+    read_back: &ReadBack,
     audits: &Audits<'_>,
     segments: &Segments,
     recovered: bool,
@@ -151,7 +154,10 @@ fn read_groups(
             read.output_twice.merge(twice);
         }
         read.leftovers.push(left);
-        read.take(work, seen, audits, health);
+        let committed = committed::find(work, &seen, read_back, audits, health);
+        read.committed.unprocessed.merge(committed.unprocessed);
+        read.committed.lost.merge(committed.lost);
+        read.take(work, seen);
     }
     read
 }
@@ -194,15 +200,12 @@ impl Read {
     }
 
     /// Takes over what one group showed beside its messages.
-    fn take(&mut self, work: &mut LaneWork<'_, '_>, seen: GroupWork, audits: &Audits<'_>, health: &Health) {
+    fn take(&mut self, work: &mut LaneWork<'_, '_>, seen: GroupWork) {
         let mut at_once = std::mem::take(&mut work.processed_at_once);
         processed_at_once::find(work, &seen, &mut at_once);
         work.processed_at_once = at_once;
         if work.is_log() && work.scope == Scope::All {
             self.commit_back.merge(commit_back::find(work.context, &seen));
-            let committed = committed::find(work, &seen, audits, health);
-            self.committed.unprocessed.merge(committed.unprocessed);
-            self.committed.lost.merge(committed.lost);
         }
         if work.is_log() {
             let all = self.rebalances.get_or_insert_default();

@@ -66,6 +66,7 @@ fn netsplit(shape: &str) -> Fault {
         detection_ms: 11_000,
         workers: Vec::new(),
         bites_by: BiteProof::default(),
+        adds: Vec::new(),
     }
 }
 
@@ -76,6 +77,7 @@ fn manifest(lanes: Vec<Lane>) -> RunManifest {
         tool_version: String::from("0.1.0"),
         system: String::from("kafka"),
         broker_version: String::from("4.1.1"),
+        features: BTreeMap::new(),
         client: String::from("librdkafka 2.12.1"),
         backend: String::from("local"),
         simulated: false,

@@ -9,6 +9,7 @@ use delivery_cluster::processes::{ProcessError, Processes, Whose};
 use delivery_history::event::ProcessState;
 use delivery_history::manifest::{BiteProof, Fault, Role};
 
+use crate::add_partition::AddPartition;
 use crate::kill::Kill;
 use crate::netsplit::Netsplit;
 use crate::pause::Pause;
@@ -16,13 +17,25 @@ use crate::stop::Stop;
 use crate::view::ClusterView;
 
 /// Every fault there is. Adding one is a file and a line here.
-pub const ALL: &[&dyn FaultKind] = &[&Netsplit, &Kill, &Stop, &Pause];
+pub const ALL: &[&dyn FaultKind] = &[&Netsplit, &Kill, &Stop, &Pause, &AddPartition];
 
 /// The network of a run, shared between its driver and the guards of faults.
 pub type SharedNetwork = Rc<RefCell<dyn Network>>;
 
 /// The processes of a run, shared likewise.
 pub type SharedProcesses = Rc<RefCell<dyn Processes>>;
+
+/// The product itself, which a fault asks to change something of its own.
+pub trait Product {
+    /// Asks for one more partition of the topic each of these destinations is to be a part of.
+    fn ask_for(&mut self, destinations: &[u16]);
+
+    /// Whether all that these destinations need was confirmed.
+    fn has_confirmed(&self, destinations: &[u16]) -> bool;
+}
+
+/// The product of a run, shared likewise.
+pub type SharedProduct = Rc<RefCell<dyn Product>>;
 
 /// What faults act on.
 #[derive(Clone)]
@@ -31,6 +44,8 @@ pub struct Ground {
     pub network: SharedNetwork,
     /// Nodes and clients, where the backend runs them as processes.
     pub processes: Option<SharedProcesses>,
+    /// The product, where it can be asked to change something of its own.
+    pub product: Option<SharedProduct>,
 }
 
 /// What a kind of fault needs of the backend.
@@ -40,6 +55,8 @@ pub enum ActsOn {
     Network,
     /// Processes of their own.
     Processes,
+    /// The product, which does as it is asked.
+    Product,
 }
 
 /// Something that was seen of a fault in force.
@@ -51,6 +68,8 @@ pub enum Evidence {
     Crossed(u64),
     /// What a process it holds down was seen to do.
     Process(Whose, ProcessState),
+    /// Whether the product has confirmed the change it was asked for.
+    Applied(bool),
 }
 
 /// A variant of a fault.
@@ -78,6 +97,8 @@ pub struct Resolved {
     pub sides: Vec<Vec<u32>>,
     /// Clients that are hit themselves, by worker number.
     pub clients: Vec<u16>,
+    /// Destinations it adds, by index.
+    pub adds: Vec<u16>,
     /// What must be seen of it for it to have bitten.
     pub bites_by: BiteProof,
 }
@@ -109,6 +130,11 @@ pub trait FaultKind: Sync {
     /// The role of the clients this shape hits, one of each lane; nothing for shapes that hit nodes.
     fn clients_hit(&self, _shape: &str) -> Option<Role> {
         None
+    }
+
+    /// Whether it adds a destination to every lane whose destinations are parts of something.
+    fn adds_destinations(&self) -> bool {
+        false
     }
 
     /// Whether a client it hits is gone for good, and another takes its place when the fault is taken back.
@@ -169,6 +195,9 @@ pub enum FaultError {
         "this backend runs no processes that could be killed or paused; choose another fault (`verify list faults`)."
     )]
     NoProcesses,
+    /// The product cannot be asked.
+    #[error("this product cannot be asked to change itself; choose another fault (`verify list faults`).")]
+    NoProduct,
 }
 
 /// The fault with this name or alias.

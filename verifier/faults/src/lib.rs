@@ -2,6 +2,7 @@
 //!
 //! A new fault is one file that implements [`FaultKind`], and one line in [`kind::ALL`].
 
+pub mod add_partition;
 pub mod kill;
 pub mod kind;
 pub mod netsplit;
@@ -9,12 +10,13 @@ pub mod pause;
 mod process;
 pub mod request;
 pub mod schedule;
+mod shapes;
 pub mod stop;
 pub mod view;
 
 pub use kind::{
-    ActsOn, Evidence, FaultError, FaultGuard, FaultKind, Ground, Resolved, Shape, SharedNetwork, SharedProcesses,
-    find_fault,
+    ActsOn, Evidence, FaultError, FaultGuard, FaultKind, Ground, Product, Resolved, Shape, SharedNetwork,
+    SharedProcesses, SharedProduct, find_fault,
 };
 pub use request::FaultRequest;
 pub use schedule::{LoadPlan, ScheduleError, plan_load};

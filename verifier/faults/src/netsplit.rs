@@ -1,26 +1,21 @@
 //! A network partition: packets between the sides are dropped without an answer.
 
 use delivery_cluster::network::Cut;
-use delivery_history::manifest::{BiteProof, Fault};
+use delivery_history::manifest::Fault;
 
 use crate::kind::{ActsOn, Evidence, FaultError, FaultGuard, FaultKind, Ground, Resolved, Shape, SharedNetwork};
+use crate::shapes;
 use crate::view::ClusterView;
 
-/// The lanes' leader is cut from its peers.
-const LEADER: Shape = Shape {
-    name: "leader",
-    about: "the node that leads the lanes is cut from its peers; clients still reach every node (a bus without leaders: its first node)",
-};
-/// The leader's side keeps a client host.
-const LEADER_CLIENTS: Shape = Shape {
-    name: "leader-clients",
-    about: "the leader and one client host, confined to it, are cut from all the rest",
-};
-
-/// Replicas no longer copy from the leader.
-const FOLLOWERS: Shape = Shape {
-    name: "followers",
-    about: "the leader's followers cannot copy from it; it keeps its clients and, where that has ports of its own (Kafka), the controller",
+/// As users see them.
+static SHAPES: [Shape; shapes::ALL.len()] = {
+    let mut shown = [shapes::ALL[0].shape; shapes::ALL.len()];
+    let mut place = 1;
+    while place < shown.len() {
+        shown[place] = shapes::ALL[place].shape;
+        place += 1;
+    }
+    shown
 };
 
 /// `netsplit`.
@@ -40,11 +35,11 @@ impl FaultKind for Netsplit {
     }
 
     fn shapes(&self) -> &'static [Shape] {
-        &[LEADER, LEADER_CLIENTS, FOLLOWERS]
+        &SHAPES
     }
 
     fn confines_clients(&self, shape: &str) -> bool {
-        shape == LEADER_CLIENTS.name
+        shapes::ALL.iter().any(|known| known.shape.name == shape && known.confines_clients)
     }
 
     fn acts_on(&self) -> ActsOn {
@@ -52,29 +47,7 @@ impl FaultKind for Netsplit {
     }
 
     fn resolve(&self, planned: &Fault, view: &ClusterView) -> Result<Resolved, FaultError> {
-        let shape = planned.shape.as_str();
-        let leader = view.lane_leader().ok_or_else(|| FaultError::NoTarget {
-            fault: format!("netsplit:{shape}"),
-            reason: String::from("no node was seen to lead the lanes"),
-        })?;
-        let peers: Vec<u32> = view.nodes.iter().copied().filter(|node| *node != leader).collect();
-        let (mut inner, mut outer) = (vec![leader], peers);
-        if shape != FOLLOWERS.name {
-            outer.extend(&view.controllers);
-        }
-        if shape == LEADER_CLIENTS.name {
-            inner.extend(view.client_hosts.first());
-            outer.extend(view.client_hosts.iter().skip(1));
-        }
-        Ok(Resolved {
-            targets: vec![leader],
-            cut: between(&inner, &outer),
-            only_ports: if shape == FOLLOWERS.name { view.replication_ports.clone() } else { Vec::new() },
-            full_cut: true,
-            sides: vec![inner, outer],
-            clients: Vec::new(),
-            bites_by: BiteProof::PacketsDropped,
-        })
+        shapes::resolve(self.name(), &planned.shape, view)
     }
 
     fn start(&self, resolved: &Resolved, ground: &Ground) -> Result<Box<dyn FaultGuard>, FaultError> {
@@ -82,11 +55,6 @@ impl FaultKind for Netsplit {
         ground.network.borrow_mut().cut(&cut)?;
         Ok(Box::new(CutGuard { network: ground.network.clone(), in_force: true }))
     }
-}
-
-/// Both directions of every pair between two sides.
-fn between(one: &[u32], other: &[u32]) -> Vec<(u32, u32)> {
-    one.iter().flat_map(|from| other.iter().flat_map(move |to| [(*from, *to), (*to, *from)])).collect()
 }
 
 struct CutGuard {
@@ -204,7 +172,7 @@ mod tests {
     #[test]
     fn the_guard_heals_once_whether_asked_or_dropped() {
         let switch = Rc::new(RefCell::new(Switch::default()));
-        let ground = Ground { network: switch.clone(), processes: None };
+        let ground = Ground { network: switch.clone(), processes: None, product: None };
         let resolved = resolve("leader", &view()).unwrap();
         let mut guard = Netsplit.start(&resolved, &ground).unwrap();
         assert_eq!(guard.evidence().unwrap(), [Evidence::Dropped(5), Evidence::Crossed(0)]);

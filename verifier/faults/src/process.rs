@@ -241,7 +241,7 @@ pub(crate) mod tests {
 
     fn goes_through(text: &str, heal: bool) -> (Vec<Evidence>, Vec<String>) {
         let crew = Rc::new(RefCell::new(Crew::default()));
-        let ground = Ground { network: Rc::new(RefCell::new(NoNetwork)), processes: Some(crew.clone()) };
+        let ground = Ground { network: Rc::new(RefCell::new(NoNetwork)), processes: Some(crew.clone()), product: None };
         let mut guard = find_fault(&planned(text).fault).unwrap().start(&resolved(text), &ground).unwrap();
         let evidence = guard.evidence().unwrap();
         if heal {
@@ -271,7 +271,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_backend_without_processes_is_an_error() {
-        let ground = Ground { network: Rc::new(RefCell::new(NoNetwork)), processes: None };
+        let ground = Ground { network: Rc::new(RefCell::new(NoNetwork)), processes: None, product: None };
         assert!(matches!(crate::kill::Kill.start(&resolved("kill:leader"), &ground), Err(FaultError::NoProcesses)));
     }
 }

@@ -122,7 +122,7 @@ mod tests {
     fn mistakes_name_the_nearest_valid_word() {
         let message = |text| FaultRequest::parse(text).unwrap_err().to_string();
         assert!(message("netsplitt").starts_with("there is no fault `netsplitt`; nearest: netsplit"));
-        assert_eq!(message("netsplit:leeder"), "there is no shape `leeder`; nearest: leader, leader-clients");
+        assert!(message("netsplit:leeder").starts_with("there is no shape `leeder`; nearest: leader, leader-clients"));
         assert!(message("netsplit@soon").contains("a time looks like 5s"));
         assert!(message("netsplit@18446744073709551s+1s").contains("no run lasts longer than a year"));
         assert!(message("netsplit+367d").contains("no run lasts longer than a year"));

@@ -122,7 +122,7 @@ fn kind_of(request: &FaultRequest) -> Option<&'static dyn FaultKind> {
 fn natural_length_ms(request: &FaultRequest, hits_clients: bool, defaults: Defaults) -> u64 {
     match (hits_clients, request.fault, request.shape) {
         (true, "pause", "consumer") => defaults.session_timeout_ms + BEYOND_DETECTION_MS,
-        (true, ..) => CLIENT_DOWN_MS,
+        (true, ..) | (false, "add-partition", _) => CLIENT_DOWN_MS,
         (false, ..) => defaults.detection_ms + BEYOND_DETECTION_MS,
     }
 }
@@ -140,6 +140,7 @@ fn unresolved(request: &FaultRequest, start_ms: u64, duration_ms: u64, detection
         detection_ms,
         workers: Vec::new(),
         bites_by: BiteProof::default(),
+        adds: Vec::new(),
     }
 }
 

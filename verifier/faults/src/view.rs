@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use delivery_broker::Observation;
 
+/// Client hosts have numbers from here, nodes below.
+pub(crate) const FIRST_CLIENT_HOST: u32 = 101;
+
 /// The cluster as it was last seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterView {

@@ -232,6 +232,12 @@ event_kinds! {
     /// Evidence: `detail`: fault; `offset`: a [`ProcessState`] of node `session`, or of worker `sequence` where no node
     /// is named.
     ProcessState = 44, "process-state";
+    /// Evidence: `detail`: fault; `offset`: 1 once the product has confirmed the change it was asked for.
+    ChangeApplied = 45, "change-applied";
+    /// Node `session` says: `offset` resource alarms are in force, and publishers are held back.
+    ObservedAlarms = 46, "observed-alarms";
+    /// Node `session` says: it was partitioned from the node bits of `detail`, and that was not put right.
+    ObservedPartitioned = 47, "observed-partitioned";
     /// Node `session` coordinates group `detail`: says that it has committed `offset` (exclusive) in `destination`, or
     /// nothing ([`NO_OFFSET`]).
     ObservedCommit = 50, "observed-commit";

@@ -24,6 +24,9 @@ pub struct RunManifest {
     pub system: String,
     /// Version of the product under test, as the running product said where it can.
     pub broker_version: String,
+    /// Features the cluster had agreed on, each with its level, where the product has such.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub features: BTreeMap<String, String>,
     /// Client library and version.
     pub client: String,
     /// `local`, `simulated`, `docker`, `external`.
@@ -188,6 +191,9 @@ pub struct Destination {
     /// Index of the destination whose messages are transformed into those that end here, in transactions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_of: Option<u16>,
+    /// It is not there from the start: a fault adds it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub added: bool,
 }
 
 /// A consumer group, or one subscriber of a fan-out.
@@ -238,6 +244,9 @@ pub struct Fault {
     /// What has to be seen of it for it to have bitten.
     #[serde(default)]
     pub bites_by: BiteProof,
+    /// Destinations it adds, by index.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adds: Vec<u16>,
 }
 
 /// What has to be seen of a fault, throughout its time, for it to have bitten.
@@ -253,6 +262,8 @@ pub enum BiteProof {
     ProcessEnded,
     /// Its processes stood still at every look.
     ProcessStopped,
+    /// The product confirmed the change it was asked for, and its nodes told of it.
+    ChangeApplied,
 }
 
 /// Phases of a run; the number is the one in [`crate::EventKind::PhaseEntered`].

@@ -19,6 +19,7 @@ fn manifest(workload: Workload) -> RunManifest {
         partition: Some(partition),
         dead_letters_of: None,
         output_of: None,
+        added: false,
     };
     manifest.destinations = vec![place(0), place(1)];
     let worker = |name: &str, role: Role| Worker {

@@ -25,6 +25,7 @@ fn manifest(workers: &[&str]) -> RunManifest {
         tool_version: String::from("0"),
         system: String::from("pubsub"),
         broker_version: String::new(),
+        features: std::collections::BTreeMap::new(),
         client: String::new(),
         backend: String::from("simulated"),
         simulated: true,

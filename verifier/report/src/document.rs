@@ -43,6 +43,9 @@ pub struct RunEntry {
     pub system: String,
     /// Version of the product.
     pub broker_version: String,
+    /// Features the cluster had agreed on, each with its level; left out where the product has none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub features: BTreeMap<String, String>,
     /// Client library and version.
     pub client: String,
     /// Version of this program.
@@ -202,6 +205,7 @@ fn run_entry(report: &Report<'_>) -> RunEntry {
         id: manifest.run_id.clone(),
         system: manifest.system.clone(),
         broker_version: manifest.broker_version.clone(),
+        features: manifest.features.clone(),
         client: manifest.client.clone(),
         tool_version: manifest.tool_version.clone(),
         backend: manifest.backend.clone(),

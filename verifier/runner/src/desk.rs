@@ -60,6 +60,7 @@ impl FaultDesk {
         fault.full_cut = resolved.full_cut;
         fault.sides = resolved.sides;
         fault.workers = resolved.clients;
+        fault.adds = resolved.adds;
         fault.bites_by = resolved.bites_by;
         Ok(())
     }
@@ -96,6 +97,7 @@ fn evidence_event(fault: usize, evidence: Evidence) -> Event {
     match evidence {
         Evidence::Dropped(packets) => event(EventKind::FaultDropped, fault).offset(packets),
         Evidence::Crossed(packets) => event(EventKind::FaultCrossed, fault).offset(packets),
+        Evidence::Applied(done) => event(EventKind::ChangeApplied, fault).offset(done.into()),
         Evidence::Process(whose, state) => {
             let seen = event(EventKind::ProcessState, fault).offset(state as u64);
             match whose {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use delivery_broker::{ConfigError, LanePlan, LaneRequest, System, SystemInfo, Timings, TransactionPlan};
 use delivery_checks::judgement::Guarantee;
 use delivery_faults::schedule::Defaults;
-use delivery_faults::{ActsOn, FaultRequest, LoadPlan, find_fault, plan_load};
+use delivery_faults::{ActsOn, FaultKind, FaultRequest, LoadPlan, find_fault, plan_load};
 use delivery_history::manifest::{
     Destination, Group, Host, MANIFEST_FORMAT, Requirement, Role, RunManifest, RunStatus, Worker, Workload,
 };
@@ -13,7 +13,7 @@ use delivery_history::manifest::{
 use crate::machine::{FaultWindow, Limits, MachinePlan};
 use crate::machine_facts::machine_facts;
 use crate::request::{AuditMode, PlanError, RunRequest};
-use crate::seats::plan_clients_hit;
+use crate::seats::{plan_clients_hit, plan_destinations_added};
 
 /// First client host's number; the observer's host comes after all of them.
 pub const FIRST_CLIENT_HOST: u32 = 101;
@@ -121,7 +121,7 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
         },
     )?;
     let backlog_ms = longest_backlog_ms(&lanes, request, load.load_ms);
-    let limits = limits(&info, &lanes, backlog_ms);
+    let limits = limits(&info, &lanes, backlog_ms + discovery_ms(request, &lanes));
     let manifest = manifest(system, &info, request, &lanes, &load, &limits)?;
     let windows = load
         .faults
@@ -228,19 +228,40 @@ fn longest_backlog_ms(lanes: &[LanePlan], request: &RunRequest, load_ms: u64) ->
     lanes.iter().map(backlog_ms).max().unwrap_or(0).min(MAX_BACKLOG_MS)
 }
 
+/// How often librdkafka asks for partitions it does not know of, milliseconds (its default).
+const VENDOR_REFRESH_MS: u64 = 300_000;
+
 /// What the backend cannot inject is refused, never skipped.
 fn check_faults(system: &dyn System, request: &RunRequest) -> Result<(), ConfigError> {
-    let simulated = system.real().is_none();
-    let needs_processes =
-        |fault: &&FaultRequest| find_fault(fault.fault).is_ok_and(|kind| kind.acts_on() == ActsOn::Processes);
-    match request.faults.iter().find(needs_processes).filter(|_| simulated) {
-        None => Ok(()),
-        Some(fault) => Err(ConfigError::Contradiction(format!(
-            "`{}` needs processes, and the {} runs in a simulation: it takes netsplit only",
-            fault.label(),
-            system.info().title
-        ))),
+    let (info, simulated) = (system.info(), system.real().is_none());
+    for fault in &request.faults {
+        let acts_on = find_fault(fault.fault)?.acts_on();
+        if simulated && acts_on == ActsOn::Processes {
+            return Err(ConfigError::Contradiction(format!(
+                "`{}` needs processes, and the {} runs in a simulation: it takes netsplit only",
+                fault.label(),
+                info.title
+            )));
+        }
+        if acts_on == ActsOn::Product && !info.grows {
+            return Err(ConfigError::Contradiction(format!(
+                "`{}` needs topics of partitions, which {} has not",
+                fault.label(),
+                info.title
+            )));
+        }
     }
+    Ok(())
+}
+
+/// How long consumers may take to learn of partitions that a fault adds, milliseconds.
+fn discovery_ms(request: &RunRequest, lanes: &[LanePlan]) -> u64 {
+    let adds = |fault: &FaultRequest| find_fault(fault.fault).is_ok_and(FaultKind::adds_destinations);
+    if !request.faults.iter().any(adds) {
+        return 0;
+    }
+    let refresh = |lane: &LanePlan| lane.lane.config.get("consumer.topic.metadata.refresh.interval.ms")?.parse().ok();
+    lanes.iter().map(|lane| refresh(lane).unwrap_or(VENDOR_REFRESH_MS)).max().unwrap_or(0)
 }
 
 fn limits(info: &SystemInfo, lanes: &[LanePlan], backlog_ms: u64) -> Limits {
@@ -295,12 +316,14 @@ fn manifest(
     let mut topology = topology(info, request, lanes, simulated);
     let mut faults = load.faults.clone();
     plan_clients_hit(&mut topology.workers, &mut faults);
+    plan_destinations_added(&mut topology.destinations, &mut faults);
     Ok(RunManifest {
         format: MANIFEST_FORMAT,
         run_id: run_id(info.name, now),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         system: info.name.to_owned(),
         broker_version: info.default_version.to_owned(),
+        features: BTreeMap::new(),
         client: info.client.clone(),
         backend: String::from(if simulated { "simulated" } else { "local" }),
         simulated,
@@ -446,6 +469,7 @@ impl Topology {
                 partition,
                 dead_letters_of: None,
                 output_of: None,
+                added: false,
             });
         }
         if plan.transactions.is_some() {
@@ -460,6 +484,7 @@ impl Topology {
                 partition: None,
                 dead_letters_of: Some(of),
                 output_of: None,
+                added: false,
             });
         }
         let hosts: Vec<u32> = if simulated {
@@ -509,7 +534,14 @@ impl Topology {
         for (input, partition) in inputs {
             let name = format!("{name}.out");
             let output_of = Some(input);
-            self.destinations.push(Destination { lane, name, partition, dead_letters_of: None, output_of });
+            self.destinations.push(Destination {
+                lane,
+                name,
+                partition,
+                dead_letters_of: None,
+                output_of,
+                added: false,
+            });
         }
     }
 

@@ -32,6 +32,14 @@ impl RunPlan {
         destinations.filter(|(_, destination)| works_on(destination)).map(|(index, _)| index).collect()
     }
 
+    /// What the product is asked for to make each destination that is not there from the start: the topic, and how many
+    /// partitions it then has.
+    pub fn growth(&self) -> BTreeMap<u16, (String, u32)> {
+        let destinations = (0u16..).zip(&self.manifest.destinations).filter(|(_, destination)| destination.added);
+        let asked = |destination: &Destination| (destination.name.clone(), destination.partition.unwrap_or(0) + 1);
+        destinations.map(|(index, destination)| (index, asked(destination))).collect()
+    }
+
     /// Numbers of the queues that are drained by asking them, and of those for their dead letters.
     pub fn queues(&self) -> BTreeSet<u16> {
         let destinations = (0u16..).zip(&self.manifest.destinations);
@@ -43,7 +51,7 @@ impl RunPlan {
     pub fn groups_of_logs(&self) -> Vec<(u16, String, BTreeSet<u16>)> {
         let groups = (0u16..).zip(&self.manifest.groups).filter(|(_, group)| self.reads_logs(group.lane));
         groups
-            .map(|(index, group)| (index, group.name.clone(), self.destinations_of(group.lane).into_iter().collect()))
+            .map(|(index, group)| (index, group.name.clone(), self.destinations_read_by(index).into_iter().collect()))
             .collect()
     }
 
@@ -160,18 +168,20 @@ impl RunPlan {
             members.retain(|member| self.worker(*member).succeeds.is_none());
             let held: Vec<usize> =
                 members.iter().filter_map(|member| positioned.get(member)).map(BTreeSet::len).collect();
-            let places = self.destinations_read_by(index).len();
+            let added = |place: &u16| self.manifest.destinations[usize::from(*place)].added;
+            let places = self.destinations_read_by(index).iter().filter(|place| !added(place)).count();
             held.iter().sum::<usize>() == places
                 && held.iter().filter(|count| **count > 0).count() == members.len().min(places)
         })
     }
 
     /// Whether the members of each group that still has a live one have, together, reached all of
-    /// its destinations; of groups for which `counts` says so.
+    /// its destinations that are owed; of groups for which `counts` says so.
     pub fn every_live_group(
         &self,
         reached: &BTreeMap<u16, BTreeSet<u16>>,
         counts: impl Fn(&Group) -> bool,
+        is_owed: impl Fn(u16) -> bool,
         is_alive: impl Fn(u16) -> bool,
     ) -> bool {
         let mut groups = (0u16..).zip(&self.manifest.groups).filter(|(_, group)| counts(group));
@@ -179,7 +189,8 @@ impl RunPlan {
             let members = self.members_of(index);
             let got: BTreeSet<u16> =
                 members.iter().filter_map(|member| reached.get(member)).flatten().copied().collect();
-            let owed = self.destinations_read_by(index);
+            let owed = self.destinations_read_by(index).into_iter().filter(|destination| is_owed(*destination));
+            let owed: Vec<u16> = owed.collect();
             !members.iter().copied().any(&is_alive) || owed.iter().all(|destination| got.contains(destination))
         })
     }

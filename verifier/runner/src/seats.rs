@@ -1,9 +1,10 @@
-//! Which clients the faults of a schedule hit, and who takes their places.
+//! What the faults of a schedule need that is not there from the start: who takes the places of clients that are killed,
+//! and destinations that are added.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use delivery_faults::find_fault;
-use delivery_history::manifest::{Fault, Role, Worker};
+use delivery_faults::{FaultKind, find_fault};
+use delivery_history::manifest::{Destination, Fault, Role, Worker};
 
 /// Clients are hit as planned: in every lane one of the role, each in its turn (so `kill:consumer*3` goes through a group
 /// of three), and whoever took its place. A client that is killed is succeeded by a worker of its own, which is
@@ -21,6 +22,30 @@ pub(crate) fn plan_clients_hit(workers: &mut Vec<Worker>, faults: &mut [Fault]) 
             if kind.is_succeeded() {
                 *holder = add_successor(workers, *holder);
             }
+        }
+    }
+}
+
+/// Every lane whose destinations are partitions is given one more by each fault that adds one.
+pub(crate) fn plan_destinations_added(destinations: &mut Vec<Destination>, faults: &mut [Fault]) {
+    for fault in faults {
+        if !find_fault(&fault.fault).is_ok_and(FaultKind::adds_destinations) {
+            continue;
+        }
+        let mut last: BTreeMap<(u16, String), Destination> = BTreeMap::new();
+        for destination in destinations.iter().filter(|destination| destination.partition.is_some()) {
+            last.insert((destination.lane, destination.name.clone()), destination.clone());
+        }
+        for (_, known) in last {
+            let partition = known.partition.map(|partition| partition + 1);
+            // What comes of the messages of a partition ends in the one with its number.
+            let is_input = |other: &&Destination| {
+                other.lane == known.lane && other.partition == partition && other.output_of.is_none()
+            };
+            let input = || destinations.iter().position(|other| is_input(&other));
+            let output_of = known.output_of.and_then(|_| input()).and_then(|input| u16::try_from(input).ok());
+            destinations.push(Destination { partition, output_of, added: true, ..known });
+            fault.adds.push((destinations.len() - 1) as u16);
         }
     }
 }
@@ -95,6 +120,27 @@ mod tests {
         assert_eq!(hit[2], ["a-consumer-1-2", "b-consumer-1-3"]);
         assert_eq!(everybody.len(), 4 + 6);
         assert!(everybody.contains(&String::from("b-consumer-1-4")), "{everybody:?}");
+    }
+
+    #[test]
+    fn each_topic_is_given_the_partition_after_its_last() {
+        let destination = |lane: u16, partition: Option<u32>| Destination {
+            lane,
+            name: format!("t{lane}"),
+            partition,
+            dead_letters_of: None,
+            output_of: None,
+            added: false,
+        };
+        let mut destinations = vec![destination(0, Some(0)), destination(0, Some(1)), destination(1, None)];
+        let defaults = Defaults { baseline_ms: 1, after_heal_ms: 1, detection_ms: 1, session_timeout_ms: 1 };
+        let requests = FaultRequest::parse_list("add-partition*2,kill:leader").unwrap();
+        let mut faults = plan_load(&requests, None, defaults).unwrap().faults;
+        plan_destinations_added(&mut destinations, &mut faults);
+        let adds: Vec<&[u16]> = faults.iter().map(|fault| &fault.adds[..]).collect();
+        assert_eq!(adds, [&[3][..], &[4], &[]]);
+        let added = |index: usize| (destinations[index].partition, destinations[index].added);
+        assert_eq!((added(3), added(4)), ((Some(2), true), (Some(3), true)));
     }
 
     #[test]

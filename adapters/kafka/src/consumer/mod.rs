@@ -3,6 +3,7 @@
 mod context;
 mod position;
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,8 @@ pub(crate) struct KafkaConsumer {
     run_tag: u64,
     commit: CommitMode,
     name: String,
+    /// Another client has this member's static identity: it never reads again.
+    fenced: Cell<bool>,
 }
 
 impl KafkaConsumer {
@@ -47,11 +50,15 @@ impl KafkaConsumer {
         client.subscribe(&topics).map_err(refused)?;
         let (destinations, run_tag) = (spec.destinations.clone(), spec.run_tag);
         let (commit, name) = (CommitMode::of(&spec.config), spec.client_name.clone());
-        Ok(Self { client, events, destinations, run_tag, commit, name })
+        Ok(Self { client, events, destinations, run_tag, commit, name, fenced: Cell::new(false) })
     }
 
     /// Serves the client once; everything that came of it stands in the list of events.
     fn serve(&self, wait: Duration) -> Result<(), ClientError> {
+        if self.fenced.get() {
+            std::thread::sleep(wait);
+            return Ok(());
+        }
         match self.client.poll(wait) {
             Some(Ok(message)) => self.deliver(&message),
             Some(Err(error)) => return self.note_error(&error),
@@ -70,6 +77,11 @@ impl KafkaConsumer {
     /// Most errors are the client's own business: it goes on trying.
     fn note_error(&self, error: &KafkaError) -> Result<(), ClientError> {
         match error {
+            // Its successor goes on; it is told once, and an application would end here.
+            KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId) => {
+                self.fenced.set(true);
+                self.events.end_session(Reason::FencedInstance);
+            }
             KafkaError::MessageConsumptionFatal(code) => return Err(ClientError::Fatal(code.to_string())),
             KafkaError::MessageConsumption(
                 code @ (RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed),
@@ -166,6 +178,9 @@ impl KafkaConsumer {
         loop {
             if let Some(failed) = self.events.take_settled(delivery.destination, delivery.offset + 1) {
                 return failed.map_or(Ok(()), Err);
+            }
+            if self.fenced.get() {
+                return Err(Reason::FencedInstance);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {

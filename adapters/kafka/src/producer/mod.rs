@@ -4,6 +4,7 @@ mod context;
 pub(crate) mod outcome;
 mod outstanding;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ const DEFAULT_MAX_MESSAGE_BYTES: usize = 1_048_588;
 /// Sends in flight at most, beyond any client's own queue: a caller that never polls cannot
 /// fill the memory.
 const MAX_IN_FLIGHT: usize = 4_000_000;
+/// Longest wait for what brokers say of a topic.
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
 
 /// A producer session. A thread of the client's own serves the reports as they come in, so that
 /// an outcome's time is not that of the next poll.
@@ -64,6 +67,14 @@ fn never_fits_bytes(config: &ClientConfig, spec: &ClientSpec) -> Option<usize> {
 }
 
 impl Producer for KafkaProducer {
+    fn look_again(&mut self) {
+        let topics: BTreeSet<&str> = self.destinations.iter().map(|destination| destination.name.as_str()).collect();
+        for topic in topics {
+            // One that fails is made up for by the client's own refresh; until then sends to it fail, and say so.
+            let _ = self.client.client().fetch_metadata(Some(topic), LOOK_LIMIT);
+        }
+    }
+
     fn send(&mut self, destination: u16, id: MessageId, key: u32, payload: &[u8]) -> Result<(), Reason> {
         let Some(target) = self.destination(destination) else { return Err(Reason::Rejected) };
         let key = key.to_be_bytes();

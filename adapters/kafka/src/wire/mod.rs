@@ -6,10 +6,10 @@ mod topics;
 
 pub(crate) use connection::{Connection, WireError};
 pub(crate) use questions::{
-    MetadataAnswer, PartitionAnswer, ask_controller, ask_coordinator, ask_metadata, ask_stable,
+    MetadataAnswer, PartitionAnswer, ask_controller, ask_coordinator, ask_features, ask_metadata, ask_stable,
     ask_transaction_coordinator, committed_offsets, count_members, fetch, log_end,
 };
-pub(crate) use topics::{NewTopic, create_topics};
+pub(crate) use topics::{NewTopic, add_partition, create_topics};
 
 use kafka_protocol::ResponseError;
 

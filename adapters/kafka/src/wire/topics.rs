@@ -1,12 +1,13 @@
-//! Creating topics whose replicas sit where we say.
+//! Creating topics, and partitions of them, whose replicas sit where we say.
 
 use std::time::{Duration, Instant};
 
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::create_partitions_request::{CreatePartitionsAssignment, CreatePartitionsTopic};
 use kafka_protocol::messages::create_topics_request::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
 };
-use kafka_protocol::messages::{BrokerId, CreateTopicsRequest, TopicName};
+use kafka_protocol::messages::{BrokerId, CreatePartitionsRequest, CreateTopicsRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
 use super::connection::{Connection, WireError};
@@ -48,8 +49,7 @@ pub(crate) fn create_topics(
 }
 
 fn creatable(topic: &NewTopic) -> CreatableTopic {
-    let replicas: Vec<BrokerId> =
-        topic.replicas.iter().map(|node| BrokerId(i32::try_from(*node).unwrap_or(i32::MAX))).collect();
+    let replicas = broker_ids(&topic.replicas);
     let assignments = (0..topic.partitions)
         .map(|partition| {
             CreatableReplicaAssignment::default()
@@ -72,4 +72,33 @@ fn creatable(topic: &NewTopic) -> CreatableTopic {
         .with_replication_factor(-1)
         .with_assignments(assignments)
         .with_configs(configs)
+}
+
+/// Asks a broker to give `topic` one more partition, which makes `partitions`, with these replicas; the first one leads.
+/// Gives back why it was refused, where it was.
+pub(crate) fn add_partition(
+    connection: &mut Connection,
+    topic: &str,
+    partitions: u32,
+    replicas: &[u32],
+    deadline: Instant,
+) -> Result<Option<String>, WireError> {
+    let limit = deadline.saturating_duration_since(Instant::now()).min(Duration::from_secs(30));
+    let assignment = CreatePartitionsAssignment::default().with_broker_ids(broker_ids(replicas));
+    let grown = CreatePartitionsTopic::default()
+        .with_name(TopicName(StrBytes::from_string(topic.to_owned())))
+        .with_count(i32::try_from(partitions).unwrap_or(i32::MAX))
+        .with_assignments(Some(vec![assignment]));
+    let question = CreatePartitionsRequest::default()
+        .with_topics(vec![grown])
+        .with_timeout_ms(i32::try_from(limit.as_millis()).unwrap_or(i32::MAX));
+    let answer = connection.call(&question, deadline)?;
+    Ok(answer.results.into_iter().find_map(|result| {
+        let error = ResponseError::try_from_code(result.error_code)?;
+        Some(result.error_message.map_or_else(|| error.to_string(), |words| words.to_string()))
+    }))
+}
+
+fn broker_ids(nodes: &[u32]) -> Vec<BrokerId> {
+    nodes.iter().map(|node| BrokerId(i32::try_from(*node).unwrap_or(i32::MAX))).collect()
 }

@@ -86,6 +86,7 @@ impl Setup {
                 partition: None,
                 dead_letters_of: None,
                 output_of: None,
+                added: false,
             })
             .collect();
         let group = |(lane, node)| Group {
@@ -103,6 +104,7 @@ impl Setup {
             tool_version: String::from("test"),
             system: String::from("pubsub"),
             broker_version: String::from("test"),
+            features: BTreeMap::new(),
             client: String::from("in-process"),
             backend: String::from("simulated"),
             simulated: true,

@@ -38,6 +38,7 @@ fn manifest(workload: Workload, messages: u64) -> RunManifest {
         tool_version: String::new(),
         system: "kafka".into(),
         broker_version: String::new(),
+        features: BTreeMap::new(),
         client: String::new(),
         backend: "local".into(),
         simulated: false,
@@ -80,6 +81,7 @@ fn manifest(workload: Workload, messages: u64) -> RunManifest {
             partition: Some(0),
             dead_letters_of: None,
             output_of: None,
+            added: false,
         }],
         groups: vec![Group {
             lane: 0,

@@ -1,7 +1,7 @@
 //! Did a fault bite, and did the cluster notice? (No vacuous pass.)
 
-use delivery_history::NO_NODE;
 use delivery_history::manifest::{BiteProof, Fault, Role, Workload};
+use delivery_history::{EventKind, NO_NODE};
 
 use crate::context::Context;
 use crate::evidence::observations::{Before, Change, Subject};
@@ -33,6 +33,9 @@ pub(crate) struct FaultFacts {
     dropped_by_third: [u64; 3],
     /// Clients that were hit themselves.
     workers: Vec<u16>,
+    /// Destinations it added, those first that some node told of while it was on.
+    adds: Vec<u16>,
+    told_of: Vec<u16>,
     /// It held processes down, and cut nothing.
     of_processes: bool,
     /// No node was left to notice, and each of them was asked and did not answer.
@@ -54,9 +57,11 @@ impl FaultFacts {
         let not_bit = why_not_bit(context, &label, fault, &window, dropped_by_third);
         let unnoticed = why_unnoticed(context, &label, fault, &window, &before);
         let span_ns = window.span_ns();
-        let all_silent = fault.bites_by != BiteProof::PacketsDropped && all_were_silent(context, target_bits, span_ns);
+        let of_processes = !matches!(fault.bites_by, BiteProof::PacketsDropped | BiteProof::ChangeApplied);
+        let all_silent = of_processes && all_were_silent(context, target_bits, span_ns);
         let workers = fault.workers.clone();
-        let of_processes = fault.bites_by != BiteProof::PacketsDropped;
+        let told_of = told_of(context, fault, window.span_ns());
+        let adds = fault.adds.clone();
         Self {
             label,
             span_ns,
@@ -67,6 +72,8 @@ impl FaultFacts {
             unnoticed,
             dropped_by_third,
             workers,
+            adds,
+            told_of,
             of_processes,
             all_silent,
         }
@@ -96,11 +103,24 @@ impl FaultFacts {
         if !self.workers.is_empty() {
             return self.why_clients_vacuous(context, lane);
         }
+        if !self.adds.is_empty() {
+            return self.why_unchanged(destinations);
+        }
         if !self.hit_lane(context, workload, destinations) {
             let hit = context.host_names(nodes_in(self.target_bits));
             return Some(format!("{} hit {hit}, which neither led nor held anything of this lane", self.label));
         }
         (!self.noticed_by(destinations)).then(|| self.unnoticed.clone())
+    }
+
+    /// Why a change of the product proves nothing about a lane with these destinations.
+    fn why_unchanged(&self, destinations: &[u16]) -> Option<String> {
+        let mine = || self.adds.iter().filter(|added| destinations.contains(added));
+        if mine().next().is_none() {
+            return Some(format!("{} added nothing to this lane", self.label));
+        }
+        let untold = mine().any(|added| !self.told_of.contains(added));
+        untold.then(|| format!("no node told of what {} added while it was on", self.label))
     }
 
     fn why_clients_vacuous(&self, context: &Context<'_>, lane: u16) -> Option<String> {
@@ -166,7 +186,10 @@ impl FaultFacts {
     ) -> FaultJudgement {
         let window = context.timeline.faults.get(index).cloned().unwrap_or_default();
         // Clients notice themselves that they are gone or stand still.
-        let noticed = !self.changes.is_empty() || self.all_silent || !self.workers.is_empty();
+        let noticed = !self.changes.is_empty()
+            || self.all_silent
+            || !self.workers.is_empty()
+            || (!self.adds.is_empty() && self.adds.iter().all(|added| self.told_of.contains(added)));
         let healed = window.healed_ns.is_some() && flowed_again;
         let mut reasons = self.not_bit.clone();
         if self.not_bit.is_empty() && !noticed {
@@ -262,6 +285,16 @@ fn dropped_by_third(window: &FaultWindow) -> [u64; 3] {
 pub(crate) fn names(context: &Context<'_>, fault: &Fault) -> Vec<String> {
     let nodes = fault.targets.iter().map(|target| context.host_name(*target));
     nodes.chain(fault.workers.iter().map(|worker| context.worker_name(*worker))).collect()
+}
+
+/// Added destinations whose leader some node named while the fault was on.
+fn told_of(context: &Context<'_>, fault: &Fault, span_ns: Option<(u64, u64)>) -> Vec<u16> {
+    let Some((from_ns, to_ns)) = span_ns else { return Vec::new() };
+    let named = |added: &&u16| {
+        let mut told = context.observations.between(from_ns, to_ns.saturating_add(NOTICE_GRACE_NS));
+        told.any(|event| event.kind() == Some(EventKind::ObservedLeader) && event.destination == **added)
+    };
+    fault.adds.iter().filter(named).copied().collect()
 }
 
 /// Whether the fault left no node that could have noticed, and none of them answered all the while it was on.

@@ -13,6 +13,8 @@ pub(crate) struct Observations<'a> {
     said: Vec<&'a Event>,
     /// Who was asked and did not answer: (time, node).
     silent: Vec<(u64, u32)>,
+    /// First time each node told of a resource alarm.
+    pub(crate) alarms: BTreeMap<u32, u64>,
 }
 
 /// An answer that was on its way when a node went down may still come in for this long.
@@ -125,6 +127,7 @@ impl<'a> Observations<'a> {
         let nodes: BTreeSet<u32> = manifest.nodes.iter().chain(&manifest.controllers).map(|node| node.id).collect();
         let mut said: Vec<&'a Event> = Vec::new();
         let mut silent: Vec<(u64, u32)> = Vec::new();
+        let mut alarms: BTreeMap<u32, u64> = BTreeMap::new();
         for (number, worker) in manifest.workers.iter().enumerate().filter(|(_, one)| one.role == Role::Observer) {
             let (Some(Some(events)), Ok(number)) = (streams.get(number), u16::try_from(number)) else { continue };
             let mut watch = Watch::default();
@@ -135,10 +138,13 @@ impl<'a> Observations<'a> {
             health.note_watch(number, &worker.name, &watch);
             let no_answer = events.iter().filter(|event| event.kind() == Some(EventKind::ObservedSilence));
             silent.extend(no_answer.map(|event| (event.time_ns, event.session)));
+            for event in events.iter().filter(|event| event.kind() == Some(EventKind::ObservedAlarms)) {
+                alarms.entry(event.session).or_insert(event.time_ns);
+            }
             said.extend(events.iter().filter(|event| Subject::of(event).is_some() && nodes.contains(&event.session)));
         }
         said.sort_by_key(|event| event.time_ns);
-        Self { said, silent }
+        Self { said, silent, alarms }
     }
 
     /// Whether `node` was asked from `from_ns` to `to_ns` and answered nothing.

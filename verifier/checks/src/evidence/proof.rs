@@ -33,6 +33,10 @@ pub(crate) fn why_not_bit(
     }
     match fault.bites_by {
         BiteProof::PacketsDropped => reasons.extend(cut_reasons(label, fault, window, thirds)),
+        BiteProof::ChangeApplied if window.applied_ns.is_none() => {
+            reasons.push(format!("{label} was never confirmed by the product while it was on"));
+        }
+        BiteProof::ChangeApplied => {}
         BiteProof::ProcessGone | BiteProof::ProcessEnded | BiteProof::ProcessStopped => {
             reasons.extend(process_reasons(context, label, fault, window));
         }
@@ -79,7 +83,7 @@ fn process_reasons(context: &Context<'_>, label: &str, fault: &Fault, window: &F
 
 /// All looks at the processes of a fault together; nothing for a fault of the network.
 pub(crate) fn looks(fault: &Fault, window: &FaultWindow) -> Option<ProcessLooks> {
-    if fault.bites_by == BiteProof::PacketsDropped {
+    if matches!(fault.bites_by, BiteProof::PacketsDropped | BiteProof::ChangeApplied) {
         return None;
     }
     let all: Vec<&Look> = window.looks.iter().collect();

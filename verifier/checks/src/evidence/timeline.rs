@@ -21,6 +21,8 @@ pub(crate) struct FaultWindow {
     pub(crate) crossed: Option<u64>,
     /// Looks at the processes it holds down.
     pub(crate) looks: Vec<Look>,
+    /// When the product had confirmed the change it was asked for.
+    pub(crate) applied_ns: Option<u64>,
 }
 
 /// What one process was seen to do.
@@ -155,6 +157,9 @@ fn take_evidence(fault: &mut FaultWindow, kind: EventKind, event: &Event) {
         EventKind::FaultStarted => fault.started_ns = fault.started_ns.or(Some(event.time_ns)),
         EventKind::FaultHealed => fault.healed_ns = fault.healed_ns.or(Some(event.time_ns)),
         EventKind::FaultDropped => fault.dropped.push((event.time_ns, event.offset)),
+        EventKind::ChangeApplied if event.offset == 1 => {
+            fault.applied_ns = fault.applied_ns.or(Some(event.time_ns));
+        }
         EventKind::ProcessState => fault.looks.push(Look {
             at_ns: event.time_ns,
             node: (event.session != NO_SESSION).then_some(event.session),

@@ -14,15 +14,48 @@ use crate::audits::Audits;
 use crate::consumed::{GroupWork, mark};
 use crate::context::Context;
 use crate::health::{Health, kind};
+use crate::judge::Scope;
 use crate::tally::{Subject, Tally};
 use crate::work::{Found, LaneWork};
 
 /// What a group had committed when it was asked last.
 #[derive(Clone, Copy, Debug)]
-struct ReadBack {
+struct Told {
     /// Up to here (exclusive): 0 where nothing was committed.
     offset: u64,
     at_ns: u64,
+}
+
+/// What groups had committed when they were asked last: by group, by destination.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ReadBack(BTreeMap<u16, BTreeMap<u16, Told>>);
+
+impl ReadBack {
+    /// Takes the last answer of each group and destination of its lane.
+    pub(crate) fn of(context: &Context<'_>, answers: Vec<Event>) -> Self {
+        let mut read_back = Self::default();
+        for event in answers {
+            let Ok(number) = u16::try_from(event.detail) else { continue };
+            let Some(group) = context.manifest.groups.get(usize::from(number)) else { continue };
+            if context.destination(event.destination).is_none_or(|known| known.lane != group.lane) {
+                continue;
+            }
+            let offset = if event.offset == NO_OFFSET { 0 } else { event.offset };
+            let told = Told { offset, at_ns: event.time_ns };
+            let last = read_back.0.entry(number).or_default().entry(event.destination).or_insert(told);
+            if told.at_ns >= last.at_ns {
+                *last = told;
+            }
+        }
+        read_back
+    }
+}
+
+/// Answers that observers recorded: a person's own log has them there.
+pub(crate) fn observed(context: &Context<'_>) -> Vec<Event> {
+    let observers = context.workers().filter(|(_, worker)| worker.role == Role::Observer);
+    let events = observers.flat_map(|(worker, _)| context.stream(worker));
+    events.filter(|event| event.kind == kind::OBSERVED_COMMIT).copied().collect()
 }
 
 /// Both tallies: messages committed past and never processed; destinations whose commit was not kept.
@@ -33,53 +66,36 @@ pub(crate) struct Committed {
 }
 
 /// Compares what `seen` did with what was read back of its commits.
-pub(crate) fn find(work: &LaneWork<'_, '_>, seen: &GroupWork, audits: &Audits<'_>, health: &Health) -> Committed {
+pub(crate) fn find(
+    work: &LaneWork<'_, '_>,
+    seen: &GroupWork,
+    read_back: &ReadBack,
+    audits: &Audits<'_>,
+    health: &Health,
+) -> Committed {
     let mut found = Committed::default();
-    let read_back = read_back(work.context, seen.group);
-    let sound = !seen.members.is_empty() && seen.members.iter().all(|member| health.is_sound(*member));
-    if read_back.is_empty() || !sound {
+    let Some(told) = read_back.0.get(&seen.group).filter(|_| work.is_log() && work.scope == Scope::All) else {
+        return found;
+    };
+    if seen.members.is_empty() || !seen.members.iter().all(|member| health.is_sound(*member)) {
         return found;
     }
     // What was transformed is judged by what came of it.
     if !seen.transforms && seen.marks.iter().any(|marks| marks & mark::PROCESSED == 0) {
-        unprocessed(work, seen, audits, &read_back, &mut found.unprocessed);
+        unprocessed(work, seen, audits, told, &mut found.unprocessed);
     }
-    lost(work.context, seen, &read_back, &mut found.lost);
+    lost(work.context, seen, told, &mut found.lost);
     found
-}
-
-/// By destination: the last answer.
-fn read_back(context: &Context<'_>, group: u16) -> BTreeMap<u16, ReadBack> {
-    let mut read_back = BTreeMap::new();
-    for (worker, role) in context.workers() {
-        if !matches!(role.role, Role::Audit | Role::Observer) {
-            continue;
-        }
-        for event in context.stream(worker).iter().filter(|event| event.kind == kind::OBSERVED_COMMIT) {
-            let of_lane = context.destination(event.destination).is_some_and(|known| {
-                context.manifest.groups.get(usize::from(group)).is_some_and(|group| group.lane == known.lane)
-            });
-            if event.detail == u32::from(group) && of_lane {
-                let offset = if event.offset == NO_OFFSET { 0 } else { event.offset };
-                let told = ReadBack { offset, at_ns: event.time_ns };
-                let last = read_back.entry(event.destination).or_insert(told);
-                if told.at_ns >= last.at_ns {
-                    *last = told;
-                }
-            }
-        }
-    }
-    read_back
 }
 
 fn unprocessed(
     work: &LaneWork<'_, '_>,
     seen: &GroupWork,
     audits: &Audits<'_>,
-    read_back: &BTreeMap<u16, ReadBack>,
+    told: &BTreeMap<u16, Told>,
     tally: &mut Tally,
 ) {
-    for (destination, committed) in read_back {
+    for (destination, committed) in told {
         let Some(run) = audits.of(*destination).first() else { continue };
         let passed = run.reads.partition_point(|read| read.offset < committed.offset);
         let mut counted: Vec<usize> = Vec::new();
@@ -133,7 +149,7 @@ impl Commits {
 }
 
 /// Destinations of which less was read back than had been confirmed before the audit began.
-fn lost(context: &Context<'_>, seen: &GroupWork, read_back: &BTreeMap<u16, ReadBack>, tally: &mut Tally) {
+fn lost(context: &Context<'_>, seen: &GroupWork, told: &BTreeMap<u16, Told>, tally: &mut Tally) {
     let Some(audit_ns) = context.timeline.entered_ns(Phase::Audit).filter(|_| seen.settled > 0) else { return };
     let mut commits: BTreeMap<u16, Commits> = BTreeMap::new();
     // By member, destination and offset: when the commit was asked for.
@@ -164,7 +180,7 @@ fn lost(context: &Context<'_>, seen: &GroupWork, read_back: &BTreeMap<u16, ReadB
     for ((_, destination, offset), asked_ns) in asked {
         commits.entry(destination).or_default().unknown.push((asked_ns, offset));
     }
-    for (destination, told) in read_back {
+    for (destination, told) in told {
         let Some(least) = commits.get(destination).and_then(Commits::least) else { continue };
         if told.offset < least.offset {
             let subject = Subject::Kept {

@@ -110,6 +110,7 @@ pub fn cut() -> Fault {
         detection_ms: 11_000,
         workers: Vec::new(),
         bites_by: BiteProof::default(),
+        adds: Vec::new(),
     }
 }
 
@@ -133,6 +134,7 @@ pub fn manifest(workload: Workload) -> RunManifest {
         tool_version: "0".into(),
         system: "kafka".into(),
         broker_version: "4.1.1".into(),
+        features: BTreeMap::new(),
         client: "client 1".into(),
         backend: "local".into(),
         simulated: false,
@@ -176,6 +178,7 @@ pub fn manifest(workload: Workload) -> RunManifest {
             partition: Some(0),
             dead_letters_of: None,
             output_of: None,
+            added: false,
         }],
         groups,
         faults: vec![cut()],

@@ -78,6 +78,7 @@ impl Queue {
             partition: None,
             dead_letters_of,
             output_of: None,
+            added: false,
         };
         scene.manifest.destinations = vec![place("orders", None), place("orders.dead", Some(ORDERS))];
         scene.logs.clear();

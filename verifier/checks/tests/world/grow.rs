@@ -46,6 +46,7 @@ impl World {
             partition: Some(u32::from(number)),
             dead_letters_of: None,
             output_of: None,
+            added: false,
         };
         scene.manifest.destinations = (0..places).map(place).collect();
         let worker = |name: &str, role, group| Worker {

@@ -20,6 +20,7 @@ impl World {
             partition: None,
             dead_letters_of: letters,
             output_of: None,
+            added: false,
         };
         world.scene.manifest.destinations = vec![place("a", None), place("b", None), place("a.dead", Some(0))];
         let lane = &mut world.scene.manifest.lanes[0];

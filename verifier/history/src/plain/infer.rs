@@ -44,6 +44,8 @@ pub(super) const fn role_of(kind: EventKind) -> Option<Role> {
         | EventKind::ObservedController
         | EventKind::ObservedMembers
         | EventKind::ObservedGroup
+        | EventKind::ObservedAlarms
+        | EventKind::ObservedPartitioned
         | EventKind::ObservedSilence
         | EventKind::ObservedCoordinator
         | EventKind::ObservedDepth
@@ -55,6 +57,7 @@ pub(super) const fn role_of(kind: EventKind) -> Option<Role> {
         | EventKind::FaultCrossed
         | EventKind::FaultHealed
         | EventKind::ProcessState
+        | EventKind::ChangeApplied
         | EventKind::PhaseEntered => Some(Role::Runner),
         EventKind::WorkerStarted | EventKind::WorkerFinished | EventKind::SessionEnded => None,
     }
@@ -120,6 +123,7 @@ fn fault(declared: &super::draft::FaultDeclared) -> Fault {
         detection_ms: declared.detection_ms,
         workers: Vec::new(),
         bites_by: BiteProof::default(),
+        adds: Vec::new(),
     }
 }
 
@@ -136,6 +140,7 @@ fn destinations(book: &Book) -> Vec<Destination> {
                 partition: None,
                 dead_letters_of: declared.and_then(|declared| declared.dead_letters_of).map(|queue| queue as u16),
                 output_of: None,
+                added: false,
             }
         })
         .collect()

@@ -19,6 +19,7 @@ pub fn file_manifest(file: &str, format: &str, acknowledged: bool, spans_ms: u64
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         system: format.to_owned(),
         broker_version: String::from("unknown"),
+        features: BTreeMap::new(),
         client: String::from("unknown"),
         backend: FILE_BACKEND.to_owned(),
         simulated: false,

@@ -91,9 +91,10 @@ pub(super) const fn detail_of(kind: EventKind) -> Detail {
         | EventKind::FaultDropped
         | EventKind::FaultCrossed
         | EventKind::FaultHealed
-        | EventKind::ProcessState => Detail::Fault,
+        | EventKind::ProcessState
+        | EventKind::ChangeApplied => Detail::Fault,
         EventKind::PhaseEntered => Detail::Phase,
-        EventKind::ObservedIsr | EventKind::ObservedMembers => Detail::Nodes,
+        EventKind::ObservedIsr | EventKind::ObservedMembers | EventKind::ObservedPartitioned => Detail::Nodes,
         _ => Detail::Number,
     }
 }
@@ -103,6 +104,8 @@ pub(super) const fn is_observation(kind: EventKind) -> bool {
     matches!(
         kind,
         EventKind::ProcessState
+            | EventKind::ObservedAlarms
+            | EventKind::ObservedPartitioned
             | EventKind::ObservedLeader
             | EventKind::ObservedIsr
             | EventKind::ObservedController

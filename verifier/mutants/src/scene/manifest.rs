@@ -46,6 +46,7 @@ pub(crate) fn manifest(lane: Lane) -> RunManifest {
         tool_version: String::from(env!("CARGO_PKG_VERSION")),
         system: String::from("by-hand"),
         broker_version: String::from("1"),
+        features: BTreeMap::new(),
         client: String::from("by hand"),
         backend: String::from("by-hand"),
         simulated: true,
@@ -107,6 +108,7 @@ fn destinations(workload: Workload) -> Vec<Destination> {
         partition,
         dead_letters_of,
         output_of: None,
+        added: false,
     };
     match workload {
         Workload::Log | Workload::Transactions => {
@@ -146,5 +148,6 @@ fn cut() -> Fault {
         detection_ms: DETECTION_MS,
         workers: Vec::new(),
         bites_by: BiteProof::default(),
+        adds: Vec::new(),
     }
 }

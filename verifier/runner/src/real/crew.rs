@@ -1,12 +1,13 @@
 //! The processes of a run: its nodes and its workers, and who takes whose place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use delivery_cluster::local::{LocalCluster, group};
 use delivery_cluster::processes::{Blow, ProcessError, Processes, Whose};
+use delivery_faults::Product;
 use delivery_history::event::ProcessState;
 
 use crate::real::process::{SpawnError, Word, WorkerProcess};
@@ -32,6 +33,13 @@ pub(crate) struct Crew {
     pub(crate) cluster: Option<LocalCluster>,
     /// Workers that run, by number.
     pub(crate) workers: BTreeMap<u16, WorkerProcess>,
+    /// What the product is asked for to make a destination that is not there from the start: topic, and how many
+    /// partitions it then has.
+    pub(crate) growth: BTreeMap<u16, (String, u32)>,
+    /// Destinations that were added.
+    pub(crate) added: BTreeSet<u16>,
+    /// Who administers.
+    pub(crate) administrator: Option<u16>,
     /// Who takes the place of a worker that is killed, by that worker's number.
     pub(crate) successors: BTreeMap<u16, Post>,
     to_runner: Sender<(u16, Word)>,
@@ -41,7 +49,16 @@ pub(crate) struct Crew {
 impl Crew {
     /// Nobody yet. What workers say goes to `to_runner`, what they complain of into `logs_dir`.
     pub(crate) fn new(to_runner: Sender<(u16, Word)>, logs_dir: PathBuf) -> Self {
-        Self { cluster: None, workers: BTreeMap::new(), successors: BTreeMap::new(), to_runner, logs_dir }
+        Self {
+            cluster: None,
+            workers: BTreeMap::new(),
+            growth: BTreeMap::new(),
+            added: BTreeSet::new(),
+            administrator: None,
+            successors: BTreeMap::new(),
+            to_runner,
+            logs_dir,
+        }
     }
 
     /// Starts a worker, once the cluster stands.
@@ -114,5 +131,19 @@ impl Processes for Crew {
             Whose::Node(node) => self.cluster.as_ref().map_or(ProcessState::Gone, |cluster| cluster.state(node)),
             Whose::Client(worker) => self.workers.get(&worker).map_or(ProcessState::Gone, WorkerProcess::state),
         }
+    }
+}
+
+impl Product for Crew {
+    fn ask_for(&mut self, destinations: &[u16]) {
+        let Some(administrator) = self.administrator else { return };
+        for destination in destinations {
+            let Some((name, partitions)) = self.growth.get(destination).cloned() else { continue };
+            self.tell(administrator, &Command::AddPartition { destination: *destination, name, partitions });
+        }
+    }
+
+    fn has_confirmed(&self, destinations: &[u16]) -> bool {
+        destinations.iter().all(|destination| self.added.contains(destination))
     }
 }

@@ -70,6 +70,7 @@ pub struct RealDriver<'a> {
     load_is_on: bool,
     leader: Option<u32>,
     running_version: Option<String>,
+    features: BTreeMap<String, String>,
     secret: String,
 }
 
@@ -103,6 +104,7 @@ impl<'a> RealDriver<'a> {
             load_is_on: false,
             leader: None,
             running_version: None,
+            features: BTreeMap::new(),
             secret: Uuid::new_v4().simple().to_string().to_uppercase(),
         }
     }
@@ -212,7 +214,9 @@ impl<'a> RealDriver<'a> {
                 let resend = config.and_then(|config| config.get("producer.resend")?.parse().ok()).unwrap_or(0);
                 let before = entry.succeeds;
                 let path = |before: u16| self.run_dir.event_path(&self.plan.worker(before).name);
+                let added = |destination: &u16| manifest.destinations[usize::from(*destination)].added;
                 Job::Produce {
+                    destinations: self.plan.destinations_for(worker).into_iter().filter(|one| !added(one)).collect(),
                     rate_per_s: self.plan.rate_for(worker),
                     size_bytes: manifest.size_bytes,
                     keys: KEYS,
@@ -287,8 +291,29 @@ impl<'a> RealDriver<'a> {
     fn worker_ready(&mut self, worker: u16) {
         self.ready_workers.insert(worker);
         let entry = self.plan.worker(worker);
+        if entry.role == Role::Producer && entry.succeeds.is_some() {
+            let mut crew = self.crew.borrow_mut();
+            for destination in crew.added.clone() {
+                if Some(self.plan.manifest.destinations[usize::from(destination)].lane) == entry.lane {
+                    crew.tell(worker, &Command::AddDestination { destination });
+                }
+            }
+        }
         if self.load_is_on && entry.role == Role::Producer && entry.succeeds.is_some() {
             self.crew.borrow_mut().tell(worker, &Command::StartLoad);
+        }
+    }
+
+    /// Producers of its lane use a destination as soon as it is there.
+    fn destination_added(&mut self, destination: u16, arrivals: &mut Arrivals) {
+        let known = &self.plan.manifest.destinations[usize::from(destination)];
+        arrivals.notes.push(format!("{}-{} was added", known.name, known.partition.unwrap_or(0)));
+        let mut crew = self.crew.borrow_mut();
+        crew.added.insert(destination);
+        for worker in self.plan.worker_numbers(Role::Producer) {
+            if self.plan.worker(worker).lane == Some(known.lane) {
+                crew.tell(worker, &Command::AddDestination { destination });
+            }
         }
     }
 
@@ -350,9 +375,11 @@ impl<'a> RealDriver<'a> {
             Report::Prepared { prepared } => {
                 self.leader = Some(prepared.leader);
                 self.running_version = Some(prepared.broker_version);
+                self.features = prepared.features;
                 arrivals.notes.push(format!("n{} leads every lane", prepared.leader));
                 arrivals.inputs.push(Input::Prepared);
             }
+            Report::Added { destination } => self.destination_added(destination, arrivals),
             Report::Recovered { recovery } => {
                 arrivals.notes.extend(recovery.by_hand.iter().map(|what| format!("by hand: {what}")));
                 arrivals.by_hand.extend(recovery.by_hand);
@@ -472,8 +499,9 @@ impl<'a> RealDriver<'a> {
         let of_role = |role| self.plan.first_workers(role).into_iter();
         let all_ready =
             of_role(Role::Producer).chain(of_role(Role::Consumer)).all(|worker| self.ready_workers.contains(&worker));
+        let is_there = |destination: u16| !self.plan.manifest.destinations[usize::from(destination)].added;
         all_ready
-            && self.every_live_group(&self.positioned, |_| true)
+            && self.every_live_group(&self.positioned, |_| true, is_there)
             && self.plan.every_log_is_shared_out(&self.positioned)
     }
 
@@ -485,7 +513,7 @@ impl<'a> RealDriver<'a> {
 
     fn all_drained(&self) -> bool {
         // A queue is drained as part of its audit.
-        self.every_live_group(&self.drained, |group| self.plan.workload_of(group.lane) != Workload::Queue)
+        self.every_live_group(&self.drained, |group| self.plan.workload_of(group.lane) != Workload::Queue, |_| true)
     }
 
     /// Writes the sentinels of a lane's outputs once everything that was sent is transformed: nothing comes after them.
@@ -494,7 +522,7 @@ impl<'a> RealDriver<'a> {
             let Some(sentinel) = self.plan.output_sentinel_of(lane).filter(|one| !self.closing.contains(one)) else {
                 continue;
             };
-            if !self.every_live_group(&self.drained, |group| group.lane == lane && !group.reads_outputs) {
+            if !self.every_live_group(&self.drained, |group| group.lane == lane && !group.reads_outputs, |_| true) {
                 continue;
             }
             self.closing.insert(sentinel);
@@ -505,9 +533,14 @@ impl<'a> RealDriver<'a> {
         }
     }
 
-    fn every_live_group(&self, reached: &BTreeMap<u16, BTreeSet<u16>>, counts: impl Fn(&Group) -> bool) -> bool {
+    fn every_live_group(
+        &self,
+        reached: &BTreeMap<u16, BTreeSet<u16>>,
+        counts: impl Fn(&Group) -> bool,
+        is_owed: impl Fn(u16) -> bool,
+    ) -> bool {
         let crew = self.crew.borrow();
-        self.plan.every_live_group(reached, counts, |worker| crew.workers.contains_key(&worker))
+        self.plan.every_live_group(reached, counts, is_owed, |worker| crew.workers.contains_key(&worker))
     }
 }
 
@@ -527,12 +560,17 @@ impl Driver for RealDriver<'_> {
             }
             Action::Prepare => {
                 self.start_role(Role::Observer, arrivals);
+                let mut crew = self.crew.borrow_mut();
+                crew.administrator = self.plan.worker_numbers(Role::Observer).first().copied();
+                crew.growth = self.plan.growth();
+                drop(crew);
                 let topics = self.topics();
                 self.tell_role(Role::Observer, &Command::Prepare { topics });
             }
             Action::StartClients => {
                 if let Some(version) = self.running_version.take() {
                     manifest.broker_version = version;
+                    manifest.features = std::mem::take(&mut self.features);
                 }
                 self.start_role(Role::Consumer, arrivals);
                 self.start_role(Role::Producer, arrivals);
@@ -577,7 +615,11 @@ impl Driver for RealDriver<'_> {
     }
 
     fn ground(&self) -> Option<Ground> {
-        Some(Ground { network: self.network.clone()?, processes: Some(self.crew.clone()) })
+        Some(Ground {
+            network: self.network.clone()?,
+            processes: Some(self.crew.clone()),
+            product: Some(self.crew.clone()),
+        })
     }
 }
 

@@ -48,6 +48,10 @@ pub(crate) fn produce(
         match bench.command() {
             Some(Command::StartLoad) => sending.start(bench.recorder.now_ns()),
             Some(Command::StopLoad) => sending.stop(),
+            Some(Command::AddDestination { destination }) => {
+                producer.look_again();
+                sending.add_destination(destination);
+            }
             Some(Command::Flush { limit_ms }) => {
                 sending.stop();
                 flush_until = Some(Instant::now() + Duration::from_millis(limit_ms));
@@ -204,6 +208,10 @@ fn connected<'a>(
 fn carry_out(admin: &mut Box<dyn Admin>, client: &ClientSpec, command: Command) -> Result<Option<Report>, ClientError> {
     match command {
         Command::Prepare { topics } => Ok(Some(Report::Prepared { prepared: admin.prepare(&topics)? })),
+        Command::AddPartition { destination, name, partitions } => {
+            admin.add_partition(&name, partitions)?;
+            Ok(Some(Report::Added { destination }))
+        }
         Command::AskRecovered => Ok(Some(Report::Recovered { recovery: admin.recovered(&client.destinations) })),
         _ => Ok(None),
     }

@@ -31,6 +31,8 @@ pub struct WorkerSpec {
 pub enum Job {
     /// Sends at a fixed rate.
     Produce {
+        /// Where it sends at first.
+        destinations: Vec<u16>,
         /// Messages a second.
         rate_per_s: f64,
         /// Payload bytes.
@@ -114,6 +116,20 @@ pub enum Command {
         /// Which.
         topics: Vec<LaneTopic>,
     },
+    /// Observer: give a topic one more partition.
+    AddPartition {
+        /// The destination it makes.
+        destination: u16,
+        /// The topic.
+        name: String,
+        /// Partitions it has then.
+        partitions: u32,
+    },
+    /// Producers: send there, too.
+    AddDestination {
+        /// Its index.
+        destination: u16,
+    },
     /// Observer: is the cluster whole?
     AskRecovered,
     /// Everybody: end politely.
@@ -140,6 +156,11 @@ pub enum Report {
     Prepared {
         /// What was found.
         prepared: Prepared,
+    },
+    /// Observer: the answer to [`Command::AddPartition`].
+    Added {
+        /// The destination that is there now.
+        destination: u16,
     },
     /// Observer: the answer to [`Command::AskRecovered`].
     Recovered {

@@ -112,10 +112,10 @@ fn read_commands(commands: &Sender<Command>) {
 fn run_job(mut bench: Bench<'_>) -> Result<(), WorkloadError> {
     bench.recorder.record(Event::new(EventKind::WorkerStarted))?;
     match bench.spec.job.clone() {
-        Job::Produce { rate_per_s, size_bytes, keys, resend, predecessor } => {
+        Job::Produce { destinations, rate_per_s, size_bytes, keys, resend, predecessor } => {
             let plan = ProducePlan {
                 worker: bench.spec.worker,
-                destinations: bench.destinations(),
+                destinations,
                 rate_per_s,
                 size_bytes: size_bytes as usize,
                 keys,

@@ -111,7 +111,7 @@ impl<'a> SimulatedDriver<'a> {
     }
 
     fn every_subscriber(&self, reached: &BTreeMap<u16, BTreeSet<u16>>) -> bool {
-        self.plan.every_live_group(reached, |_| true, |_| true)
+        self.plan.every_live_group(reached, |_| true, |_| true, |_| true)
     }
 
     /// Who does not see whom, by what each node said last.
@@ -169,7 +169,7 @@ impl Driver for SimulatedDriver<'_> {
     }
 
     fn ground(&self) -> Option<Ground> {
-        Some(Ground { network: self.network.clone(), processes: None })
+        Some(Ground { network: self.network.clone(), processes: None, product: None })
     }
 }
 
