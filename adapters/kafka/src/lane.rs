@@ -136,6 +136,11 @@ impl Draft {
     /// Settings that follow from others, and those that exclude each other.
     fn settle_what_follows(&mut self, preset: &str) -> Result<(), ConfigError> {
         self.take_topic_defaults_from_broker(preset);
+        if transactions::has_transactions(&defaults(preset)) {
+            transactions::plan(&self.config)?;
+        } else {
+            transactions::refuse_in_plain_lane(&self.chosen)?;
+        }
         let acks = self.get("producer.acks").to_owned();
         if self.get("producer.enable.idempotence") == "true" && acks != "all" {
             // As the Java client does: idempotence that nobody asked for gives way.
@@ -164,9 +169,6 @@ impl Draft {
             )));
         }
         self.check_idempotent_limits()?;
-        if !transactions::has_transactions(&defaults(preset)) {
-            transactions::refuse_in_plain_lane(&self.chosen)?;
-        }
         self.settle_clients()
     }
 
@@ -340,6 +342,10 @@ mod tests {
             assert!(matches!(refused, Err(ConfigError::Contradiction(_))), "{overrides:?}: {refused:?}");
         }
         assert!(matches!(plan(&request(Some("safe"), &[("acks", "0")])), Err(ConfigError::Contradiction(_))));
+        let weak = plan(&request(Some("transactions"), &[("acks", "1")])).unwrap_err().to_string();
+        assert!(weak.starts_with("transactions need producer.acks=all"), "{weak}");
+        let plain = plan(&request(Some("safe"), &[("abort.rate", "0.1")]));
+        assert!(matches!(plain, Err(ConfigError::Contradiction(_))), "{plain:?}");
         let java = plan(&request(Some("java"), &[("acks", "1")])).unwrap();
         assert_eq!(java.lane.config["producer.enable.idempotence"], "false");
     }

@@ -354,9 +354,6 @@ fn conclude(
     counted.push((FindingKind::TornTransaction, torn));
     counted.push((FindingKind::ReorderedTotal, total));
     counted.push((FindingKind::NotRecovered, live.not_recovered));
-    if work.workload == Workload::Transactions && work.scope == Scope::All {
-        counted.push((FindingKind::HangingTransaction, hanging_transaction::find(&work)));
-    }
     counted.extend(read.queues.iter().flat_map(|queues| queues.counted.iter().cloned()));
     let off = |kind: FindingKind| run.options.without.contains(&kind);
     counted.retain(|(kind, _)| !off(*kind));
@@ -437,6 +434,7 @@ fn tallies(work: &mut LaneWork<'_, '_>, read: &Read) -> Vec<(FindingKind, Tally)
         (FindingKind::OffsetSkipped, read.offset_skipped.clone()),
         (FindingKind::CommitBack, read.commit_back.clone()),
         (FindingKind::OutputTwice, read.output_twice.clone()),
+        (FindingKind::HangingTransaction, hanging_transaction::find(there)),
         (FindingKind::CommitLost, read.committed.lost.clone()),
         (FindingKind::CommittedUnprocessed, read.committed.unprocessed.clone()),
         (FindingKind::ReorderedKey, when(state::REORDERED_KEY, &|| reordered_key::reordered_key(there))),

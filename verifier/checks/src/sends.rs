@@ -163,10 +163,7 @@ pub(crate) fn read_sends(
             again: 0,
             contradictory: 0,
         };
-        // The load is what is sent first; what comes of it follows by itself.
-        let load = role.group.is_some().then(|| sends.counts.clone());
-        pass.run(&mut sends, segments.cursor());
-        sends.counts = load.unwrap_or(sends.counts);
+        pass.run(&mut sends, segments.cursor(), role.group.is_none());
         pass.report(settings, health);
         sends.sessions.push((worker, pass.sessions));
     }
@@ -196,7 +193,9 @@ fn heals_of(context: &Context<'_>) -> Vec<(u64, usize)> {
 }
 
 impl Pass<'_, '_> {
-    fn run(&mut self, sends: &mut Sends, mut cursor: Cursor<'_>) {
+    /// `is_load`: what it sends is what the lane was asked to; else it comes of what others sent, by itself.
+    fn run(&mut self, sends: &mut Sends, mut cursor: Cursor<'_>, is_load: bool) {
+        let load = (!is_load).then(|| sends.counts.clone());
         sends.transactions.begin_stream();
         let mut at = 0;
         for block in self.events.chunks(BLOCK) {
@@ -212,6 +211,7 @@ impl Pass<'_, '_> {
             at += block.len();
         }
         sends.transactions.end_stream(u32::try_from(sends.messages.state.len()).unwrap_or(u32::MAX));
+        load.into_iter().for_each(|load| sends.counts = load);
     }
 
     /// The segment all of the block lies in, where its times never go back.

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use delivery_history::manifest::{Phase, Role};
+use delivery_history::manifest::{Phase, Role, Workload};
 
 use crate::health::kind;
+use crate::judge::Scope;
 use crate::tally::{Subject, Tally};
 use crate::work::LaneWork;
 
@@ -24,6 +25,9 @@ struct Stuck {
 pub(crate) fn find(work: &LaneWork<'_, '_>) -> Tally {
     let mut tally = Tally::default();
     let context = work.context;
+    if work.workload != Workload::Transactions || work.scope != Scope::All {
+        return tally;
+    }
     let Some(limit_ms) = context.manifest.limits_ms.get(LIMIT) else { return tally };
     let Some(drain_ns) = context.timeline.entered_ns(Phase::Drain) else { return tally };
     let mut stuck: BTreeMap<u16, Stuck> = BTreeMap::new();
