@@ -67,6 +67,8 @@ fn netsplit(shape: &str) -> Fault {
         workers: Vec::new(),
         bites_by: BiteProof::default(),
         adds: Vec::new(),
+        percent: None,
+        gray: false,
     }
 }
 

@@ -156,7 +156,8 @@ pub struct RunArgs {
     /// Your broker's configuration file.
     #[arg(long, value_name = "FILE")]
     pub broker_config: Option<PathBuf>,
-    /// Faults, each FAULT[:SHAPE][@START][+DURATION] (`netsplit:leader@5s+20s`), or `none`.
+    /// Faults, each FAULT[:SHAPE][=PERCENT][@START][+DURATION][*TIMES] (`netsplit:leader@5s+20s`,
+    /// `kill:consumer+1s*3`, `loss=30`), or `none`; `verify list faults` has them all.
     #[arg(long, value_name = "FAULTS", default_value = "none")]
     pub faults: String,
     /// Length of the load (`30s`); without it, what the faults need.

@@ -8,12 +8,14 @@ pub struct Cut {
     pub pairs: Vec<(u32, u32)>,
     /// TCP ports it is confined to: other traffic of the pairs goes on. None confines it to nothing: all is dropped.
     pub only_ports: Vec<u16>,
+    /// Packets that are dropped of each hundred, drawn one by one; nothing drops all.
+    pub percent: Option<u32>,
 }
 
 impl Cut {
     /// A cut of everything between the pairs.
     pub const fn all(pairs: Vec<(u32, u32)>) -> Self {
-        Self { pairs, only_ports: Vec::new() }
+        Self { pairs, only_ports: Vec::new(), percent: None }
     }
 }
 

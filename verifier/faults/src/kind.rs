@@ -11,13 +11,14 @@ use delivery_history::manifest::{BiteProof, Fault, Role};
 
 use crate::add_partition::AddPartition;
 use crate::kill::Kill;
+use crate::loss::Loss;
 use crate::netsplit::Netsplit;
 use crate::pause::Pause;
 use crate::stop::Stop;
 use crate::view::ClusterView;
 
 /// Every fault there is. Adding one is a file and a line here.
-pub const ALL: &[&dyn FaultKind] = &[&Netsplit, &Kill, &Stop, &Pause, &AddPartition];
+pub const ALL: &[&dyn FaultKind] = &[&Netsplit, &Loss, &Kill, &Stop, &Pause, &AddPartition];
 
 /// The network of a run, shared between its driver and the guards of faults.
 pub type SharedNetwork = Rc<RefCell<dyn Network>>;
@@ -90,11 +91,15 @@ pub struct Resolved {
     pub cut: Vec<(u32, u32)>,
     /// TCP ports the cut is confined to; none cuts everything.
     pub only_ports: Vec<u16>,
+    /// Packets that are dropped of each hundred; nothing drops all.
+    pub percent: Option<u32>,
     /// Every path between the sides (on those ports) is cut.
     pub full_cut: bool,
     /// Sides, the targets' first; hosts on no side reach everybody. Of a fault that takes nodes down only those that
     /// are left make a side.
     pub sides: Vec<Vec<u32>>,
+    /// It comes and goes.
+    pub flaps: bool,
     /// Clients that are hit themselves, by worker number.
     pub clients: Vec<u16>,
     /// Destinations it adds, by index.
@@ -129,6 +134,16 @@ pub trait FaultKind: Sync {
 
     /// The role of the clients this shape hits, one of each lane; nothing for shapes that hit nodes.
     fn clients_hit(&self, _shape: &str) -> Option<Role> {
+        None
+    }
+
+    /// Whether this shape may stay below the product's failure detection: clients that stalled then show that it was felt.
+    fn is_gray(&self, _shape: &str) -> bool {
+        false
+    }
+
+    /// Its share where nobody gives one, percent; nothing for a fault that hits whole.
+    fn percent(&self) -> Option<u32> {
         None
     }
 

@@ -3,8 +3,10 @@
 //! A new fault is one file that implements [`FaultKind`], and one line in [`kind::ALL`].
 
 pub mod add_partition;
+mod cut_guard;
 pub mod kill;
 pub mod kind;
+pub mod loss;
 pub mod netsplit;
 pub mod pause;
 mod process;

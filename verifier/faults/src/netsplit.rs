@@ -1,9 +1,9 @@
 //! A network partition: packets between the sides are dropped without an answer.
 
-use delivery_cluster::network::Cut;
 use delivery_history::manifest::Fault;
 
-use crate::kind::{ActsOn, Evidence, FaultError, FaultGuard, FaultKind, Ground, Resolved, Shape, SharedNetwork};
+use crate::cut_guard::{cut, flap};
+use crate::kind::{ActsOn, FaultError, FaultGuard, FaultKind, Ground, Resolved, Shape};
 use crate::shapes;
 use crate::view::ClusterView;
 
@@ -42,6 +42,10 @@ impl FaultKind for Netsplit {
         shapes::ALL.iter().any(|known| known.shape.name == shape && known.confines_clients)
     }
 
+    fn is_gray(&self, shape: &str) -> bool {
+        shapes::ALL.iter().any(|known| known.shape.name == shape && known.is_gray)
+    }
+
     fn acts_on(&self) -> ActsOn {
         ActsOn::Network
     }
@@ -51,46 +55,18 @@ impl FaultKind for Netsplit {
     }
 
     fn start(&self, resolved: &Resolved, ground: &Ground) -> Result<Box<dyn FaultGuard>, FaultError> {
-        let cut = Cut { pairs: resolved.cut.clone(), only_ports: resolved.only_ports.clone() };
-        ground.network.borrow_mut().cut(&cut)?;
-        Ok(Box::new(CutGuard { network: ground.network.clone(), in_force: true }))
-    }
-}
-
-struct CutGuard {
-    network: SharedNetwork,
-    in_force: bool,
-}
-
-impl FaultGuard for CutGuard {
-    fn evidence(&mut self) -> Result<Vec<Evidence>, FaultError> {
-        let counted = self.network.borrow_mut().counters()?;
-        Ok(vec![Evidence::Dropped(counted.dropped_packets), Evidence::Crossed(counted.crossed_packets)])
-    }
-
-    fn heal(&mut self) -> Result<(), FaultError> {
-        if self.in_force {
-            self.network.borrow_mut().heal()?;
-            self.in_force = false;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for CutGuard {
-    fn drop(&mut self) {
-        // Nothing is left to tell: the network itself ends with the run.
-        let _ = self.heal();
+        if resolved.flaps { flap(resolved, ground) } else { cut(resolved, ground) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kind::Evidence;
     use crate::request::FaultRequest;
     use crate::schedule::{Defaults, plan_load};
     use delivery_broker::Observation;
-    use delivery_cluster::network::{Counters, Network, NetworkError};
+    use delivery_cluster::network::{Counters, Cut, Network, NetworkError};
     use std::cell::RefCell;
     use std::rc::Rc;
 

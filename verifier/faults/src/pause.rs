@@ -33,6 +33,10 @@ impl FaultKind for Pause {
         ActsOn::Processes
     }
 
+    fn is_gray(&self, _shape: &str) -> bool {
+        true
+    }
+
     fn clients_hit(&self, shape: &str) -> Option<Role> {
         clients_hit(shape)
     }

@@ -1,10 +1,10 @@
-//! `FAULT[:SHAPE][@START][+DURATION][*TIMES]`.
+//! `FAULT[:SHAPE][=PERCENT][@START][+DURATION][*TIMES]`.
 
 use std::time::Duration;
 
 use delivery_broker::ConfigError;
 
-use crate::kind::{find_fault, find_shape};
+use crate::kind::{FaultKind, find_fault, find_shape};
 
 /// Longest time that is taken, milliseconds: a year.
 const MAX_MS: u64 = 366 * 24 * 60 * 60 * 1_000;
@@ -19,6 +19,8 @@ pub struct FaultRequest {
     pub fault: &'static str,
     /// Name of the shape.
     pub shape: &'static str,
+    /// Share, percent.
+    pub percent: Option<u32>,
     /// After the load began, milliseconds.
     pub start_ms: Option<u64>,
     /// Length, milliseconds.
@@ -33,12 +35,14 @@ impl FaultRequest {
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let (rest, duration) = split_off(text, '+');
         let (rest, start) = split_off(rest, '@');
+        let (rest, percent) = split_off(rest, '=');
         let (name, shape) = split_off(rest, ':');
         let kind = find_fault(name)?;
         let shape = find_shape(kind, shape)?;
         Ok(Self {
             fault: kind.name(),
             shape: shape.name,
+            percent: percent.map(|share| parse_percent(text, share, kind)).transpose()?,
             start_ms: start.map(|time| parse_ms(text, time)).transpose()?,
             duration_ms: duration.map(|time| parse_ms(text, time)).transpose()?,
         })
@@ -86,6 +90,16 @@ fn parse_times(fault: &str, times: &str) -> Result<usize, ConfigError> {
     times.parse().ok().filter(|times| (1..=MAX_FAULTS).contains(times)).ok_or_else(|| too_many(fault))
 }
 
+fn parse_percent(fault: &str, share: &str, kind: &dyn FaultKind) -> Result<u32, ConfigError> {
+    let invalid =
+        |reason: String| ConfigError::Invalid { setting: format!("--faults {fault}"), value: share.to_owned(), reason };
+    if kind.percent().is_none() {
+        return Err(invalid(format!("{} hits whole and takes no share", kind.name())));
+    }
+    let percent = share.trim_end_matches('%').parse::<u32>().ok().filter(|percent| (1..=100).contains(percent));
+    percent.ok_or_else(|| invalid(String::from("a share is 1 to 100 percent")))
+}
+
 fn too_many(fault: &str) -> ConfigError {
     ConfigError::Invalid {
         setting: String::from("--faults"),
@@ -126,6 +140,17 @@ mod tests {
         assert!(message("netsplit@soon").contains("a time looks like 5s"));
         assert!(message("netsplit@18446744073709551s+1s").contains("no run lasts longer than a year"));
         assert!(message("netsplit+367d").contains("no run lasts longer than a year"));
+    }
+
+    #[test]
+    fn a_share_is_taken_where_it_means_something() {
+        let percent = |text: &str| FaultRequest::parse(text).map(|request| request.percent);
+        assert_eq!(percent("loss=5@2s"), Ok(Some(5)));
+        assert_eq!(percent("loss:nodes=30%+4s"), Ok(Some(30)));
+        assert_eq!(percent("loss"), Ok(None));
+        for text in ["loss=0", "loss=101", "loss=x", "netsplit=5"] {
+            assert!(percent(text).is_err(), "{text}");
+        }
     }
 
     #[test]

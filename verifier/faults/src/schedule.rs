@@ -141,6 +141,8 @@ fn unresolved(request: &FaultRequest, start_ms: u64, duration_ms: u64, detection
         workers: Vec::new(),
         bites_by: BiteProof::default(),
         adds: Vec::new(),
+        percent: request.percent.or_else(|| kind_of(request).and_then(FaultKind::percent)),
+        gray: kind_of(request).is_some_and(|kind| kind.is_gray(request.shape)),
     }
 }
 

@@ -9,6 +9,8 @@ pub(crate) struct CutShape {
     pub(crate) shape: Shape,
     /// It confines a client host to a side, so every side needs clients of its own.
     pub(crate) confines_clients: bool,
+    /// It may stay below failure detection.
+    pub(crate) is_gray: bool,
     /// Decides who is cut off from whom.
     make: fn(&Roles<'_>) -> Result<Resolved, String>,
 }
@@ -21,6 +23,7 @@ pub(crate) const ALL: &[CutShape] = &[
             about: "the node that leads the lanes is cut from its peers; clients still reach every node (a bus without leaders: its first node)",
         },
         confines_clients: false,
+        is_gray: false,
         make: |roles| Ok(sides(vec![roles.leader], [roles.peers(), roles.controllers()].concat())),
     },
     CutShape {
@@ -29,6 +32,7 @@ pub(crate) const ALL: &[CutShape] = &[
             about: "the leader and one client host, confined to it, are cut from all the rest",
         },
         confines_clients: true,
+        is_gray: false,
         make: |roles| {
             let rest = [roles.peers(), roles.controllers(), roles.other_clients()].concat();
             Ok(sides([vec![roles.leader], roles.first_client()].concat(), rest))
@@ -40,6 +44,7 @@ pub(crate) const ALL: &[CutShape] = &[
             about: "the leader's followers cannot copy from it; it keeps its clients and, where that has ports of its own (Kafka), the controller",
         },
         confines_clients: false,
+        is_gray: false,
         make: |roles| {
             let cut = sides(vec![roles.leader], roles.peers());
             Ok(Resolved { only_ports: roles.view.replication_ports.clone(), ..cut })
@@ -48,6 +53,7 @@ pub(crate) const ALL: &[CutShape] = &[
     CutShape {
         shape: Shape { name: "controller", about: "the active controller is cut from every other node (Kafka)" },
         confines_clients: false,
+        is_gray: false,
         make: |roles| {
             let controller = roles.view.controller().ok_or("no node was seen to be the controller")?;
             let rest = roles.nodes().into_iter().filter(|node| *node != controller).collect();
@@ -60,6 +66,7 @@ pub(crate) const ALL: &[CutShape] = &[
             about: "a minority of the nodes, without the leader, and one client host, confined to it, are cut from the rest",
         },
         confines_clients: true,
+        is_gray: false,
         make: |roles| {
             let (minority, majority) = roles.split();
             let rest = [majority, roles.controllers(), roles.other_clients()].concat();
@@ -72,6 +79,7 @@ pub(crate) const ALL: &[CutShape] = &[
             about: "a majority of the nodes, the leader among them, and one client host, confined to it, are cut from the rest",
         },
         confines_clients: true,
+        is_gray: false,
         make: |roles| {
             let (minority, majority) = roles.split();
             let inner = [majority, roles.controllers(), roles.first_client()].concat();
@@ -84,6 +92,7 @@ pub(crate) const ALL: &[CutShape] = &[
             about: "the leader and the other nodes are cut from each other, but one node sees both halves",
         },
         confines_clients: false,
+        is_gray: false,
         make: |roles| {
             let mut peers = roles.peers();
             peers.pop().ok_or("there is no other node")?;
@@ -101,6 +110,7 @@ pub(crate) const ALL: &[CutShape] = &[
             about: "each node sees its two neighbours only: all see a majority, no two the same (five nodes: cluster.nodes=5)",
         },
         confines_clients: false,
+        is_gray: false,
         make: |roles| {
             let nodes = &roles.view.nodes;
             if nodes.len() != 5 {
@@ -125,6 +135,7 @@ pub(crate) const ALL: &[CutShape] = &[
             about: "what the other nodes send to the leader is dropped; what it sends arrives",
         },
         confines_clients: false,
+        is_gray: false,
         make: |roles| {
             let rest = [roles.peers(), roles.controllers()].concat();
             let cut = rest.into_iter().map(|from| (from, roles.leader)).collect();
@@ -137,10 +148,35 @@ pub(crate) const ALL: &[CutShape] = &[
             about: "what the leader sends to the other nodes is dropped; what they send arrives",
         },
         confines_clients: false,
+        is_gray: false,
         make: |roles| {
             let rest = [roles.peers(), roles.controllers()].concat();
             let cut = rest.into_iter().map(|to| (roles.leader, to)).collect();
             Ok(Resolved { targets: vec![roles.leader], cut, full_cut: true, ..Resolved::default() })
+        },
+    },
+    CutShape {
+        shape: Shape { name: "client", about: "one client host is cut from the leader, and from nobody else" },
+        confines_clients: false,
+        is_gray: true,
+        make: |roles| {
+            let client = roles.first_client();
+            if client.is_empty() {
+                return Err(String::from("clients have no hosts of their own here"));
+            }
+            Ok(Resolved { sides: Vec::new(), ..sides(vec![roles.leader], client) })
+        },
+    },
+    CutShape {
+        shape: Shape {
+            name: "flap",
+            about: "the leader is cut from its peers for half a second, then not for half a second, again and again",
+        },
+        confines_clients: false,
+        is_gray: true,
+        make: |roles| {
+            let cut = sides(vec![roles.leader], [roles.peers(), roles.controllers()].concat());
+            Ok(Resolved { sides: Vec::new(), flaps: true, ..cut })
         },
     },
 ];

@@ -247,6 +247,12 @@ pub struct Fault {
     /// Destinations it adds, by index.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub adds: Vec<u16>,
+    /// Its share, percent, where it hits by chance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent: Option<u32>,
+    /// It may stay below the failure detection of the product: clients that stalled show that it was felt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gray: bool,
 }
 
 /// What has to be seen of a fault, throughout its time, for it to have bitten.

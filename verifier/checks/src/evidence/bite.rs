@@ -6,6 +6,7 @@ use delivery_history::{EventKind, NO_NODE};
 use crate::context::Context;
 use crate::evidence::observations::{Before, Change, Subject};
 use crate::evidence::proof::{looks, was_at_work, why_not_bit};
+use crate::evidence::stall::stall_ns;
 use crate::evidence::timeline::FaultWindow;
 use crate::judgement::FaultJudgement;
 use crate::node_set::{node_bits, nodes_in};
@@ -33,6 +34,8 @@ pub(crate) struct FaultFacts {
     dropped_by_third: [u64; 3],
     /// Clients that were hit themselves.
     workers: Vec<u16>,
+    /// Of a fault that may stay below failure detection: lanes whose clients stalled, with for how long.
+    stalls: Vec<(u16, u64)>,
     /// Destinations it added, those first that some node told of while it was on.
     adds: Vec<u16>,
     told_of: Vec<u16>,
@@ -60,6 +63,7 @@ impl FaultFacts {
         let of_processes = !matches!(fault.bites_by, BiteProof::PacketsDropped | BiteProof::ChangeApplied);
         let all_silent = of_processes && all_were_silent(context, target_bits, span_ns);
         let workers = fault.workers.clone();
+        let stalls = if fault.gray { stalls(context, window.span_ns()) } else { Vec::new() };
         let told_of = told_of(context, fault, window.span_ns());
         let adds = fault.adds.clone();
         Self {
@@ -72,6 +76,7 @@ impl FaultFacts {
             unnoticed,
             dropped_by_third,
             workers,
+            stalls,
             adds,
             told_of,
             of_processes,
@@ -110,7 +115,8 @@ impl FaultFacts {
             let hit = context.host_names(nodes_in(self.target_bits));
             return Some(format!("{} hit {hit}, which neither led nor held anything of this lane", self.label));
         }
-        (!self.noticed_by(destinations)).then(|| self.unnoticed.clone())
+        let stalled = self.stalls.iter().any(|(stalled, _)| *stalled == lane);
+        (!self.noticed_by(destinations) && !stalled).then(|| self.unnoticed.clone())
     }
 
     /// Why a change of the product proves nothing about a lane with these destinations.
@@ -187,6 +193,7 @@ impl FaultFacts {
         let window = context.timeline.faults.get(index).cloned().unwrap_or_default();
         // Clients notice themselves that they are gone or stand still.
         let noticed = !self.changes.is_empty()
+            || !self.stalls.is_empty()
             || self.all_silent
             || !self.workers.is_empty()
             || (!self.adds.is_empty() && self.adds.iter().all(|added| self.told_of.contains(added)));
@@ -223,7 +230,8 @@ impl FaultFacts {
         let mut changes = self.changes.clone();
         changes.sort_by_key(|change| change.at_ns);
         changes.truncate(MAX_EVIDENCE);
-        changes.iter().map(|change| change_words(context, change, start_ns)).collect()
+        let stalls = self.stalls.iter().map(|(lane, stall_ns)| stall_words(context, *lane, *stall_ns));
+        changes.iter().map(|change| change_words(context, change, start_ns)).chain(stalls).collect()
     }
 }
 
@@ -285,6 +293,18 @@ fn dropped_by_third(window: &FaultWindow) -> [u64; 3] {
 pub(crate) fn names(context: &Context<'_>, fault: &Fault) -> Vec<String> {
     let nodes = fault.targets.iter().map(|target| context.host_name(*target));
     nodes.chain(fault.workers.iter().map(|worker| context.worker_name(*worker))).collect()
+}
+
+/// Lanes whose clients stalled, each with the longest time without an ack.
+fn stalls(context: &Context<'_>, span_ns: Option<(u64, u64)>) -> Vec<(u16, u64)> {
+    let Some((from_ns, to_ns)) = span_ns else { return Vec::new() };
+    let lanes = (0u16..).zip(&context.manifest.lanes).map(|(lane, _)| lane);
+    lanes.filter_map(|lane| Some((lane, stall_ns(context, lane, from_ns, to_ns)?))).collect()
+}
+
+fn stall_words(context: &Context<'_>, lane: u16, stall_ns: u64) -> String {
+    let name = context.manifest.lanes.get(usize::from(lane)).map_or("?", |lane| lane.name.as_str());
+    format!("{name} got no ack for {:.1} s", stall_ns as f64 / 1e9)
 }
 
 /// Added destinations whose leader some node named while the fault was on.

@@ -9,4 +9,5 @@ pub(crate) mod load;
 pub(crate) mod observations;
 pub(crate) mod proof;
 pub(crate) mod segments;
+pub(crate) mod stall;
 pub(crate) mod timeline;

@@ -111,6 +111,8 @@ pub fn cut() -> Fault {
         workers: Vec::new(),
         bites_by: BiteProof::default(),
         adds: Vec::new(),
+        percent: None,
+        gray: false,
     }
 }
 

@@ -52,7 +52,7 @@ impl LocalNetwork {
 
     fn set(&mut self, cut: &Cut, action: Action) -> Result<(), NetworkError> {
         let set = |directions: Vec<Direction>| {
-            let script = rules::cut_script(&directions, &self.ports, &cut.only_ports, action);
+            let script = rules::cut_script(&directions, &self.ports, cut, action);
             tools::nft(&self.links.bridge, &["-f", "-"], &script)
         };
         let done = self.directions(cut).and_then(set);

@@ -14,7 +14,7 @@ use std::net::Ipv4Addr;
 
 use serde_json::Value;
 
-use crate::network::Counters;
+use crate::network::{Counters, Cut};
 
 /// Name of the table; there is no other in the bridge's namespace.
 pub(crate) const TABLE: &str = "verify_cut";
@@ -46,17 +46,23 @@ pub(crate) enum Action {
 }
 
 /// The transaction that puts the cut in force in place of any other, with counters at 0. `ports` are those whose
-/// dropped packets count as evidence, `only_ports` those the cut is confined to, where it is.
-pub(crate) fn cut_script(directions: &[Direction], ports: &[u16], only_ports: &[u16], action: Action) -> String {
+/// dropped packets count as evidence.
+pub(crate) fn cut_script(directions: &[Direction], ports: &[u16], cut: &Cut, action: Action) -> String {
+    let only_ports = &cut.only_ports;
+    // What is drawn to pass is meant to.
+    let (drawn, watched) = match cut.percent {
+        Some(percent) => (format!("numgen random mod 100 < {percent} "), false),
+        None => (String::new(), true),
+    };
     let mut marks = String::new();
     let mut drops = String::new();
     for Direction { from, to } in directions {
         let pair = format!("ip saddr {} ip daddr {}", from.1, to.1);
-        for tcp in tcp_of(only_ports) {
+        for tcp in tcp_of(only_ports).into_iter().filter(|_| watched) {
             marks.push_str(&format!("{pair} {tcp} meta mark set {MARK}\n"));
         }
         if action == Action::Drop {
-            drops.push_str(&format!("iifname \"{}\" oifname \"{}\" jump drop_frame\n", from.0, to.0));
+            drops.push_str(&format!("iifname \"{}\" oifname \"{}\" {drawn}jump drop_frame\n", from.0, to.0));
         }
     }
     format!(
@@ -132,13 +138,13 @@ mod tests {
 
     #[test]
     fn a_cut_replaces_the_one_before_it_in_the_same_script() {
-        let script = cut_script(&[direction(1, 2)], &[9092], &[], Action::Drop);
+        let script = cut_script(&[direction(1, 2)], &[9092], &Cut::default(), Action::Drop);
         assert!(script.starts_with("add table bridge verify_cut\ndelete table bridge verify_cut\ntable bridge"));
     }
 
     #[test]
     fn a_one_way_cut_names_one_direction_only() {
-        let script = cut_script(&[direction(1, 2)], &[9092, 9093], &[], Action::Drop);
+        let script = cut_script(&[direction(1, 2)], &[9092, 9093], &Cut::default(), Action::Drop);
         assert!(script.contains("iifname \"h1\" oifname \"h2\" jump"));
         assert!(!script.contains("iifname \"h2\""));
         assert!(script.contains("tcp sport { 9092, 9093 }") && script.contains("tcp dport { 9092, 9093 }"));
@@ -146,10 +152,23 @@ mod tests {
 
     #[test]
     fn a_cut_of_some_ports_lets_the_rest_pass() {
-        let script = cut_script(&[direction(1, 2)], &[9092, 9093], &[9092], Action::Drop);
+        let script = cut_script(
+            &[direction(1, 2)],
+            &[9092, 9093],
+            &Cut { only_ports: vec![9092], ..Cut::default() },
+            Action::Drop,
+        );
         assert!(script.contains("tcp dport { 9092 } counter name dropped_broker drop"));
         assert!(!script.contains("counter name dropped_other drop") && !script.contains("9093"));
         assert!(script.contains("ip saddr 198.18.0.1 ip daddr 198.18.0.2 tcp sport { 9092 } meta mark set"));
+    }
+
+    #[test]
+    fn a_loss_draws_and_calls_nothing_that_passes_a_crossing() {
+        let cut = Cut { percent: Some(20), ..Cut::default() };
+        let script = cut_script(&[direction(1, 2)], &[9092], &cut, Action::Drop);
+        assert!(script.contains("oifname \"h2\" numgen random mod 100 < 20 jump drop_frame"));
+        assert!(!script.contains("meta mark set"));
     }
 
     #[test]

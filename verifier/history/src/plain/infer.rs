@@ -124,6 +124,8 @@ fn fault(declared: &super::draft::FaultDeclared) -> Fault {
         workers: Vec::new(),
         bites_by: BiteProof::default(),
         adds: Vec::new(),
+        percent: None,
+        gray: false,
     }
 }
 

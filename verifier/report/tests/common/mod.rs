@@ -119,6 +119,8 @@ pub(crate) fn manifest(lanes: Vec<Lane>) -> RunManifest {
             workers: Vec::new(),
             bites_by: BiteProof::default(),
             adds: Vec::new(),
+            percent: None,
+            gray: false,
         }],
         by_hand: Vec::new(),
         limits_ms: BTreeMap::new(),
