@@ -294,7 +294,7 @@ impl<'a> RealDriver<'a> {
         if entry.role == Role::Producer && entry.succeeds.is_some() {
             let mut crew = self.crew.borrow_mut();
             for destination in crew.added.clone() {
-                if Some(self.plan.manifest.destinations[usize::from(destination)].lane) == entry.lane {
+                if self.plan.destinations_for(worker).contains(&destination) {
                     crew.tell(worker, &Command::AddDestination { destination });
                 }
             }
@@ -311,7 +311,7 @@ impl<'a> RealDriver<'a> {
         let mut crew = self.crew.borrow_mut();
         crew.added.insert(destination);
         for worker in self.plan.worker_numbers(Role::Producer) {
-            if self.plan.worker(worker).lane == Some(known.lane) {
+            if self.plan.destinations_for(worker).contains(&destination) {
                 crew.tell(worker, &Command::AddDestination { destination });
             }
         }
