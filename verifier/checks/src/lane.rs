@@ -358,7 +358,7 @@ fn conclude(
     let off = |kind: FindingKind| run.options.without.contains(&kind);
     counted.retain(|(kind, _)| !off(*kind));
     counted.sort_by_key(|(kind, _)| *kind);
-    let proved = proved(&counted, &read, live.violated.filter(|_| !off(FindingKind::NotRecovered)));
+    let proved = proved(&work, &counted, &read, live.violated.filter(|_| !off(FindingKind::NotRecovered)));
     let kind = LaneKind {
         scope: work.scope,
         workload: lane.workload,
@@ -397,15 +397,17 @@ fn conclude(
 }
 
 /// What the counts prove against guarantees.
-fn proved(counted: &[(FindingKind, Tally)], read: &Read, not_live: Option<String>) -> Proved {
+fn proved(work: &LaneWork<'_, '_>, counted: &[(FindingKind, Tally)], read: &Read, not_live: Option<String>) -> Proved {
     let tally = |kind: FindingKind| counted.iter().find(|(known, _)| *known == kind).map(|(_, tally)| tally);
     let count = |kind: FindingKind| tally(kind).map_or(0, Tally::count);
+    let transformed = !work.context.outputs_of(work.lane).is_empty();
     let undelivered: u64 = read.leftovers.iter().map(|left| left.proved).sum();
     Proved {
         lost: count(FindingKind::Lost),
         undelivered: tally(FindingKind::Undelivered).map_or(0, |_| undelivered),
         stored_twice: count(FindingKind::StoredTwice),
-        processed_twice: count(FindingKind::ProcessedTwice),
+        // Where messages are transformed, once is said of their outputs: readers of those commit on their own account.
+        processed_twice: if transformed { 0 } else { count(FindingKind::ProcessedTwice) },
         reordered: count(FindingKind::Reordered),
         disagreement: count(FindingKind::Disagreement),
         phantom: count(FindingKind::Phantom),

@@ -77,12 +77,15 @@ fn violated(past: &Past<'_>, reference: &mut Reference) {
     use FindingKind::*;
     let any = |kinds: &[FindingKind]| kinds.iter().any(|kind| reference.count(*kind) > 0);
     let undelivered = reference.undelivered_proved > 0;
+    // Where messages are transformed, once is said of their outputs.
+    let transformed = past.places().iter().any(|place| past.is_output(*place));
+    let twice = !transformed && any(&[ProcessedTwice]);
     let log = matches!(past.workload, Workload::Log | Workload::Transactions);
     let verdicts = [
         (Guarantee::Durability, any(&[Lost])),
         (Guarantee::AtLeastOnce, any(&[Lost]) || undelivered),
-        (Guarantee::AtMostOnce, any(&[ProcessedTwice, StoredTwice, OutputTwice])),
-        (Guarantee::ExactlyOnce, any(&[Lost, ProcessedTwice, OutputTwice]) || undelivered),
+        (Guarantee::AtMostOnce, twice || any(&[StoredTwice, OutputTwice])),
+        (Guarantee::ExactlyOnce, twice || any(&[Lost, OutputTwice]) || undelivered),
         (Guarantee::Ordering, any(&[Reordered])),
         (Guarantee::Agreement, log && any(&[Disagreement])),
         (Guarantee::Integrity, any(&[Phantom, Corrupt, FailedButStored])),

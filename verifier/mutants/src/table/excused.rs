@@ -182,6 +182,17 @@ pub(super) const ROWS: &[Written] = &[
         &[],
     ),
     excused(
+        "correct/output-read-twice",
+        "nothing: a reader of outputs processes one twice, on its own account",
+        Workload::Transactions,
+        |log| {
+            log.transform();
+            let given = *log.given(p1(40));
+            log.deliveries.push(Delivery { offset: NO_OFFSET, at_ms: given.at_ms + 1, ..given });
+        },
+        &[(FindingKind::ProcessedTwice, 1)],
+    ),
+    excused(
         "correct/stable-late",
         "nothing: an open transaction ends within the limit",
         Workload::Transactions,
