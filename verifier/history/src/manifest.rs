@@ -268,6 +268,8 @@ pub enum BiteProof {
     ProcessEnded,
     /// Its processes stood still at every look.
     ProcessStopped,
+    /// Its processes stood still at half of the looks and more, in every third of its time, and went on in between.
+    ProcessLimped,
     /// The product confirmed the change it was asked for, and its nodes told of it.
     ChangeApplied,
 }
