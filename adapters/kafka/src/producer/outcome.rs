@@ -59,6 +59,8 @@ pub(crate) fn reported(code: RDKafkaErrorCode) -> Reason {
         Code::Fatal
         | Code::OutOfOrderSequenceNumber
         | Code::UnknownProducerId
+        // librdkafka ends a transaction the broker has not heard of yet: it is done with itself after that.
+        | Code::InvalidTransactionalState
         | Code::InvalidProducerIdMapping
         | Code::GaplessGuarantee => Reason::Fatal,
         Code::ProducerFenced | Code::Fenced | Code::InvalidProducerEpoch => Reason::ProducerFenced,
