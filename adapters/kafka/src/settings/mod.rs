@@ -32,6 +32,7 @@ settings! {
     Producer "max.in.flight.requests.per.connection", "requests sent before the first is answered";
     Producer "request.timeout.ms", "how long the broker may take to gather acknowledgements, milliseconds";
     Producer "queue.buffering.max.messages", "messages the client holds at most";
+    Producer "partitioner", "which partition a key belongs to: consistent, murmur2, fnv1a, ..._random, random; without it the keys in turn";
     Producer "resend", "how often the application sends a message again whose outcome is unknown (ours): 0 to 100";
     Producer "abort.rate", "share of its transactions a worker aborts on purpose (ours, of lanes in transactions): 0 to 0.9";
     Producer "transaction.messages", "messages of one transaction, at most (ours)";
