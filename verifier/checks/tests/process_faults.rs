@@ -110,6 +110,23 @@ fn a_pause_is_proved_by_standing_still_not_by_being_gone() {
     assert_eq!(paused(ProcessState::Gone), Verdict::Inconclusive);
 }
 
+#[test]
+fn a_node_limps_only_where_it_stands_still_most_of_the_time_and_not_always() {
+    let limps = |running: fn(u64) -> bool| {
+        let mut scene = struck("limp", BiteProof::ProcessLimped, &[], ProcessState::Stopped);
+        for (number, (_, event)) in (0u64..).zip(&mut scene.extra) {
+            if running(number) {
+                event.offset = ProcessState::Running as u64;
+            }
+        }
+        durability(&scene).0
+    };
+    assert_eq!(limps(|number| number % 5 == 0), Verdict::Holds);
+    assert_eq!(limps(|number| number % 5 != 0), Verdict::Inconclusive, "it ran most of the time");
+    assert_eq!(limps(|_| false), Verdict::Inconclusive, "that is a pause");
+    assert_eq!(limps(|number| number > 80), Verdict::Inconclusive, "not throughout");
+}
+
 /// A killed consumer, its successor in the group, and the crash the runner saw.
 fn killed_consumer() -> Scene {
     let mut scene = struck("kill", BiteProof::ProcessGone, &[C0], ProcessState::Gone);

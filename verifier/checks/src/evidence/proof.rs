@@ -37,7 +37,7 @@ pub(crate) fn why_not_bit(
             reasons.push(format!("{label} was never confirmed by the product while it was on"));
         }
         BiteProof::ChangeApplied => {}
-        BiteProof::ProcessGone | BiteProof::ProcessEnded | BiteProof::ProcessStopped => {
+        BiteProof::ProcessGone | BiteProof::ProcessEnded | BiteProof::ProcessStopped | BiteProof::ProcessLimped => {
             reasons.extend(process_reasons(context, label, fault, window));
         }
     }
@@ -74,11 +74,31 @@ fn process_reasons(context: &Context<'_>, label: &str, fault: &Fault, window: &F
         let expected = expected_word(fault.bites_by);
         if of == 0 {
             reasons.push(format!("nobody looked whether {name} was {expected} during {label}"));
+        } else if fault.bites_by == BiteProof::ProcessLimped {
+            if !limped(window, &looks) {
+                reasons.push(format!(
+                    "{name} was {expected} at {as_expected} of {of} looks during {label}: it did not limp"
+                ));
+            }
         } else if as_expected < of {
             reasons.push(format!("{name} was {expected} at {as_expected} of {of} looks during {label}"));
         }
     }
     reasons
+}
+
+/// Whether a process stood still at half of the looks and more in every third of the fault's time, and not always.
+fn limped(window: &FaultWindow, looks: &[&Look]) -> bool {
+    let Some((start_ns, end_ns)) = window.span_ns() else { return false };
+    let third_ns = ((end_ns - start_ns) / 3).max(1);
+    let mut thirds = [(0_u64, 0_u64); 3];
+    for look in looks {
+        let third = (look.at_ns.saturating_sub(start_ns) / third_ns).min(2) as usize;
+        thirds[third].0 += u64::from(look.state == ProcessState::Stopped as u64);
+        thirds[third].1 += 1;
+    }
+    let went_on = looks.iter().any(|look| look.state == ProcessState::Running as u64);
+    went_on && thirds.iter().all(|(stopped, of)| *of > 0 && stopped * 2 >= *of)
 }
 
 /// All looks at the processes of a fault together; nothing for a fault of the network.
@@ -106,7 +126,7 @@ fn count(proof: BiteProof, window: &FaultWindow, looks: &[&Look]) -> (u64, u64) 
         _ => 0,
     };
     let expected = match proof {
-        BiteProof::ProcessStopped => ProcessState::Stopped,
+        BiteProof::ProcessStopped | BiteProof::ProcessLimped => ProcessState::Stopped,
         _ => ProcessState::Gone,
     };
     let counted = || looks.iter().filter(|look| look.at_ns >= from_ns);
@@ -116,7 +136,7 @@ fn count(proof: BiteProof, window: &FaultWindow, looks: &[&Look]) -> (u64, u64) 
 
 const fn expected_word(proof: BiteProof) -> &'static str {
     match proof {
-        BiteProof::ProcessStopped => "stopped",
+        BiteProof::ProcessStopped | BiteProof::ProcessLimped => "stopped",
         _ => "gone",
     }
 }
