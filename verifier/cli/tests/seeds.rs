@@ -61,7 +61,11 @@ fn the_same_seed_draws_the_same_faults_and_says_which() {
     let drawn = |runs: &str| {
         let output = run(&[&args[..], &["--require", "none"]].concat(), &out.path().join(runs));
         let stderr = String::from_utf8(output.stderr).unwrap();
-        let schedule: String = stderr.lines().take_while(|line| !line.starts_with('[') || *line == "[[fault]]").map(|line| line.to_owned() + "\n").collect();
+        let schedule: String = stderr
+            .lines()
+            .take_while(|line| !line.starts_with('[') || *line == "[[fault]]")
+            .map(|line| line.to_owned() + "\n")
+            .collect();
         schedule
     };
     let first = drawn("first");

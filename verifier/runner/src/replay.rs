@@ -22,6 +22,13 @@ pub fn replan(system: &dyn System, recorded: &RunManifest) -> Result<RunPlan, Pl
         ))
         .into());
     }
+    if let Some(lane) = recorded.lanes.iter().find(|lane| lane.workload == Workload::Transactions) {
+        return Err(ConfigError::Contradiction(format!(
+            "lane `{}` works in transactions, and how is not recorded: run it anew, with its schedule.toml (`--schedule`)",
+            lane.name
+        ))
+        .into());
+    }
     check_references(recorded)?;
     let now = jiff::Timestamp::now();
     let mut manifest = recorded.clone();
@@ -61,6 +68,7 @@ fn lane_plan(recorded: &RunManifest, number: u16) -> LanePlan {
         partitions: places().filter(|place| place.dead_letters_of.is_none()).count().try_into().unwrap_or(u32::MAX),
         dead_letters: places().any(|place| place.dead_letters_of.is_some()),
         readers_apart: lane.workload != Workload::Fanout && groups().count() > 1,
+        transactions: None,
         session_timeout_ms: groups().map(|group| group.session_timeout_ms).max().unwrap_or(0),
         lane,
     }
@@ -79,6 +87,7 @@ fn limits(recorded: &RunManifest) -> Result<Limits, ConfigError> {
         sentinels_ms: limit("sentinels")?,
         drain_ms: limit("drain")?,
         audit_ms: limit("audit")?,
+        transactions_ms: recorded.limits_ms.get("transactions").copied(),
     })
 }
 

@@ -160,8 +160,7 @@ impl Exploration {
         let violated = self.failing.iter().filter(|failing| failing.violated);
         let open = self.failing.iter().filter(|failing| !failing.violated);
         for failing in violated.chain(open).take(MOST_TOLD) {
-            let word = if failing.violated { "VIOLATED" } else { "inconclusive" };
-            let _ = writeln!(text, "\nseed {}: {word}: {}\n  {}", failing.seed, failing.reason, failing.command);
+            let _ = writeln!(text, "\nseed {}: {}\n  {}", failing.seed, failing.reason, failing.command);
             if let Some(run_dir) = &failing.run_dir {
                 let _ = writeln!(text, "  verify shrink {run_dir}");
             }
