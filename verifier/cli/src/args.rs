@@ -27,7 +27,7 @@ pub enum Command {
     #[cfg(feature = "rabbitmq")]
     Rabbitmq(RunArgs),
     /// Verify the embedded PubSub on a simulated network: needs nothing, takes a second.
-    Pubsub(SeedsArgs),
+    Pubsub(Box<SeedsArgs>),
     /// Judge a finished or killed run again from its directory alone, or a history that others recorded.
     Check(CheckArgs),
     /// Run the very schedule of a recorded run again: same lanes, settings, seed and times, and the same nodes hit.
