@@ -54,7 +54,7 @@ fn a_killed_leader_that_was_seen_gone_and_missed_bit() {
     assert_eq!(durability(&scene).0, Verdict::Holds);
     let judged = scene.judge();
     let looks = judged.faults[0].looks.clone().unwrap();
-    assert_eq!((looks.expected.as_str(), looks.as_expected, looks.of), ("gone", 150, 150));
+    assert_eq!((looks.expected.as_str(), looks.as_expected, looks.of), ("gone", 141, 141));
     assert!(judged.faults[0].bit && judged.faults[0].noticed && judged.faults[0].healed);
     assert_eq!(judged.lanes[0].stats.windows, 1);
     assert_eq!(judged.lanes[0].label.observed, "not shown", "the nodes that were left took writes: no cut, no label");
@@ -65,8 +65,21 @@ fn a_node_that_ran_on_was_not_killed() {
     let scene = struck("kill", BiteProof::ProcessGone, &[], ProcessState::Running);
     let (verdict, why) = durability(&scene);
     assert_eq!(verdict, Verdict::Inconclusive);
-    assert!(why.contains("n2 was gone at 0 of 150 looks during kill@4s+15s"), "{why}");
+    assert!(why.contains("n2 was gone at 0 of 141 looks during kill@4s+15s"), "{why}");
     assert!(!scene.judge().faults[0].bit);
+}
+
+#[test]
+fn a_process_may_take_a_second_to_die_and_no_longer() {
+    let lives_for = |looks: usize| {
+        let mut scene = struck("kill", BiteProof::ProcessGone, &[], ProcessState::Gone);
+        for (_, event) in scene.extra.iter_mut().take(looks) {
+            event.offset = ProcessState::Running as u64;
+        }
+        durability(&scene).0
+    };
+    assert_eq!(lives_for(9), Verdict::Holds);
+    assert_eq!(lives_for(10), Verdict::Inconclusive);
 }
 
 #[test]

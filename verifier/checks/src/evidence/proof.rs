@@ -8,6 +8,8 @@ use crate::context::Context;
 use crate::evidence::timeline::{FaultWindow, Look};
 use crate::judgement::ProcessLooks;
 
+/// A process that was killed takes the kernel this long to take down, where it is large and the machine busy.
+const DYING_NS: u64 = 1_000_000_000;
 /// A client that did nothing for this long before a fault was not at work.
 const AT_WORK_NS: u64 = 2_000_000_000;
 
@@ -119,10 +121,12 @@ fn looks_at_worker(window: &FaultWindow, worker: u16) -> Vec<&Look> {
     window.looks.iter().filter(|look| look.worker == Some(worker)).collect()
 }
 
-/// Looks that found what was expected, of those that count: who is asked to end may take its time over it.
+/// Looks that found what was expected, of those that count: who is asked to end may take its time over it, and dying takes
+/// a moment, too.
 fn count(proof: BiteProof, window: &FaultWindow, looks: &[&Look]) -> (u64, u64) {
     let from_ns = match (proof, window.span_ns()) {
         (BiteProof::ProcessEnded, Some((start_ns, end_ns))) => end_ns - (end_ns - start_ns) / 3,
+        (_, Some((start_ns, end_ns))) => start_ns + DYING_NS.min((end_ns - start_ns) / 3),
         _ => 0,
     };
     let expected = match proof {
