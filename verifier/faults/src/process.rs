@@ -147,7 +147,7 @@ pub(crate) mod tests {
 
     use delivery_broker::Observation;
     use delivery_cluster::network::{Counters, Cut, Network, NetworkError};
-    use delivery_cluster::processes::{ProcessError, Processes};
+    use delivery_cluster::processes::{Dropped, ProcessError, Processes};
     use delivery_history::event::ProcessState;
 
     use super::*;
@@ -160,6 +160,7 @@ pub(crate) mod tests {
     pub(crate) struct Crew {
         pub(crate) done: Vec<String>,
         down: Vec<(Whose, ProcessState)>,
+        forgetful: bool,
     }
 
     impl Processes for Crew {
@@ -167,7 +168,7 @@ pub(crate) mod tests {
             self.done.push(format!("{blow:?} {whose:?}"));
             self.down.retain(|(other, _)| *other != whose);
             match blow {
-                Blow::Kill | Blow::Terminate => self.down.push((whose, ProcessState::Gone)),
+                Blow::Kill | Blow::Terminate | Blow::PowerLoss => self.down.push((whose, ProcessState::Gone)),
                 Blow::Stop => self.down.push((whose, ProcessState::Stopped)),
                 Blow::Continue => {}
             }
@@ -177,6 +178,9 @@ pub(crate) mod tests {
             self.done.push(format!("Start {whose:?}"));
             self.down.retain(|(other, _)| *other != whose);
             Ok(())
+        }
+        fn dropped(&mut self, _whose: Whose) -> Option<Dropped> {
+            self.forgetful.then_some(Dropped { writes: 7, bytes: 4_097 })
         }
         fn state(&mut self, whose: Whose) -> ProcessState {
             let down = self.down.iter().find(|(other, _)| *other == whose);
