@@ -9,6 +9,7 @@ pub mod kind;
 pub mod loss;
 pub mod netsplit;
 pub mod pause;
+pub mod power_loss;
 mod process;
 pub mod request;
 pub mod schedule;

@@ -238,6 +238,9 @@ event_kinds! {
     /// Node `session` coordinates group `detail`: says that it has committed `offset` (exclusive) in `destination`, or
     /// nothing ([`NO_OFFSET`]).
     ObservedCommit = 50, "observed-commit";
+    /// Evidence: `detail`: fault; `offset`: writes that node `session` had not synced and lost to the cut of its power so
+    /// far; `sequence`: their bytes in KiB, rounded up.
+    WritesDropped = 60, "writes-dropped";
 }
 
 /// What a process was doing when it was looked at. Numbers are part of the file format.

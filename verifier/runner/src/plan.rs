@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use delivery_broker::{ConfigError, LanePlan, LaneRequest, System, SystemInfo, Timings};
 use delivery_checks::judgement::Guarantee;
+use delivery_cluster::disk;
 use delivery_faults::schedule::Defaults;
 use delivery_faults::{ActsOn, FaultKind, FaultRequest, LoadPlan, find_fault, plan_load};
 use delivery_history::manifest::{
@@ -219,12 +220,19 @@ const VENDOR_REFRESH_MS: u64 = 300_000;
 fn check_faults(system: &dyn System, request: &RunRequest) -> Result<(), ConfigError> {
     let (info, simulated) = (system.info(), system.real().is_none());
     for fault in &request.faults {
-        let acts_on = find_fault(fault.fault)?.acts_on();
+        let kind = find_fault(fault.fault)?;
+        let acts_on = kind.acts_on();
         if simulated && acts_on == ActsOn::Processes {
             return Err(ConfigError::Contradiction(format!(
                 "`{}` needs processes, and the {} runs in a simulation: it takes netsplit only",
                 fault.label(),
                 info.title
+            )));
+        }
+        if let Some(reason) = kind.needs_forgetful_disks().then(disk::refusal).flatten() {
+            return Err(ConfigError::Contradiction(format!(
+                "`{}` cannot be had on this machine: {reason}",
+                fault.label()
             )));
         }
         if acts_on == ActsOn::Product && !info.grows {
