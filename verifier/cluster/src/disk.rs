@@ -4,6 +4,9 @@
 //! is kept what stood there at the last fsync of each file (`unsynced`). When the power is cut every file is put
 //! back: its length and its bytes are those of its last fsync, fdatasync, msync or write under `O_SYNC`.
 //!
+//! Whoever runs a cluster says when it was set up (`settle`): what was written before has long been written back when the
+//! power of a real machine fails.
+//!
 //! What a file system may do on its own is settled as follows (ext4 with `data=writeback`, and LazyFS, do the same):
 //! - creating, renaming, linking and removing names, and modes and times, are on the disk at once, so a file that was
 //!   written, renamed and never synced is there and empty;

@@ -268,6 +268,8 @@ fn a_node_loses_its_power() {
         cluster.start_nodes(&[node(directory.path())], &logs, &|| false).unwrap();
         await_ready(&mut cluster);
         assert_eq!(cluster.dropped(1), Some(Dropped::default()));
+        fs::write(directory.path().join("data/set-up"), b"long ago").unwrap();
+        cluster.settle_disks();
         cluster.strike(1, Blow::PowerLoss).unwrap();
         wait_until("it is gone", || cluster.state(1) == ProcessState::Gone);
         assert_eq!(cluster.poll_nodes(), [], "that it ended is the fault's doing");
@@ -276,6 +278,7 @@ fn a_node_loses_its_power() {
         cluster.start_again(1).unwrap();
         await_ready(&mut cluster);
         let log = fs::read_to_string(logs.join("host-1.log")).unwrap();
+        assert_eq!(fs::read(directory.path().join("data/set-up")).unwrap(), b"long ago");
         assert_eq!(log, "found prepared\nnow ready\nfound prepared and synced\nnow ready\n");
         cluster.stop();
         assert!(!mounts().contains("fuse"), "{}", mounts());

@@ -77,6 +77,13 @@ impl Node {
         self
     }
 
+    /// Takes everything it has written so far for synced.
+    pub(super) fn settle(&self) {
+        if let Some(disk) = &self.disk {
+            disk.settle();
+        }
+    }
+
     /// What it lost to cuts of its power so far.
     pub(super) fn dropped(&self) -> Option<Dropped> {
         self.disk.as_ref().map(UnsyncedDisk::dropped)

@@ -538,6 +538,9 @@ impl Driver for RealDriver<'_> {
                 self.waiting = Waiting::Clients;
             }
             Action::StartLoad => {
+                if let Some(cluster) = self.crew.borrow().cluster.as_ref() {
+                    cluster.settle_disks();
+                }
                 self.load_is_on = true;
                 self.tell_role(Role::Producer, &Command::StartLoad);
             }
