@@ -135,13 +135,16 @@ pub fn audit_event(destination: u16, replica: u32, item: AuditItem) -> Event {
         AuditItem::Start(offset) => event(EventKind::AuditStart, offset),
         AuditItem::End(offset) => event(EventKind::AuditEnd, offset),
         AuditItem::Control(offset) => event(EventKind::AuditControl, offset),
-        AuditItem::Message { offset, payload } => {
-            let read = event(EventKind::AuditRead, offset);
-            match payload {
-                Decoded::Message { id, .. } => read.message(id.session, id.sequence),
-                Decoded::Corrupt => read.flags(FLAG_CORRUPT),
-                Decoded::Foreign => read.flags(FLAG_FOREIGN),
-            }
-        }
+        AuditItem::Message { offset, payload } => with_payload(event(EventKind::AuditRead, offset), payload),
+        AuditItem::Aborted { offset, payload } => with_payload(event(EventKind::AuditAborted, offset), payload),
+        AuditItem::Open { offset, payload } => with_payload(event(EventKind::AuditOpen, offset), payload),
+    }
+}
+
+fn with_payload(read: Event, payload: Decoded) -> Event {
+    match payload {
+        Decoded::Message { id, .. } => read.message(id.session, id.sequence),
+        Decoded::Corrupt => read.flags(FLAG_CORRUPT),
+        Decoded::Foreign => read.flags(FLAG_FOREIGN),
     }
 }

@@ -14,6 +14,7 @@ pub mod produce;
 pub mod queue;
 pub mod resend;
 pub mod sentinel;
+pub mod transform;
 
 pub use audit::{audit, committed, drain};
 pub use consume::{ConsumePlan, ConsumerLoop};
@@ -23,3 +24,4 @@ pub use produce::{ProducePlan, ProducerLoop};
 pub use queue::{QueueLoop, QueuePlan};
 pub use resend::{Again, left_without_outcome};
 pub use sentinel::SentinelLoop;
+pub use transform::{TransformLoop, TransformPlan};

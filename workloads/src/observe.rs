@@ -30,6 +30,9 @@ pub fn observation_event(observation: &Observation) -> Event {
             event(EventKind::ObservedCoordinator, node, u32::from(group))
                 .offset(coordinator.map_or(NO_OFFSET, u64::from))
         }
+        Observation::Stable { node, destination, stable, behind } => {
+            event(EventKind::ObservedStable, node, behind).destination(destination).offset(stable)
+        }
         Observation::Alarms { node, alarms } => {
             event(EventKind::ObservedAlarms, node, NO_NODE).offset(u64::from(alarms))
         }

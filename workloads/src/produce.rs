@@ -163,7 +163,8 @@ impl ProducerLoop {
     fn send_next(&mut self, producer: &mut dyn Producer, recorder: &mut Recorder) -> Result<(), RecordError> {
         let id = MessageId { session: self.session, sequence: self.next_sequence };
         let key = self.key_of(id);
-        let destination = self.plan.destinations[key as usize % self.plan.destinations.len()];
+        let by_client = producer.pick(key, &self.plan.destinations);
+        let destination = by_client.unwrap_or(self.plan.destinations[key as usize % self.plan.destinations.len()]);
         self.next_sequence += 1;
         self.next_due_ns = self.next_due_ns.map(|due_ns| due_ns + self.period_ns());
         self.send(Again { id, destination, key }, producer, recorder)

@@ -49,6 +49,12 @@ pub struct ClientSpec {
     pub config: BTreeMap<String, String>,
     /// Consumer group, for consumers.
     pub group: Option<String>,
+    /// Where what it makes of what it reads goes; of an observer, all such destinations.
+    #[serde(default)]
+    pub outputs: Vec<DestinationRef>,
+    /// Whether it asks for messages of transactions that have not committed, too; nothing where the settings say.
+    #[serde(default)]
+    pub read_uncommitted: Option<bool>,
 }
 
 /// How a send ended.
@@ -88,6 +94,11 @@ pub trait Producer {
 
     /// Serves the client and collects the reports that came in within `wait`; returns as soon as there is one.
     fn poll(&mut self, wait: Duration, reports: &mut Vec<SendReport>);
+
+    /// Which of `destinations` the message of `key` belongs to, where the client has a say in it.
+    fn pick(&mut self, _key: u32, _destinations: &[u16]) -> Option<u16> {
+        None
+    }
 
     /// What it knows of its destinations is out of date: there are more.
     fn look_again(&mut self) {}

@@ -105,6 +105,27 @@ pub struct LanePlan {
     pub readers_apart: bool,
     /// How long the broker waits for a dead group member, milliseconds.
     pub session_timeout_ms: u64,
+    /// How its messages are transformed, where they are.
+    pub transactions: Option<TransactionPlan>,
+}
+
+/// Workers that transform a lane's messages in transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransactionPlan {
+    /// How many.
+    pub workers: u16,
+    /// The lane's own readers ask for messages of transactions that have not committed, too.
+    pub read_uncommitted: bool,
+    /// A transaction that takes longer is aborted by the broker, milliseconds.
+    pub timeout_ms: u64,
+    /// From that until the broker has really aborted it, at most, milliseconds.
+    pub cleanup_ms: u64,
+    /// Share of transactions that are aborted on purpose, thousandths.
+    pub abort_permille: u16,
+    /// Messages of one transaction, at most.
+    pub max_messages: u32,
+    /// Length of one transaction, from its first message to its end, milliseconds.
+    pub max_ms: u64,
 }
 
 /// A configuration that cannot be run. Exit 2: nothing was started.

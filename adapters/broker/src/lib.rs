@@ -16,13 +16,14 @@ pub mod reason;
 pub mod rootfs;
 pub mod simulated;
 pub mod system;
+pub mod transactional;
 
 pub use client::{
     ClientError, ClientSpec, Consumer, ConsumerEvent, Delivery, DestinationRef, NodeAddress, Producer, SendOutcome,
     SendReport, Settle,
 };
 pub use commit::CommitMode;
-pub use config::{ConfigError, ConfigFile, LanePlan, LaneRequest, Preset, Scope, Setting, Timings};
+pub use config::{ConfigError, ConfigFile, LanePlan, LaneRequest, Preset, Scope, Setting, Timings, TransactionPlan};
 pub use node::{ClusterPlan, HostPlan, NodeCommand, NodeFile, NodeSpec};
 pub use observe::{
     Admin, AuditItem, Auditor, CommittedOffsets, DrainItem, LaneTopic, Observation, Observer, Prepared, Recovery,
@@ -34,3 +35,4 @@ pub use simulated::{LinkLedger, SimulatedLane, SimulatedNode, SimulatedPlan, Sim
 pub use system::{
     InstallError, InstallProblem, InstallRequest, Installation, RealSystem, RuntimeProbe, System, SystemInfo,
 };
+pub use transactional::{Remedy, TransactionError, Transactor};

@@ -66,6 +66,17 @@ pub enum Observation {
         /// Its coordinator, or none.
         coordinator: Option<u32>,
     },
+    /// `node`, who leads `destination`, says that every transaction before `stable` has ended.
+    Stable {
+        /// Who said it.
+        node: u32,
+        /// Index of the destination.
+        destination: u16,
+        /// Its last stable offset.
+        stable: u64,
+        /// Offsets from there to its high watermark.
+        behind: u32,
+    },
     /// `node` says that this many resource alarms are in force: publishers are held back.
     Alarms {
         /// Who said it.
@@ -184,6 +195,20 @@ pub enum AuditItem {
     },
     /// An offset that holds a control record, not a message.
     Control(u64),
+    /// A message of a transaction that aborted.
+    Aborted {
+        /// Its offset.
+        offset: u64,
+        /// Its payload.
+        payload: Decoded,
+    },
+    /// A message of a transaction that has not ended.
+    Open {
+        /// Its offset.
+        offset: u64,
+        /// Its payload.
+        payload: Decoded,
+    },
     /// The log ends here (next offset to be written): all of it was read.
     End(u64),
 }

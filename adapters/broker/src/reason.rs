@@ -74,6 +74,10 @@ reasons! {
     AssignmentLost = 45, "its assignment was lost";
     /// The application did not poll in time, and the client left the group for it.
     PollExceeded = 46, "did not poll within max.poll.interval.ms";
+    /// The producer's transactions are another's now, or its last one took too long.
+    ProducerFenced = 60, "fenced: its transactional id was taken over, or its transaction timed out";
+    /// The transaction it was a part of aborted.
+    Aborted = 61, "aborted with its transaction";
 }
 
 impl Reason {

@@ -9,6 +9,7 @@ use crate::config::{ConfigError, LanePlan, LaneRequest, Preset, Setting, Timings
 use crate::node::{ClusterPlan, NodeSpec};
 use crate::observe::{Admin, Auditor, Observer};
 use crate::simulated::SimulatedSystem;
+use crate::transactional::Transactor;
 
 /// What is known of a system without starting anything.
 #[derive(Clone, Debug)]
@@ -195,6 +196,14 @@ pub trait RealSystem: Send + Sync {
     /// # Errors
     /// When the client refuses the configuration.
     fn consumer(&self, spec: &ClientSpec) -> Result<Box<dyn Consumer>, ClientError>;
+
+    /// Connects a client that reads and writes in transactions.
+    ///
+    /// # Errors
+    /// When the product has no such thing, or the client refuses the configuration.
+    fn transactor(&self, _spec: &ClientSpec) -> Result<Box<dyn Transactor>, ClientError> {
+        Err(ClientError::Configuration(String::from("this product has no transactions that span reading and writing")))
+    }
 
     /// Connects an administrator.
     ///

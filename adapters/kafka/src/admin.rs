@@ -10,7 +10,8 @@ use crate::lane::NODES;
 use crate::observer::topics_of;
 use crate::peers::{Peer, first_answer, peers};
 use crate::wire::{
-    MetadataAnswer, NewTopic, add_partition, ask_controller, ask_coordinator, ask_features, ask_metadata, create_topics,
+    MetadataAnswer, NewTopic, add_partition, ask_controller, ask_coordinator, ask_features, ask_metadata,
+    ask_transaction_coordinator, create_topics,
 };
 
 /// Longest time for each of: members, coordinator, creation, full in-sync sets.
@@ -25,11 +26,15 @@ const PAUSE: Duration = Duration::from_millis(50);
 const ANY_GROUP: &str = "delivery-verifier";
 /// Where groups keep their offsets.
 const OFFSETS_TOPIC: &str = "__consumer_offsets";
+/// Where coordinators keep what they know of transactions; it has one partition, too.
+const TRANSACTIONS_TOPIC: &str = "__transaction_state";
 
 /// Administers through whichever node answers; asks all of them where their agreement matters.
 pub(crate) struct KafkaAdmin {
     peers: Vec<Peer>,
     version: String,
+    /// Some lane works in transactions.
+    transactional: bool,
 }
 
 /// What the whole cluster agrees on.
@@ -47,7 +52,7 @@ impl KafkaAdmin {
     /// A node's address cannot be used.
     pub(crate) fn new(spec: &ClientSpec) -> Result<Self, ClientError> {
         let version = spec.config.get("cluster.version").cloned().unwrap_or_else(|| String::from("unknown"));
-        Ok(Self { peers: peers(spec)?, version })
+        Ok(Self { peers: peers(spec)?, version, transactional: !spec.outputs.is_empty() })
     }
 
     fn nodes(&self) -> Vec<u32> {
@@ -103,6 +108,14 @@ impl KafkaAdmin {
         })
     }
 
+    /// A coordinator of transactions: the first question for it makes the topic they are written down in.
+    fn transaction_coordinator(&mut self) -> Result<u32, String> {
+        let found = first_answer(&mut self.peers, ANSWER_LIMIT, |peer, deadline| {
+            ask_transaction_coordinator(&mut peer.broker, ANY_GROUP, deadline)
+        });
+        found.map_err(|error| error.to_string())?.ok_or_else(|| String::from("no coordinator of transactions yet"))
+    }
+
     /// Features of the cluster, levels in the vendor's words where it has words for them.
     fn features(&mut self) -> Result<BTreeMap<String, String>, ClientError> {
         let told =
@@ -136,6 +149,11 @@ impl Admin for KafkaAdmin {
         let offices = wait_for("a controller and a group coordinator", || self.offices())?;
         let offsets = [(OFFSETS_TOPIC.to_owned(), 0)];
         wait_for("the offsets topic's replicas", || self.whole(&offsets, None))?;
+        if self.transactional {
+            wait_for("a coordinator of transactions", || self.transaction_coordinator())?;
+            let transactions = [(TRANSACTIONS_TOPIC.to_owned(), 0)];
+            wait_for("the replicas of the topic of transactions", || self.whole(&transactions, None))?;
+        }
         let leader = choose_leader(&self.nodes(), offices);
         let created: Vec<NewTopic> = topics.iter().map(|topic| new_topic(topic, leader, &self.nodes())).collect();
         self.create(&created)?;
@@ -174,6 +192,9 @@ impl Admin for KafkaAdmin {
             wanted.extend(of_topic.map(|destination| (topic.to_owned(), destination.partition.unwrap_or(0))));
         }
         wanted.push((OFFSETS_TOPIC.to_owned(), 0));
+        if self.transactional {
+            wanted.push((TRANSACTIONS_TOPIC.to_owned(), 0));
+        }
         let whole = self.whole(&wanted, None).and_then(|()| self.offices());
         Recovery {
             whole: whole.is_ok(),

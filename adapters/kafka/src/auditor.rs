@@ -5,15 +5,20 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
-use delivery_broker::{AuditItem, Auditor, ClientError, ClientSpec, CommittedOffsets, DestinationRef, decode};
-use kafka_protocol::records::{Record, RecordBatchDecoder};
+use delivery_broker::{AuditItem, Auditor, ClientError, ClientSpec, CommittedOffsets, DestinationRef};
+use kafka_protocol::records::RecordBatchDecoder;
 
+use crate::fates::Fates;
 use crate::observer::topics_of;
 use crate::peers::{Peer, first_answer, peers};
-use crate::wire::{Connection, PartitionAnswer, ask_coordinator, ask_metadata, committed_offsets, fetch, log_end};
+use crate::wire::{
+    Connection, PartitionAnswer, ask_coordinator, ask_metadata, ask_stable, committed_offsets, fetch, log_end,
+};
 
 /// Longest time without progress: the replica catches up, or gives the next bytes.
 const PROGRESS_LIMIT: Duration = Duration::from_secs(20);
+/// Longest wait for transactions to end.
+const STABLE_LIMIT: Duration = Duration::from_secs(30);
 /// Longest wait for one answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// Between two questions while waiting.
@@ -36,6 +41,7 @@ struct Replica<'a> {
     partition: &'a PartitionAnswer,
     connection: &'a mut Connection,
     run_tag: u64,
+    fates: Fates,
 }
 
 impl KafkaAuditor {
@@ -74,6 +80,22 @@ impl KafkaAuditor {
         let missing =
             || incomplete(&partition.topic, partition.partition, format!("node {node} is none of the cluster's"));
         self.peers.iter_mut().find(|peer| peer.id == node).ok_or_else(missing)
+    }
+
+    /// Waits until every transaction has ended, as far as the leader says; what has not by then is read as it is.
+    fn await_stable(&mut self, partition: &PartitionAnswer) -> Result<(), ClientError> {
+        let deadline = Instant::now() + STABLE_LIMIT;
+        let leader = partition.leader.unwrap_or_default();
+        loop {
+            let connection = &mut self.peer(leader, partition)?.broker;
+            let place = [(partition.topic.as_str(), partition.partition)];
+            let said = ask_stable(connection, &place, Instant::now() + ANSWER_LIMIT).unwrap_or_default();
+            let stable = said.first().is_some_and(|(_, answer)| answer.stable >= answer.replicated);
+            if stable || Instant::now() >= deadline {
+                return Ok(());
+            }
+            sleep(PAUSE);
+        }
     }
 
     fn committed_once(
@@ -137,13 +159,16 @@ impl Auditor for KafkaAuditor {
             let cause = format!("node {replica} holds no replica of it");
             return Err(incomplete(&destination.name, partition.partition, cause));
         }
+        self.await_stable(&partition)?;
         let end = self.common_end(replica, &partition)?;
         let run_tag = self.run_tag;
         let connection = &mut self.peer(replica, &partition)?.broker;
-        let mut reader = Replica { node: replica, name: &destination.name, partition: &partition, connection, run_tag };
+        let (node, name, fates) = (replica, destination.name.as_str(), Fates::default());
+        let mut reader = Replica { node, name, partition: &partition, connection, run_tag, fates };
         let start = reader.start()?;
         sink(AuditItem::Start(start));
         reader.read(start, end, sink)?;
+        reader.fates.end(sink);
         let after = self.common_end(replica, &partition)?;
         if after != end {
             let cause = format!("the log grew from {end} to {after} while it was read");
@@ -214,7 +239,7 @@ impl Replica<'_> {
     }
 
     fn take(
-        &self,
+        &mut self,
         mut records: Bytes,
         next: &mut u64,
         end: u64,
@@ -230,7 +255,7 @@ impl Replica<'_> {
             if offset > *next {
                 return Err(self.incomplete(format!("offsets {next} to {} are not there", offset - 1)));
             }
-            sink(item(record, offset, self.run_tag));
+            self.fates.take(record, offset, self.run_tag, sink);
             *next += 1;
         }
         Ok(())
@@ -239,14 +264,6 @@ impl Replica<'_> {
     fn incomplete(&self, cause: String) -> ClientError {
         incomplete(self.name, self.partition.partition, cause)
     }
-}
-
-fn item(record: &Record, offset: u64, run_tag: u64) -> AuditItem {
-    if record.control {
-        return AuditItem::Control(offset);
-    }
-    let value = record.value.as_deref().unwrap_or_default();
-    AuditItem::Message { offset, payload: decode(value, run_tag) }
 }
 
 fn incomplete(topic: &str, partition: u32, cause: String) -> ClientError {

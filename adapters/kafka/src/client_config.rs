@@ -7,6 +7,7 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
 use crate::settings::is_own;
+use crate::transactions::TRANSACTION_TIMEOUT;
 
 /// TCP port brokers serve clients on.
 pub(crate) const CLIENT_PORT: u16 = 9092;
@@ -17,10 +18,36 @@ const SENTINEL_TIMEOUT_MS: u32 = 10_000;
 /// A producer's configuration: the lane's, and what every client needs.
 pub(crate) fn producer(spec: &ClientSpec) -> ClientConfig {
     let mut config = common(spec);
-    for (name, value) in scoped(spec, Scope::Producer) {
+    // A plain producer has no transactions that could take too long.
+    for (name, value) in scoped(spec, Scope::Producer).filter(|(name, _)| *name != "transaction.timeout.ms") {
         config.set(name, value);
     }
     config
+}
+
+/// A producer whose transactions are known by the seat's name, whoever sits there: the next one fences the one before.
+/// The client refuses messages that are tried for longer than their transaction may take.
+pub(crate) fn transactional_producer(spec: &ClientSpec) -> ClientConfig {
+    let mut config = producer(spec);
+    config.set("transactional.id", &spec.seat);
+    if let Some(timeout) = spec.config.get(TRANSACTION_TIMEOUT) {
+        config.set("transaction.timeout.ms", timeout);
+        let limit = |name: &str| config.get(name).and_then(|limit| limit.parse::<u64>().ok());
+        if let (Some(message_ms), Ok(transaction_ms)) = (limit("message.timeout.ms"), timeout.parse())
+            && (message_ms == 0 || message_ms > transaction_ms)
+        {
+            config.set("message.timeout.ms", timeout);
+        }
+    }
+    config
+}
+
+/// A reader that transforms. It reads committed messages whatever the lane's readers do: only then does it wait, when
+/// it asks where its group stands, for transactions that may still move that.
+pub(crate) fn transactional_consumer(spec: &ClientSpec) -> Result<ClientConfig, ClientError> {
+    let mut config = consumer(spec)?;
+    config.set("isolation.level", "read_committed").set("enable.auto.commit", "false");
+    Ok(config)
 }
 
 /// The strongest acknowledgement there is, whatever the lane asks for. Not idempotent: a
@@ -53,6 +80,9 @@ pub(crate) fn consumer(spec: &ClientSpec) -> Result<ClientConfig, ClientError> {
     }
     for (name, value) in scoped(spec, Scope::Consumer) {
         config.set(name, value);
+    }
+    if let Some(all) = spec.read_uncommitted {
+        config.set("isolation.level", if all { "read_uncommitted" } else { "read_committed" });
     }
     Ok(config)
 }
@@ -101,6 +131,8 @@ mod tests {
             destinations: Vec::new(),
             config,
             group: Some(String::from("g")),
+            outputs: Vec::new(),
+            read_uncommitted: None,
         }
     }
 

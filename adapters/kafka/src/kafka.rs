@@ -5,7 +5,7 @@ use std::path::Path;
 use delivery_broker::{
     Admin, Auditor, ClientError, ClientSpec, ClusterPlan, ConfigError, Consumer, InstallError, InstallRequest,
     Installation, LanePlan, LaneRequest, NodeSpec, Observer, Producer, RealSystem, RuntimeProbe, System, SystemInfo,
-    Timings,
+    Timings, Transactor,
 };
 use delivery_history::manifest::Workload;
 
@@ -15,6 +15,7 @@ use crate::client_config::{self, CLIENT_PORT};
 use crate::consumer::KafkaConsumer;
 use crate::observer::KafkaObserver;
 use crate::producer::KafkaProducer;
+use crate::transactor::KafkaTransactor;
 use crate::{install, lane, node, presets, settings, timings};
 
 /// Load before the first fault, milliseconds.
@@ -97,7 +98,11 @@ impl RealSystem for Kafka {
     }
 
     fn consumer(&self, spec: &ClientSpec) -> Result<Box<dyn Consumer>, ClientError> {
-        Ok(Box::new(KafkaConsumer::new(spec)?))
+        Ok(Box::new(KafkaConsumer::new(&client_config::consumer(spec)?, spec)?))
+    }
+
+    fn transactor(&self, spec: &ClientSpec) -> Result<Box<dyn Transactor>, ClientError> {
+        Ok(Box::new(KafkaTransactor::new(spec)?))
     }
 
     fn admin(&self, spec: &ClientSpec) -> Result<Box<dyn Admin>, ClientError> {

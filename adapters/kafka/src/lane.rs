@@ -9,6 +9,7 @@ use delivery_history::manifest::{Lane, Workload};
 
 use crate::presets::{COMMON, MINE, NAMED_DEFAULTS, PRESETS, is_java, layers};
 use crate::settings::{client_default, full_name, translate};
+use crate::transactions;
 pub(crate) use rules::check_version;
 
 /// Brokers of a cluster where nobody asks for another number.
@@ -22,6 +23,8 @@ const MAX_PARTITIONS: u32 = 1_000;
 /// What the table tells of a preset beside its acknowledgements, unless it is as usual.
 const TELLING: &[(&str, &[&str])] = &[
     ("producer.resend", &["0"]),
+    ("producer.abort.rate", &[]),
+    ("producer.transaction.timeout.ms", &[]),
     ("consumer.commit", &["after-processing"]),
     ("consumer.auto.offset.reset", &["earliest"]),
     ("consumer.static.membership", &["false"]),
@@ -133,6 +136,11 @@ impl Draft {
     /// Settings that follow from others, and those that exclude each other.
     fn settle_what_follows(&mut self, preset: &str) -> Result<(), ConfigError> {
         self.take_topic_defaults_from_broker(preset);
+        if transactions::has_transactions(&defaults(preset)) {
+            transactions::plan(&self.config)?;
+        } else {
+            transactions::refuse_in_plain_lane(&self.chosen)?;
+        }
         let acks = self.get("producer.acks").to_owned();
         if self.get("producer.enable.idempotence") == "true" && acks != "all" {
             // As the Java client does: idempotence that nobody asked for gives way.
@@ -208,10 +216,14 @@ impl Draft {
     fn into_plan(self, name: String) -> Result<LanePlan, ConfigError> {
         let partitions = self.number("topic.partitions", 1, u64::from(MAX_PARTITIONS))?;
         let session_timeout_ms = self.session_timeout_ms()?;
+        let transactions = match transactions::has_transactions(&self.config) {
+            true => Some(transactions::plan(&self.config)?),
+            false => None,
+        };
         let settings = self.table_text();
         let lane = Lane {
             name,
-            workload: Workload::Log,
+            workload: if transactions.is_some() { Workload::Transactions } else { Workload::Log },
             settings,
             defaults_of: format!("{} on Apache Kafka's broker defaults", client_name()),
             acknowledged: self.get("producer.acks") != "0",
@@ -221,7 +233,7 @@ impl Draft {
             config: self.config,
         };
         let partitions = u32::try_from(partitions).unwrap_or(MAX_PARTITIONS);
-        Ok(LanePlan { lane, partitions, dead_letters: false, readers_apart: false, session_timeout_ms })
+        Ok(LanePlan { lane, partitions, dead_letters: false, readers_apart: false, session_timeout_ms, transactions })
     }
 
     /// `acks=all min.isr=2 idempotent`, then what the user chose beside that.
@@ -234,6 +246,9 @@ impl Draft {
             words.push(String::from("idempotent"));
         }
         let said = BTreeSet::from(["producer.acks", "topic.min.insync.replicas", "producer.enable.idempotence"]);
+        if transactions::has_transactions(&self.config) && !self.is_chosen("consumer.isolation.level") {
+            words.push(self.get("consumer.isolation.level").to_owned());
+        }
         for (full, usual) in TELLING.iter().filter(|(full, _)| !self.is_chosen(full)) {
             let (name, value) = (full.split_once('.').map_or(*full, |(_, name)| name), self.get(full));
             if !value.is_empty() && !usual.contains(&value) {
@@ -327,6 +342,10 @@ mod tests {
             assert!(matches!(refused, Err(ConfigError::Contradiction(_))), "{overrides:?}: {refused:?}");
         }
         assert!(matches!(plan(&request(Some("safe"), &[("acks", "0")])), Err(ConfigError::Contradiction(_))));
+        let weak = plan(&request(Some("transactions"), &[("acks", "1")])).unwrap_err().to_string();
+        assert!(weak.starts_with("transactions need producer.acks=all"), "{weak}");
+        let plain = plan(&request(Some("safe"), &[("abort.rate", "0.1")]));
+        assert!(matches!(plain, Err(ConfigError::Contradiction(_))), "{plain:?}");
         let java = plan(&request(Some("java"), &[("acks", "1")])).unwrap();
         assert_eq!(java.lane.config["producer.enable.idempotence"], "false");
     }

@@ -5,6 +5,7 @@ mod admin;
 mod auditor;
 mod client_config;
 mod consumer;
+mod fates;
 mod install;
 mod kafka;
 mod lane;
@@ -16,6 +17,8 @@ mod presets;
 mod producer;
 mod settings;
 mod timings;
+mod transactions;
+mod transactor;
 mod wire;
 
 pub use kafka::Kafka;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use delivery_broker::{ClientError, ClientSpec, DestinationRef, Observation, Observer, Reason};
 
 use crate::peers::{Peer, peers};
-use crate::wire::{MetadataAnswer, ask_controller, ask_coordinator, ask_metadata, count_members};
+use crate::wire::{MetadataAnswer, ask_controller, ask_coordinator, ask_metadata, ask_stable, count_members};
 
 /// Longest time one node has to answer all questions of a round.
 const ROUND_LIMIT: Duration = Duration::from_millis(300);
@@ -15,6 +15,16 @@ pub(crate) struct KafkaObserver {
     peers: Vec<Peer>,
     destinations: Vec<DestinationRef>,
     groups: Vec<(u16, String)>,
+    /// Destinations that are written to in transactions.
+    outputs: Vec<DestinationRef>,
+}
+
+/// What a node is asked for.
+#[derive(Clone, Copy)]
+struct Questions<'a> {
+    destinations: &'a [DestinationRef],
+    groups: &'a [(u16, String)],
+    outputs: &'a [DestinationRef],
 }
 
 impl KafkaObserver {
@@ -23,16 +33,16 @@ impl KafkaObserver {
     /// # Errors
     /// A node's address cannot be used.
     pub(crate) fn new(spec: &ClientSpec, groups: &[(u16, String)]) -> Result<Self, ClientError> {
-        Ok(Self { peers: peers(spec)?, destinations: spec.destinations.clone(), groups: groups.to_vec() })
+        let (destinations, outputs) = (spec.destinations.clone(), spec.outputs.clone());
+        Ok(Self { peers: peers(spec)?, destinations, groups: groups.to_vec(), outputs })
     }
 }
 
 impl Observer for KafkaObserver {
     fn observe(&mut self, seen: &mut dyn FnMut(Observation)) {
-        let (destinations, groups) = (&self.destinations, &self.groups);
+        let questions = Questions { destinations: &self.destinations, groups: &self.groups, outputs: &self.outputs };
         let answers: Vec<Vec<Observation>> = std::thread::scope(|scope| {
-            let asked: Vec<_> =
-                self.peers.iter_mut().map(|peer| scope.spawn(move || ask(peer, destinations, groups))).collect();
+            let asked: Vec<_> = self.peers.iter_mut().map(|peer| scope.spawn(move || ask(peer, questions))).collect();
             // A thread that panicked has seen nothing; the next round asks again.
             asked.into_iter().map(|thread| thread.join().unwrap_or_default()).collect()
         });
@@ -40,7 +50,8 @@ impl Observer for KafkaObserver {
     }
 }
 
-fn ask(peer: &mut Peer, destinations: &[DestinationRef], groups: &[(u16, String)]) -> Vec<Observation> {
+fn ask(peer: &mut Peer, questions: Questions<'_>) -> Vec<Observation> {
+    let Questions { destinations, groups, outputs } = questions;
     let deadline = Instant::now() + ROUND_LIMIT;
     let topics = topics_of(destinations);
     let node = peer.id;
@@ -52,6 +63,7 @@ fn ask(peer: &mut Peer, destinations: &[DestinationRef], groups: &[(u16, String)
         Ok(answer) => from_metadata(node, &answer, destinations),
         Err(error) => return vec![Observation::silence(node, error.reason())],
     };
+    ask_led(peer, outputs, &mut seen, deadline);
     if peer.is_controller {
         seen.extend(ask_quorum(peer, deadline));
     }
@@ -66,6 +78,31 @@ fn ask(peer: &mut Peer, destinations: &[DestinationRef], groups: &[(u16, String)
         }
     }
     seen
+}
+
+/// How far the outputs that `peer` leads are stable.
+fn ask_led(peer: &mut Peer, outputs: &[DestinationRef], seen: &mut Vec<Observation>, deadline: Instant) {
+    let node = peer.id;
+    let leads = |index: u16| {
+        seen.iter().any(|said| {
+            matches!(said, Observation::Leader { destination, leader, .. }
+                if *destination == index && *leader == Some(node))
+        })
+    };
+    let led: Vec<&DestinationRef> = outputs.iter().filter(|output| leads(output.index)).collect();
+    if led.is_empty() {
+        return;
+    }
+    let partitions: Vec<(&str, u32)> =
+        led.iter().map(|output| (output.name.as_str(), output.partition.unwrap_or(0))).collect();
+    let Ok(answers) = ask_stable(&mut peer.broker, &partitions, deadline) else { return };
+    for ((topic, partition), answer) in answers {
+        let output = led.iter().find(|known| known.name == topic && known.partition.unwrap_or(0) == partition);
+        let Some(output) = output else { continue };
+        let behind = answer.replicated.saturating_sub(answer.stable);
+        let behind = u32::try_from(behind).unwrap_or(u32::MAX);
+        seen.push(Observation::Stable { node, destination: output.index, stable: answer.stable, behind });
+    }
 }
 
 /// Whom a member of the quorum takes for its leader.

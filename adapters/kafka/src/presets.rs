@@ -2,6 +2,8 @@
 
 use delivery_broker::Preset;
 
+use crate::transactions;
+
 /// Presets, the tour's first and in its order.
 pub(crate) const PRESETS: &[Preset] = &[
     Preset {
@@ -62,6 +64,18 @@ pub(crate) const PRESETS: &[Preset] = &[
         about: "safe, the consumer protocol of KIP-848 (4.0 and later): gives up the client's own session and assignor",
         in_tour: false,
     },
+    Preset {
+        name: "transactions",
+        about: "safe, and workers read, transform and write in transactions: gives up latency, nobody reads on past an \
+                open transaction, and throughput to what aborts",
+        in_tour: false,
+    },
+    Preset {
+        name: "transactions-uncommitted",
+        about: "transactions, read by readers with isolation.level=read_uncommitted: gives up atomicity, they are given \
+                what then aborts",
+        in_tour: false,
+    },
 ];
 
 /// Where a lane with files and no preset starts: nothing but the client's and broker's own defaults.
@@ -115,6 +129,10 @@ pub(crate) fn layers(preset: &str) -> Vec<&'static [(&'static str, &'static str)
         "static" => vec![SAFE, &[("consumer.static.membership", "true")]],
         "cooperative" => vec![SAFE, &[("consumer.partition.assignment.strategy", "cooperative-sticky")]],
         "new-groups" => vec![SAFE, &[("consumer.group.protocol", "consumer")]],
+        "transactions" => vec![SAFE, transactions::COMMON],
+        "transactions-uncommitted" => {
+            vec![SAFE, transactions::COMMON, &[("consumer.isolation.level", "read_uncommitted")]]
+        }
         _ => Vec::new(),
     }
 }

@@ -182,7 +182,14 @@ pub(crate) fn lane(request: &LaneRequest) -> Result<LanePlan, ConfigError> {
         automatic_ack: false,
         not_applied: Vec::new(),
     };
-    Ok(LanePlan { lane, partitions: 1, dead_letters: false, readers_apart: false, session_timeout_ms: 0 })
+    Ok(LanePlan {
+        lane,
+        partitions: 1,
+        dead_letters: false,
+        readers_apart: false,
+        session_timeout_ms: 0,
+        transactions: None,
+    })
 }
 
 fn summary(delivery: DeliveryMode, config: &BTreeMap<String, String>) -> String {

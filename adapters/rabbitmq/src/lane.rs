@@ -207,7 +207,14 @@ impl Draft {
             not_applied: self.not_applied,
             config: self.config,
         };
-        LanePlan { lane, partitions: 1, dead_letters, readers_apart: stream, session_timeout_ms: DEAD_CONNECTION_MS }
+        LanePlan {
+            lane,
+            partitions: 1,
+            dead_letters,
+            readers_apart: stream,
+            session_timeout_ms: DEAD_CONNECTION_MS,
+            transactions: None,
+        }
     }
 
     /// `quorum confirms ack=after`, then what the user chose beside that.

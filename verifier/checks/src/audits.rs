@@ -142,6 +142,8 @@ struct Open {
     next_offset: u64,
     last_ns: u64,
     depths: Depths,
+    /// Messages of transactions that had not ended.
+    unended: u64,
 }
 
 struct RunReader<'a, 'b> {
@@ -158,7 +160,11 @@ impl RunReader<'_, '_> {
     #[inline]
     fn take(&mut self, at: usize, event: &Event, watch: &mut Watch) {
         match event.kind {
-            kind::AUDIT_READ | kind::AUDIT_CONTROL => self.read(at, event),
+            kind::AUDIT_READ | kind::AUDIT_CONTROL | kind::AUDIT_ABORTED => self.read(at, event),
+            kind::AUDIT_OPEN => {
+                self.read(at, event);
+                self.open.iter_mut().for_each(|open| open.unended += 1);
+            }
             kind::AUDIT_START => {
                 self.close(Some(String::from("broke off before the end of the log")));
                 self.broken = None;
@@ -171,6 +177,7 @@ impl RunReader<'_, '_> {
                     next_offset: event.offset,
                     last_ns: event.time_ns,
                     depths: Depths::default(),
+                    unended: 0,
                 });
             }
             kind::AUDIT_END => self.end(event),
@@ -248,6 +255,9 @@ impl RunReader<'_, '_> {
 
     fn close(&mut self, flaw: Option<String>) {
         if let Some(open) = self.open.take() {
+            // What is not ended is neither there for readers of committed messages nor gone.
+            let unended = || (open.unended > 0).then(|| format!("met {} messages of open transactions", open.unended));
+            let flaw = flaw.or_else(unended);
             self.broken = flaw.is_some().then_some((open.destination, open.replica));
             self.runs.push(AuditRun {
                 destination: open.destination,

@@ -14,6 +14,7 @@ use crate::health::{Health, Watch, kind};
 use crate::judge::Scope;
 use crate::judgement::Rebalances;
 use crate::latency::Latencies;
+use crate::properties::aborted_read::Isolation;
 use crate::properties::{aborted_read, reordered_key};
 use crate::reader::{Jumps, Positions};
 use crate::stored::same_content;
@@ -46,8 +47,10 @@ pub(crate) struct GroupWork {
     pub(crate) processed: u64,
     /// Its workers.
     pub(crate) members: Vec<u16>,
-    /// It asks for committed messages only.
-    reads_committed: bool,
+    /// What it asks for of transactions that have not committed.
+    isolation: Isolation,
+    /// Its members make other messages of what they read, in transactions: those are what is judged.
+    pub(crate) transforms: bool,
     /// Jumps of its readers.
     pub(crate) jumps: Jumps,
     /// Settles that were confirmed.
@@ -113,7 +116,8 @@ pub(crate) fn read_group(
         delivered: 0,
         processed: 0,
         members: Vec::new(),
-        reads_committed: work.context.manifest.groups.get(usize::from(group)).is_some_and(|one| !one.read_uncommitted),
+        isolation: Isolation::of(work.context, group),
+        transforms: false,
         jumps: Jumps::default(),
         settled: 0,
         rebalanced: 0,
@@ -127,9 +131,10 @@ pub(crate) fn read_group(
     };
     let context = work.context;
     for (worker, role) in context.workers() {
-        if role.role != Role::Consumer || role.group != Some(group) {
+        if !matches!(role.role, Role::Consumer | Role::Producer) || role.group != Some(group) {
             continue;
         }
+        seen.transforms |= role.role == Role::Producer;
         seen.members.push(worker);
         let all = work.scope == Scope::All;
         let in_log = work.is_log() && all;
@@ -354,12 +359,7 @@ impl Pass<'_, '_, '_, '_> {
     }
 
     fn judge_transaction(&mut self, event: &Event, index: usize) {
-        if self.seen.reads_committed {
-            let (mut aborted, mut uncommitted) =
-                (std::mem::take(&mut self.work.aborted_read), std::mem::take(&mut self.work.uncommitted_read));
-            aborted_read::take_delivery(self.work, index, event, &mut aborted, &mut uncommitted);
-            (self.work.aborted_read, self.work.uncommitted_read) = (aborted, uncommitted);
-        }
+        aborted_read::take_delivery(self.work, self.seen.isolation, index, event);
     }
 
     #[inline]
@@ -388,7 +388,9 @@ impl Pass<'_, '_, '_, '_> {
         };
         let Some(run) = reference else { return };
         let differs = match run.at(event.offset) {
-            Some(read) => !same_content(&Event { kind: kind::AUDIT_READ, ..*event }, read),
+            Some(read) if read.kind == kind::AUDIT_CONTROL => true,
+            // Who is given messages of aborted transactions is another matter: this is what stands there.
+            Some(read) => !same_content(&Event { kind: read.kind, ..*event }, read),
             // Before its start the log was cut by retention; past its end it holds nothing any more.
             None => run.is_complete() && event.offset >= run.end_offset(),
         };

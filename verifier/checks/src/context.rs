@@ -73,6 +73,26 @@ impl<'a> Context<'a> {
             .collect()
     }
 
+    /// Indexes of the lane's destinations in which what comes of its messages ends.
+    pub(crate) fn outputs_of(&self, lane: u16) -> Vec<u16> {
+        let mut places = self.destinations_of(lane);
+        places.retain(|place| self.is_output(*place));
+        places
+    }
+
+    /// Whether what comes of other messages ends there.
+    pub(crate) fn is_output(&self, destination: u16) -> bool {
+        self.destination(destination).is_some_and(|known| known.output_of.is_some())
+    }
+
+    /// Indexes of the destinations that `group` reads.
+    pub(crate) fn destinations_read_by(&self, group: u16) -> Vec<u16> {
+        let Some(known) = self.manifest.groups.get(usize::from(group)) else { return Vec::new() };
+        let mut places = self.destinations_of(known.lane);
+        places.retain(|place| self.is_output(*place) == known.reads_outputs);
+        places
+    }
+
     /// Indexes of the groups of `lane`.
     pub(crate) fn groups_of(&self, lane: u16) -> Vec<u16> {
         let all = self.manifest.groups.iter().enumerate();

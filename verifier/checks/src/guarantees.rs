@@ -84,6 +84,8 @@ pub(crate) struct Proved {
     pub(crate) torn: u64,
     pub(crate) aborted_read: u64,
     pub(crate) uncommitted_read: u64,
+    pub(crate) output_twice: u64,
+    pub(crate) hanging: u64,
     /// Why liveness is violated.
     pub(crate) not_live: Option<String>,
 }
@@ -141,11 +143,13 @@ fn proved_against(name: Guarantee, kind: LaneKind, proved: &Proved) -> Vec<Strin
     let stored_twice = (proved.stored_twice, format!("{} stored more than once", counted(proved.stored_twice)));
     let processed_twice =
         (proved.processed_twice, format!("{} processed more than once in a group", counted(proved.processed_twice)));
+    let output_twice =
+        (proved.output_twice, format!("{} with more than one committed output", counted(proved.output_twice)));
     let against = match name {
         Guarantee::Durability => vec![lost],
         Guarantee::AtLeastOnce => vec![lost, undelivered],
-        Guarantee::AtMostOnce => vec![processed_twice, stored_twice],
-        Guarantee::ExactlyOnce => vec![lost, undelivered, processed_twice],
+        Guarantee::AtMostOnce => vec![processed_twice, stored_twice, output_twice],
+        Guarantee::ExactlyOnce => vec![lost, undelivered, processed_twice, output_twice],
         Guarantee::Ordering => {
             let what =
                 if matches!(kind.workload, Workload::Fanout | Workload::Queue) { "first delivered" } else { "stored" };
@@ -172,7 +176,8 @@ fn proved_against(name: Guarantee, kind: LaneKind, proved: &Proved) -> Vec<Strin
         ],
         Guarantee::Liveness => {
             let words = proved.not_live.clone();
-            vec![(u64::from(words.is_some()), words.unwrap_or_default())]
+            let hanging = format!("transactions that nobody ends in {} destinations", proved.hanging);
+            vec![(u64::from(words.is_some()), words.unwrap_or_default()), (proved.hanging, hanging)]
         }
     };
     against.into_iter().filter(|(count, _)| *count > 0).map(|(_, words)| words).collect()

@@ -181,6 +181,8 @@ pub(crate) mod kind {
     pub(crate) const OBSERVED_COMMIT: u8 = EventKind::ObservedCommit as u8;
     pub(crate) const REVOKED: u8 = EventKind::Revoked as u8;
     pub(crate) const POSITION_RESET: u8 = EventKind::PositionReset as u8;
+    pub(crate) const TRANSFORMED: u8 = EventKind::Transformed as u8;
+    pub(crate) const OBSERVED_STABLE: u8 = EventKind::ObservedStable as u8;
     pub(crate) const TRANSACTION_BEGIN: u8 = EventKind::TransactionBegin as u8;
     pub(crate) const TRANSACTION_COMMIT: u8 = EventKind::TransactionCommit as u8;
     pub(crate) const TRANSACTION_ABORT: u8 = EventKind::TransactionAbort as u8;
@@ -192,6 +194,8 @@ pub(crate) mod kind {
     pub(crate) const DRAINED: u8 = EventKind::Drained as u8;
     pub(crate) const AUDIT_READ: u8 = EventKind::AuditRead as u8;
     pub(crate) const AUDIT_CONTROL: u8 = EventKind::AuditControl as u8;
+    pub(crate) const AUDIT_ABORTED: u8 = EventKind::AuditAborted as u8;
+    pub(crate) const AUDIT_OPEN: u8 = EventKind::AuditOpen as u8;
     pub(crate) const AUDIT_START: u8 = EventKind::AuditStart as u8;
     pub(crate) const AUDIT_END: u8 = EventKind::AuditEnd as u8;
 }

@@ -148,6 +148,12 @@ pub enum FindingKind {
     AbortedRead,
     /// Delivered to a reader of committed messages before its transaction was asked to commit.
     UncommittedRead,
+    /// Of an aborted transaction, and delivered to a group that reads beside the lane's own and asks for all.
+    DirtyRead,
+    /// More than one committed output stands for it.
+    OutputTwice,
+    /// A transaction that nobody ends: readers of committed messages do not get past it.
+    HangingTransaction,
     /// Moved by the broker to where its queue's dead letters go.
     DeadLettered,
     /// Still in its queue when the drain had ended.
@@ -186,6 +192,9 @@ impl FindingKind {
         Self::TornTransaction,
         Self::AbortedRead,
         Self::UncommittedRead,
+        Self::DirtyRead,
+        Self::OutputTwice,
+        Self::HangingTransaction,
         Self::DeadLettered,
         Self::LeftInQueue,
         Self::NotRecovered,
@@ -218,6 +227,9 @@ impl FindingKind {
             Self::TornTransaction => "torn-transaction",
             Self::AbortedRead => "aborted-read",
             Self::UncommittedRead => "uncommitted-read",
+            Self::DirtyRead => "dirty-read",
+            Self::OutputTwice => "output-twice",
+            Self::HangingTransaction => "hanging-transaction",
             Self::DeadLettered => "dead-lettered",
             Self::LeftInQueue => "left-in-queue",
             Self::NotRecovered => "not-recovered",
@@ -304,6 +316,9 @@ pub struct Stats {
     /// Destinations that members were given, gave back and lost; left out where no group reads logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebalances: Option<Rebalances>,
+    /// Transactions by how they ended; left out where the lane has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transactions: Option<TransactionCounts>,
     /// Distinct messages the audit read.
     pub stored: u64,
     /// Acked (or sent) messages exposed to a fault window that bit (rule 8).
@@ -327,6 +342,17 @@ pub struct Rebalances {
     pub revoked: u64,
     /// Destinations that members lost: the group had gone on without them, and others may have read there already.
     pub lost: u64,
+}
+
+/// Transactions by how they ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionCounts {
+    /// Their commit was confirmed.
+    pub committed: u64,
+    /// They aborted.
+    pub aborted: u64,
+    /// Their client died or never learned.
+    pub unknown: u64,
 }
 
 /// Writes during the cut, by the node that acked or the side that tried.

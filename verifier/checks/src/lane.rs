@@ -22,8 +22,9 @@ use crate::properties::liveness::{Comeback, Liveness};
 use crate::properties::lost::Lost;
 use crate::properties::undelivered::Leftover;
 use crate::properties::{
-    aborted_read, agreement, commit_back, committed, failed_but_stored, liveness, lost, processed_at_once,
-    processed_twice, reordered, reordered_key, reordered_total, stored_twice, torn_transaction, undelivered,
+    aborted_read, agreement, commit_back, committed, failed_but_stored, hanging_transaction, liveness, lost, outputs,
+    processed_at_once, processed_twice, reordered, reordered_key, reordered_total, stored_twice, torn_transaction,
+    undelivered,
 };
 use crate::queue::{self, Queues};
 use crate::sends::{Sends, Sentinels};
@@ -72,6 +73,7 @@ struct Read {
     offset_back: Tally,
     offset_skipped: Tally,
     commit_back: Tally,
+    output_twice: Tally,
     committed: Committed,
     refused: BTreeMap<u32, u64>,
     rebalances: Option<Rebalances>,
@@ -107,6 +109,7 @@ pub(crate) fn judge_lane(run: &Run<'_, '_>, number: u16, lane: &Lane, prepared: 
         processed_at_once: OnceTally::default(),
         aborted_read: OnceTally::default(),
         uncommitted_read: OnceTally::default(),
+        dirty_read: OnceTally::default(),
         unattributed: 0,
         misplaced: false,
     };
@@ -145,7 +148,12 @@ fn read_groups(
         let seen = read_group(work, group, audits, segments, &mut read.end_to_end, health);
         read.delivered += seen.delivered;
         read.processed += seen.processed;
-        read.leftovers.push(undelivered::classify(work, &seen, recovered, health, &mut read.undelivered));
+        let mut left = undelivered::classify(work, &seen, recovered, health, &mut read.undelivered);
+        if seen.transforms {
+            let twice = outputs::judge(work, &seen, audits, recovered, &mut left, &mut read.undelivered);
+            read.output_twice.merge(twice);
+        }
+        read.leftovers.push(left);
         let committed = committed::find(work, &seen, read_back, audits, health);
         read.committed.unprocessed.merge(committed.unprocessed);
         read.committed.lost.merge(committed.lost);
@@ -162,6 +170,7 @@ impl Read {
             offset_back: Tally::default(),
             offset_skipped: Tally::default(),
             commit_back: Tally::default(),
+            output_twice: Tally::default(),
             committed: Committed::default(),
             refused: BTreeMap::new(),
             rebalances: None,
@@ -349,7 +358,7 @@ fn conclude(
     let off = |kind: FindingKind| run.options.without.contains(&kind);
     counted.retain(|(kind, _)| !off(*kind));
     counted.sort_by_key(|(kind, _)| *kind);
-    let proved = proved(&counted, &read, live.violated.filter(|_| !off(FindingKind::NotRecovered)));
+    let proved = proved(&work, &counted, &read, live.violated.filter(|_| !off(FindingKind::NotRecovered)));
     let kind = LaneKind {
         scope: work.scope,
         workload: lane.workload,
@@ -388,15 +397,17 @@ fn conclude(
 }
 
 /// What the counts prove against guarantees.
-fn proved(counted: &[(FindingKind, Tally)], read: &Read, not_live: Option<String>) -> Proved {
+fn proved(work: &LaneWork<'_, '_>, counted: &[(FindingKind, Tally)], read: &Read, not_live: Option<String>) -> Proved {
     let tally = |kind: FindingKind| counted.iter().find(|(known, _)| *known == kind).map(|(_, tally)| tally);
     let count = |kind: FindingKind| tally(kind).map_or(0, Tally::count);
+    let transformed = !work.context.outputs_of(work.lane).is_empty();
     let undelivered: u64 = read.leftovers.iter().map(|left| left.proved).sum();
     Proved {
         lost: count(FindingKind::Lost),
         undelivered: tally(FindingKind::Undelivered).map_or(0, |_| undelivered),
         stored_twice: count(FindingKind::StoredTwice),
-        processed_twice: count(FindingKind::ProcessedTwice),
+        // Where messages are transformed, once is said of their outputs: readers of those commit on their own account.
+        processed_twice: if transformed { 0 } else { count(FindingKind::ProcessedTwice) },
         reordered: count(FindingKind::Reordered),
         disagreement: count(FindingKind::Disagreement),
         phantom: count(FindingKind::Phantom),
@@ -405,6 +416,8 @@ fn proved(counted: &[(FindingKind, Tally)], read: &Read, not_live: Option<String
         torn: count(FindingKind::TornTransaction),
         aborted_read: count(FindingKind::AbortedRead),
         uncommitted_read: count(FindingKind::UncommittedRead),
+        output_twice: count(FindingKind::OutputTwice),
+        hanging: count(FindingKind::HangingTransaction),
         not_live,
     }
 }
@@ -422,6 +435,8 @@ fn tallies(work: &mut LaneWork<'_, '_>, read: &Read) -> Vec<(FindingKind, Tally)
         (FindingKind::OffsetBack, read.offset_back.clone()),
         (FindingKind::OffsetSkipped, read.offset_skipped.clone()),
         (FindingKind::CommitBack, read.commit_back.clone()),
+        (FindingKind::OutputTwice, read.output_twice.clone()),
+        (FindingKind::HangingTransaction, hanging_transaction::find(there)),
         (FindingKind::CommitLost, read.committed.lost.clone()),
         (FindingKind::CommittedUnprocessed, read.committed.unprocessed.clone()),
         (FindingKind::ReorderedKey, when(state::REORDERED_KEY, &|| reordered_key::reordered_key(there))),
@@ -434,6 +449,7 @@ fn tallies(work: &mut LaneWork<'_, '_>, read: &Read) -> Vec<(FindingKind, Tally)
         (FindingKind::ProcessedAtOnce, std::mem::take(&mut work.processed_at_once)),
         (FindingKind::AbortedRead, std::mem::take(&mut work.aborted_read)),
         (FindingKind::UncommittedRead, std::mem::take(&mut work.uncommitted_read)),
+        (FindingKind::DirtyRead, std::mem::take(&mut work.dirty_read)),
     ];
     counted.extend(once.into_iter().map(|(kind, tally)| (kind, tally.into_tally())));
     counted
@@ -445,6 +461,7 @@ fn stats(context: &Context<'_>, work: &LaneWork<'_, '_>, read: &Read) -> Stats {
     for (reason, count) in &read.refused {
         *stats.commits_refused.entry(reason_words(*reason).to_owned()).or_default() += count;
     }
+    stats.transactions = work.sends.transactions.counts();
     stats.rebalances = read.rebalances.filter(|all| *all != Rebalances::default());
     stats.sent = states.len() as u64;
     stats.acked = how_many(states, |message| outcome_of(message) == Outcome::Acked);

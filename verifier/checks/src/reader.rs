@@ -131,7 +131,7 @@ fn place(event: &Event) -> Subject {
 }
 
 fn controls_of(run: &AuditRun<'_>) -> Vec<u64> {
-    run.reads.iter().filter(|read| read.kind == kind::AUDIT_CONTROL).map(|read| read.offset).collect()
+    run.reads.iter().filter(|read| read.kind != kind::AUDIT_READ).map(|read| read.offset).collect()
 }
 
 /// Whether the audit read a message from `from` to `to` (exclusive).

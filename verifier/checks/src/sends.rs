@@ -14,6 +14,7 @@ use crate::health::{Health, Watch, kind};
 use crate::judge::Scope;
 use crate::latency::Latencies;
 use crate::node_set::node_bit;
+use crate::properties::outputs::Transform;
 use crate::properties::reordered_total::AckCurve;
 use crate::transactions::Transactions;
 
@@ -62,6 +63,8 @@ pub(crate) struct Sends {
     /// Highest offset acked by each moment.
     pub(crate) curve: AckCurve,
     pub(crate) transactions: Transactions,
+    /// Messages that were made into others.
+    pub(crate) transforms: Vec<Transform>,
     /// Sessions that ended with a fatal error.
     pub(crate) sessions_ended: u64,
     pub(crate) latency: Latencies,
@@ -127,6 +130,7 @@ pub(crate) fn read_sends(
             context.destinations_of(lane).len(),
         ),
         transactions: Transactions::default(),
+        transforms: Vec::new(),
         sessions_ended: 0,
         latency: Latencies::new("send"),
         first_send_ns: None,
@@ -159,7 +163,7 @@ pub(crate) fn read_sends(
             again: 0,
             contradictory: 0,
         };
-        pass.run(&mut sends, segments.cursor());
+        pass.run(&mut sends, segments.cursor(), role.group.is_none());
         pass.report(settings, health);
         sends.sessions.push((worker, pass.sessions));
     }
@@ -189,7 +193,9 @@ fn heals_of(context: &Context<'_>) -> Vec<(u64, usize)> {
 }
 
 impl Pass<'_, '_> {
-    fn run(&mut self, sends: &mut Sends, mut cursor: Cursor<'_>) {
+    /// `is_load`: what it sends is what the lane was asked to; else it comes of what others sent, by itself.
+    fn run(&mut self, sends: &mut Sends, mut cursor: Cursor<'_>, is_load: bool) {
+        let load = (!is_load).then(|| sends.counts.clone());
         sends.transactions.begin_stream();
         let mut at = 0;
         for block in self.events.chunks(BLOCK) {
@@ -205,6 +211,7 @@ impl Pass<'_, '_> {
             at += block.len();
         }
         sends.transactions.end_stream(u32::try_from(sends.messages.state.len()).unwrap_or(u32::MAX));
+        load.into_iter().for_each(|load| sends.counts = load);
     }
 
     /// The segment all of the block lies in, where its times never go back.
@@ -276,6 +283,11 @@ impl Pass<'_, '_> {
             | kind::TRANSACTION_OUTCOME => {
                 let next = u32::try_from(sends.messages.state.len()).unwrap_or(u32::MAX);
                 self.irregular += u64::from(!sends.transactions.take(event, next));
+            }
+            kind::TRANSFORMED => {
+                let output = u32::try_from(sends.messages.state.len()).unwrap_or(u32::MAX);
+                let at = u32::try_from(at).unwrap_or(u32::MAX);
+                sends.transforms.push(Transform { output, worker: self.worker, at });
             }
             kind::SESSION_ENDED => sends.sessions_ended += 1,
             _ => self.watch.pass_over(event),

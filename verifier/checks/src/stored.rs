@@ -87,6 +87,10 @@ fn mark_run(
         if event.kind == kind::AUDIT_CONTROL || work.take_unreadable(u16::MAX, event) {
             continue;
         }
+        if event.kind != kind::AUDIT_READ {
+            take_withheld(work, event, health);
+            continue;
+        }
         match work.resolve(event) {
             Found::Judged { slot, index } => {
                 let message = &mut work.sends.messages.state[index];
@@ -118,11 +122,18 @@ fn mark_run(
     }
     if reordered {
         let readable =
-            |event: &&Event| event.kind != kind::AUDIT_CONTROL && event.flags & (FLAG_CORRUPT | FLAG_FOREIGN) == 0;
+            |event: &&Event| event.kind == kind::AUDIT_READ && event.flags & (FLAG_CORRUPT | FLAG_FOREIGN) == 0;
         reordered_key::mark(work, run.reads.iter().filter(readable), |_, message| message & state::STORED_TWICE != 0);
     }
     if !first {
         forget_run(work, run);
+    }
+}
+
+/// A message of a transaction that aborted, or has not ended: there, and for no reader of committed messages.
+fn take_withheld(work: &mut LaneWork<'_, '_>, event: &Event, health: &Health) {
+    if work.resolve(event) == Found::Phantom {
+        work.take_phantom(event, health);
     }
 }
 
@@ -141,7 +152,7 @@ pub(crate) fn settle_misplaced(work: &mut LaneWork<'_, '_>, audits: &Audits<'_>)
     let runs = if work.misplaced { audits.runs() } else { &[] };
     for run in runs {
         for event in run.reads {
-            if event.kind == kind::AUDIT_CONTROL || event.flags & (FLAG_CORRUPT | FLAG_FOREIGN) != 0 {
+            if event.kind != kind::AUDIT_READ || event.flags & (FLAG_CORRUPT | FLAG_FOREIGN) != 0 {
                 continue;
             }
             let Found::Misplaced { index } = work.resolve(event) else { continue };

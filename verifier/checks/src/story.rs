@@ -12,6 +12,7 @@ use crate::context::{Context, reason_words};
 use crate::evidence::bite;
 use crate::evidence::timeline::Timeline;
 use crate::judgement::{Finding, FindingKind, StoryStep, Witness};
+use crate::properties::outputs;
 use crate::properties::undelivered::Leftover;
 use crate::queue::{self, is_queue};
 use crate::tally::{Subject, Tally};
@@ -118,7 +119,7 @@ fn trace_clients(work: &LaneWork<'_, '_>, traces: &mut BTreeMap<Subject, Trace>)
     let context = work.context;
     for (worker, role) in context.workers() {
         let group = match role.role {
-            Role::Producer if role.lane == Some(work.lane) => None,
+            Role::Producer if role.lane == Some(work.lane) => role.group,
             Role::Consumer => {
                 let group = role.group.and_then(|group| context.manifest.groups.get(usize::from(group)));
                 if group.is_none_or(|group| group.lane != work.lane) {
@@ -211,7 +212,12 @@ fn content(context: &Context<'_>, event: &Event) -> String {
     } else if event.has(FLAG_FOREIGN) {
         String::from("a payload nobody here wrote")
     } else {
-        context.message_name(event.session, event.sequence)
+        let name = context.message_name(event.session, event.sequence);
+        match event.kind() {
+            Some(EventKind::AuditAborted) => format!("{name}, of an aborted transaction"),
+            Some(EventKind::AuditOpen) => format!("{name}, of a transaction that has not ended"),
+            _ => name,
+        }
     }
 }
 
@@ -230,7 +236,13 @@ fn trace_audits(work: &LaneWork<'_, '_>, audits: &Audits<'_>, traces: &mut BTree
                     continue;
                 }
                 let place = context.destination_name(run.destination);
-                trace.tell(event.time_ns, format!("audit: read from {replica} at offset {} of {place}", event.offset));
+                let withheld = match event.kind() {
+                    Some(EventKind::AuditAborted) => ", where its transaction aborted",
+                    Some(EventKind::AuditOpen) => ", where its transaction has not ended",
+                    _ => "",
+                };
+                let at = format!("at offset {} of {place}{withheld}", event.offset);
+                trace.tell(event.time_ns, format!("audit: read from {replica} {at}"));
             }
         }
         let places = traces.iter_mut().filter_map(|(subject, trace)| match *subject {
@@ -284,7 +296,11 @@ fn tell(
         }
         Subject::Destination(index) => {
             let end_ns = context.timeline.end_ns;
-            trace.steps.push((end_ns, String::from("had not come back when the limit ran out")));
+            let what = match kind {
+                FindingKind::HangingTransaction => "its last stable offset stood still until the limit ran out",
+                _ => "had not come back when the limit ran out",
+            };
+            trace.steps.push((end_ns, what.to_owned()));
             context.destination_name(index)
         }
     };
@@ -318,7 +334,7 @@ fn tell_absence(
     let end_ns =
         context.timeline.entered_ns(delivery_history::manifest::Phase::Audit).unwrap_or(context.timeline.end_ns);
     let lost_in_fanout = kind == FindingKind::Lost && work.workload == Workload::Fanout;
-    for left in groups {
+    for left in groups.iter().filter(|left| left.reads.contains(&destination)) {
         let group = context.group_name(left.group);
         let drained = if left.not_drained.contains(&destination) {
             ", which had no live member at the drain"
@@ -339,7 +355,9 @@ fn tell_transaction(work: &LaneWork<'_, '_>, session: u32, sequence: u32, trace:
     if !entry.judged || entry.lane != work.lane {
         return;
     }
-    let Some(transaction) = work.sends.transactions.of(entry.base as usize + sequence as usize) else { return };
+    let index = entry.base as usize + sequence as usize;
+    trace.steps.extend(outputs::story(work, index));
+    let Some(transaction) = work.sends.transactions.of(index) else { return };
     if let Some(asked_ns) = transaction.commit_asked_ns {
         trace.steps.push((asked_ns, String::from("its transaction was asked to commit")));
     }

@@ -6,6 +6,7 @@ use delivery_history::Event;
 
 use crate::directory::{Messages, state};
 use crate::health::kind;
+use crate::judgement::TransactionCounts;
 
 /// How a transaction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +129,16 @@ impl Transactions {
         let after = self.all.partition_point(|one| one.messages.start <= index);
         // Those that hold no message begin where the next one begins.
         self.all[..after].iter().rev().find(|one| !one.messages.is_empty()).filter(|one| one.messages.contains(&index))
+    }
+
+    /// How many ended how; nothing where there are none.
+    pub(crate) fn counts(&self) -> Option<TransactionCounts> {
+        let count = |ending: Ending| self.all.iter().filter(|one| one.ending == ending).count() as u64;
+        (!self.all.is_empty()).then(|| TransactionCounts {
+            committed: count(Ending::Committed),
+            aborted: count(Ending::Aborted),
+            unknown: count(Ending::Unknown),
+        })
     }
 
     /// Whether some transaction holds two messages: one alone cannot be torn.

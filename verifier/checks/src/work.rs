@@ -28,6 +28,7 @@ pub(crate) struct LaneWork<'a, 'b> {
     pub(crate) processed_at_once: OnceTally,
     pub(crate) aborted_read: OnceTally,
     pub(crate) uncommitted_read: OnceTally,
+    pub(crate) dirty_read: OnceTally,
     /// Messages that would be phantoms, if the stream of their producer were not damaged.
     pub(crate) unattributed: u64,
     /// Some audit read a message where it was not sent.

@@ -229,13 +229,17 @@ fn what_an_aborted_transaction_sent_must_not_be_seen() {
 }
 
 #[test]
-fn a_reader_of_uncommitted_messages_may_see_them() {
+fn who_is_given_aborted_messages_breaks_atomicity_unless_it_reads_beside() {
     let mut scene = transactional(3, Some(1));
     (12..16).for_each(|sequence| scene.lose(p0(sequence)));
     scene.handled.push(handled(C0, p0(12), u64::MAX, 1_100));
     assert_eq!(kinds(&scene), [(FindingKind::AbortedRead, 1)]);
     scene.manifest.groups[0].read_uncommitted = true;
-    assert_eq!(kinds(&scene), []);
+    assert_eq!(kinds(&scene), [(FindingKind::AbortedRead, 1)], "it is the configuration that is judged");
+    assert_eq!(with(&scene.lane(), Verdict::Violated), ["atomicity"]);
+    scene.manifest.groups[0].beside = true;
+    assert_eq!(kinds(&scene), [(FindingKind::DirtyRead, 1)]);
+    assert_eq!(with(&scene.lane(), Verdict::Violated), Vec::<&str>::new());
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn a_killed_leader_that_was_seen_gone_and_missed_bit() {
     assert_eq!(durability(&scene).0, Verdict::Holds);
     let judged = scene.judge();
     let looks = judged.faults[0].looks.clone().unwrap();
-    assert_eq!((looks.expected.as_str(), looks.as_expected, looks.of), ("gone", 150, 150));
+    assert_eq!((looks.expected.as_str(), looks.as_expected, looks.of), ("gone", 141, 141));
     assert!(judged.faults[0].bit && judged.faults[0].noticed && judged.faults[0].healed);
     assert_eq!(judged.lanes[0].stats.windows, 1);
     assert_eq!(judged.lanes[0].label.observed, "not shown", "the nodes that were left took writes: no cut, no label");
@@ -77,7 +77,7 @@ fn a_cut_of_the_power_that_took_something_away_bit() {
     assert_eq!(durability(&scene).0, Verdict::Holds);
     let judged = scene.judge();
     assert_eq!(judged.faults[0].writes_lost, Some(WritesLost { writes: 40, kib: 12 }));
-    assert_eq!(judged.faults[0].looks.as_ref().map(|looks| looks.as_expected), Some(150));
+    assert_eq!(judged.faults[0].looks.as_ref().map(|looks| looks.as_expected), Some(141));
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_node_that_ran_on_kept_its_power() {
     }
     let (verdict, why) = durability(&scene);
     assert_eq!(verdict, Verdict::Inconclusive);
-    assert!(why.contains("n2 was gone at 0 of 150 looks during power-loss@4s+15s"), "{why}");
+    assert!(why.contains("n2 was gone at 0 of 141 looks during power-loss@4s+15s"), "{why}");
 }
 
 #[test]
@@ -107,8 +107,21 @@ fn a_node_that_ran_on_was_not_killed() {
     let scene = struck("kill", BiteProof::ProcessGone, &[], ProcessState::Running);
     let (verdict, why) = durability(&scene);
     assert_eq!(verdict, Verdict::Inconclusive);
-    assert!(why.contains("n2 was gone at 0 of 150 looks during kill@4s+15s"), "{why}");
+    assert!(why.contains("n2 was gone at 0 of 141 looks during kill@4s+15s"), "{why}");
     assert!(!scene.judge().faults[0].bit);
+}
+
+#[test]
+fn a_process_may_take_a_second_to_die_and_no_longer() {
+    let lives_for = |looks: usize| {
+        let mut scene = struck("kill", BiteProof::ProcessGone, &[], ProcessState::Gone);
+        for (_, event) in scene.extra.iter_mut().take(looks) {
+            event.offset = ProcessState::Running as u64;
+        }
+        durability(&scene).0
+    };
+    assert_eq!(lives_for(9), Verdict::Holds);
+    assert_eq!(lives_for(10), Verdict::Inconclusive);
 }
 
 #[test]
@@ -150,6 +163,23 @@ fn a_pause_is_proved_by_standing_still_not_by_being_gone() {
     let paused = |seen| durability(&struck("pause", BiteProof::ProcessStopped, &[], seen)).0;
     assert_eq!(paused(ProcessState::Stopped), Verdict::Holds);
     assert_eq!(paused(ProcessState::Gone), Verdict::Inconclusive);
+}
+
+#[test]
+fn a_node_limps_only_where_it_stands_still_most_of_the_time_and_not_always() {
+    let limps = |running: fn(u64) -> bool| {
+        let mut scene = struck("limp", BiteProof::ProcessLimped, &[], ProcessState::Stopped);
+        for (number, (_, event)) in (0u64..).zip(&mut scene.extra) {
+            if running(number) {
+                event.offset = ProcessState::Running as u64;
+            }
+        }
+        durability(&scene).0
+    };
+    assert_eq!(limps(|number| number % 5 == 0), Verdict::Holds);
+    assert_eq!(limps(|number| number % 5 != 0), Verdict::Inconclusive, "it ran most of the time");
+    assert_eq!(limps(|_| false), Verdict::Inconclusive, "that is a pause");
+    assert_eq!(limps(|number| number > 80), Verdict::Inconclusive, "not throughout");
 }
 
 /// A killed consumer, its successor in the group, and the crash the runner saw.

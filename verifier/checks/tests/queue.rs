@@ -349,7 +349,14 @@ fn phantoms_at_a_consumer_and_in_a_queue() {
 #[test]
 fn a_message_in_a_queue_nobody_sent_it_to_is_a_phantom_there() {
     let mut queue = Queue::new();
-    let other = Destination { lane: 0, name: "payments".into(), partition: None, dead_letters_of: None, added: false };
+    let other = Destination {
+        lane: 0,
+        name: "payments".into(),
+        partition: None,
+        dead_letters_of: None,
+        output_of: None,
+        added: false,
+    };
     queue.scene.manifest.destinations.push(other);
     queue.withhold(p0(7));
     queue.audits.push(Audit::of(2, vec![p0(7)]));

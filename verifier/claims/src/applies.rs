@@ -11,6 +11,7 @@ use crate::registry::{Claim, Promise};
 pub(crate) fn applies(claim: &Claim, manifest: &RunManifest, lane: &Lane) -> bool {
     claim.system == manifest.system
         && !(lane.resends && is_about_repeats(claim))
+        && claim.workload.is_none_or(|workload| workload == lane.workload)
         && client_matches(claim, &manifest.client)
         && claim.when.iter().all(|(name, accepted)| lane.config.get(name).is_some_and(|value| accepted.accepts(value)))
         && !claim

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use delivery_checks::judgement::{FindingKind, Guarantee};
+use delivery_history::manifest::Workload;
 use semver::VersionReq;
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +85,9 @@ pub struct Claim {
     /// Client library it is about, by the start of its name; any where none is given.
     #[serde(default)]
     pub client: Option<String>,
+    /// What the lane's clients must do; anything where nothing is said.
+    #[serde(default)]
+    pub workload: Option<Workload>,
     /// Settings, by full name, that must have one of these values. A setting the lane does not state does not match.
     #[serde(default)]
     pub when: BTreeMap<String, Accepted>,

@@ -86,6 +86,35 @@ fn messages_of_consumers_that_were_killed_are_undelivered_and_not_lost() {
 }
 
 #[test]
+fn aborted_messages_are_given_only_to_who_asks_for_them() {
+    if !can_run("kafka") {
+        return;
+    }
+    let _turn = one_cluster();
+    let out = tempfile::tempdir().unwrap();
+    let presets = "transactions,transactions-uncommitted";
+    let arguments = ["kafka", "--preset", presets, "--faults", "none", "--duration", "8s", "--rate", "100", "--json"];
+    let output = run(&arguments, out.path());
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let document = document(&output);
+
+    let committed = lane(&document, "transactions");
+    for name in ["atomicity", "exactly-once", "durability", "liveness"] {
+        assert_eq!(guarantee(committed, name).0, "holds", "{committed:#}");
+    }
+    assert_eq!(count(committed, "aborted-read"), 0, "{committed:#}");
+    assert!(count(committed, "dirty-read") > 0, "its reader beside asks for them: {committed:#}");
+    let transactions = &committed["stats"]["transactions"];
+    assert!(transactions["committed"].as_u64().unwrap() > 20, "{transactions:#}");
+    assert!(transactions["aborted"].as_u64().unwrap() > 0, "{transactions:#}");
+
+    let uncommitted = lane(&document, "transactions-uncommitted");
+    assert!(count(uncommitted, "aborted-read") > 0, "{uncommitted:#}");
+    assert_eq!(guarantee(uncommitted, "atomicity").0, "violated");
+    assert_eq!(guarantee(uncommitted, "exactly-once").0, "holds", "what is committed is so once: {uncommitted:#}");
+}
+
+#[test]
 fn a_sigkill_in_any_phase_leaves_nothing_behind_and_a_history_that_can_be_judged() {
     if !can_run("kafka") {
         return;

@@ -89,6 +89,48 @@ fn kafka_promises_durability_to_every_preset_that_waits_for_all_replicas() {
     }
 }
 
+#[cfg(feature = "kafka")]
+#[test]
+fn kafka_promises_atomicity_to_readers_of_committed_messages() {
+    let kafka = systems::find("kafka").unwrap();
+    let of_a_log = [Guarantee::Durability, Guarantee::AtLeastOnce, Guarantee::AtMostOnce];
+    let expected = [&of_a_log[..], &[Guarantee::ExactlyOnce, Guarantee::Ordering, Guarantee::Atomicity]].concat();
+    assert_eq!(promised(kafka, "transactions"), expected);
+    assert!(!promised(kafka, "transactions-uncommitted").contains(&Guarantee::Atomicity));
+}
+
+#[cfg(feature = "kafka")]
+#[test]
+fn workers_that_transform_read_the_input_and_readers_its_output() {
+    let plan = planned(systems::find("kafka").unwrap(), "transactions");
+    let (manifest, worker) = (&plan.manifest, |name: &str| {
+        let at = plan.manifest.workers.iter().position(|worker| worker.name == name);
+        u16::try_from(at.unwrap()).unwrap()
+    });
+    let outputs: Vec<Option<u16>> = manifest.destinations.iter().map(|place| place.output_of).collect();
+    assert_eq!(outputs, [None, None, Some(0), Some(1)]);
+    for (name, places) in [
+        ("transactions-producer-1", [0, 1]),
+        ("transactions-transformer-2", [0, 1]),
+        ("transactions-consumer-1", [2, 3]),
+        ("transactions-consumer-uncommitted", [2, 3]),
+        ("sentinel", [0, 1]),
+        ("transactions-sentinel", [2, 3]),
+    ] {
+        assert_eq!(plan.destinations_for(worker(name)), places, "{name}");
+    }
+    let spec = |name: &str| plan.client_spec(worker(name), Vec::new());
+    assert_eq!(spec("transactions-transformer-1").outputs.len(), 2);
+    assert_eq!(spec("transactions-transformer-1").read_uncommitted, None);
+    assert_eq!(spec("transactions-consumer-1").read_uncommitted, Some(false));
+    assert_eq!(spec("transactions-consumer-uncommitted").read_uncommitted, Some(true));
+    assert_eq!(plan.rate_for(worker("transactions-producer-1")), 100.0, "workers that transform are no load");
+    let writers = plan.sentinels_for(worker("transactions-consumer-1"));
+    assert_eq!(writers[&2].iter().copied().collect::<Vec<u16>>(), [worker("transactions-sentinel")]);
+    assert_eq!(manifest.limits_ms["transactions"], 20_000);
+    assert!(manifest.limits_ms["drain"] >= 50_000 + manifest.limits_ms["transactions"]);
+}
+
 #[test]
 fn the_pubsub_promises_what_its_presets_are_named_for() {
     let pubsub = systems::find("pubsub").unwrap();

@@ -11,6 +11,7 @@ use delivery_history::manifest::{BiteProof, Fault, Role};
 
 use crate::add_partition::AddPartition;
 use crate::kill::Kill;
+use crate::limp::Limp;
 use crate::loss::Loss;
 use crate::netsplit::Netsplit;
 use crate::pause::Pause;
@@ -19,7 +20,7 @@ use crate::stop::Stop;
 use crate::view::ClusterView;
 
 /// Every fault there is. Adding one is a file and a line here.
-pub const ALL: &[&dyn FaultKind] = &[&Netsplit, &Loss, &Kill, &Stop, &Pause, &PowerLoss, &AddPartition];
+pub const ALL: &[&dyn FaultKind] = &[&Netsplit, &Loss, &Kill, &Stop, &Pause, &Limp, &PowerLoss, &AddPartition];
 
 /// The network of a run, shared between its driver and the guards of faults.
 pub type SharedNetwork = Rc<RefCell<dyn Network>>;

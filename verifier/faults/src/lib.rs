@@ -6,6 +6,7 @@ pub mod add_partition;
 mod cut_guard;
 pub mod kill;
 pub mod kind;
+pub mod limp;
 pub mod loss;
 pub mod netsplit;
 pub mod pause;

@@ -206,7 +206,7 @@ pub(crate) mod tests {
         }
     }
 
-    struct NoNetwork;
+    pub(crate) struct NoNetwork;
 
     impl Network for NoNetwork {
         fn cut(&mut self, _cut: &Cut) -> Result<(), NetworkError> {

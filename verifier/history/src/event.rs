@@ -226,6 +226,9 @@ event_kinds! {
     ObservedCoordinator = 41, "observed-coordinator";
     /// Queue depth: `offset`: ready messages; `detail`: unacked ones; `session`: node asked.
     ObservedDepth = 42, "observed-depth";
+    /// A message was made into another: it stands in `destination` at `offset`, and what came of it is this worker's
+    /// next send, whose sequence is `detail`.
+    Transformed = 43, "transformed";
     /// Evidence: `detail`: fault; `offset`: a [`ProcessState`] of node `session`, or of worker `sequence` where no node
     /// is named.
     ProcessState = 44, "process-state";
@@ -238,9 +241,17 @@ event_kinds! {
     /// Node `session` coordinates group `detail`: says that it has committed `offset` (exclusive) in `destination`, or
     /// nothing ([`NO_OFFSET`]).
     ObservedCommit = 50, "observed-commit";
+    /// Node `session` leads `destination` and says: up to `offset` every transaction has ended (its last stable offset);
+    /// `detail`: offsets between there and what is replicated.
+    ObservedStable = 60, "observed-stable";
+    /// The audit met a message of a transaction that aborted: readers of committed messages are not given it.
+    /// `detail`: replica.
+    AuditAborted = 61, "audit-aborted";
+    /// The audit met a message of a transaction that had not ended. `detail`: replica.
+    AuditOpen = 62, "audit-open";
     /// Evidence: `detail`: fault; `offset`: writes that node `session` had not synced and lost to the cut of its power so
     /// far; `sequence`: their bytes in KiB, rounded up.
-    WritesDropped = 60, "writes-dropped";
+    WritesDropped = 70, "writes-dropped";
 }
 
 /// What a process was doing when it was looked at. Numbers are part of the file format.

@@ -142,11 +142,13 @@ pub struct Host {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// Sends; its sessions carry the messages that are judged.
+    /// Sends; its sessions carry the messages that are judged. One with a group reads as a member of it, and sends what
+    /// comes of that, in transactions.
     Producer,
     /// Reads as a member of `group`.
     Consumer,
-    /// Writes the sentinels that prove the drain; its messages are not judged.
+    /// Writes the sentinels that prove the drain; its messages are not judged. One with a lane writes those of the lane's
+    /// outputs, once everything is transformed.
     Sentinel,
     /// Asks each node what it believes.
     Observer,
@@ -165,7 +167,7 @@ pub struct Worker {
     pub role: Role,
     /// Index of its lane; nothing for workers of the whole run.
     pub lane: Option<u16>,
-    /// Index into [`RunManifest::groups`], for consumers.
+    /// Index into [`RunManifest::groups`], for consumers and for producers that read.
     pub group: Option<u16>,
     /// [`Host::id`] it runs on.
     pub host: u32,
@@ -186,6 +188,9 @@ pub struct Destination {
     /// Index of the queue whose dead letters end here; nothing for a destination that is sent to.
     #[serde(default)]
     pub dead_letters_of: Option<u16>,
+    /// Index of the destination whose messages are transformed into those that end here, in transactions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_of: Option<u16>,
     /// It is not there from the start: a fault adds it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub added: bool,
@@ -203,6 +208,13 @@ pub struct Group {
     /// It asks for messages of transactions that have not committed, too.
     #[serde(default)]
     pub read_uncommitted: bool,
+    /// It reads what comes of the lane's messages ([`Destination::output_of`]), and not those themselves.
+    #[serde(default)]
+    pub reads_outputs: bool,
+    /// It reads beside the lane's own readers, with another isolation, to show what that gives: what it is given of
+    /// aborted transactions breaks nothing.
+    #[serde(default)]
+    pub beside: bool,
 }
 
 /// One fault of the schedule.
@@ -258,6 +270,8 @@ pub enum BiteProof {
     ProcessEnded,
     /// Its processes stood still at every look.
     ProcessStopped,
+    /// Its processes stood still at half of the looks and more, in every third of its time, and went on in between.
+    ProcessLimped,
     /// The product confirmed the change it was asked for, and its nodes told of it.
     ChangeApplied,
 }

@@ -18,6 +18,7 @@ fn manifest(workload: Workload) -> RunManifest {
         name: "orders".into(),
         partition: Some(partition),
         dead_letters_of: None,
+        output_of: None,
         added: false,
     };
     manifest.destinations = vec![place(0), place(1)];

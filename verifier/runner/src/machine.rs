@@ -29,6 +29,8 @@ pub struct Limits {
     pub drain_ms: u64,
     /// Everything stored is read.
     pub audit_ms: u64,
+    /// Every transaction has ended once nobody sends any more; nothing where there are none.
+    pub transactions_ms: Option<u64>,
 }
 
 /// When a fault is on, milliseconds after the load began.
@@ -388,6 +390,7 @@ mod tests {
         sentinels_ms: 10_000,
         drain_ms: 10_000,
         audit_ms: 10_000,
+        transactions_ms: None,
     };
     const MS: u64 = 1_000_000;
 

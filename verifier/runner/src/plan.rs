@@ -1,8 +1,8 @@
 //! From a request to everything that is known before anything starts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use delivery_broker::{ConfigError, LanePlan, LaneRequest, System, SystemInfo, Timings};
+use delivery_broker::{ConfigError, LanePlan, LaneRequest, System, SystemInfo, Timings, TransactionPlan};
 use delivery_checks::judgement::Guarantee;
 use delivery_cluster::disk;
 use delivery_faults::schedule::Defaults;
@@ -59,6 +59,22 @@ impl RunPlan {
     /// Numbers of the workers with this role.
     pub fn worker_numbers(&self, role: Role) -> Vec<u16> {
         (0u16..).zip(&self.manifest.workers).filter(|(_, worker)| worker.role == role).map(|(index, _)| index).collect()
+    }
+
+    /// Where what comes of each of a lane's destinations ends, by that destination.
+    pub fn outputs_of(&self, lane: u16) -> BTreeMap<u16, u16> {
+        let destinations = (0u16..).zip(&self.manifest.destinations);
+        let of_lane = destinations.filter(|(_, destination)| destination.lane == lane);
+        of_lane.filter_map(|(index, destination)| Some((destination.output_of?, index))).collect()
+    }
+
+    /// Numbers of the destinations a group reads.
+    pub fn destinations_read_by(&self, group: u16) -> Vec<u16> {
+        let group = &self.manifest.groups[usize::from(group)];
+        let mut destinations = self.destinations_of(group.lane);
+        let is_output = |index: u16| self.manifest.destinations[usize::from(index)].output_of.is_some();
+        destinations.retain(|index| is_output(*index) == group.reads_outputs);
+        destinations
     }
 
     /// Numbers of a lane's destinations that are sent to.
@@ -258,6 +274,8 @@ fn discovery_ms(request: &RunRequest, lanes: &[LanePlan]) -> u64 {
 
 fn limits(info: &SystemInfo, lanes: &[LanePlan], backlog_ms: u64) -> Limits {
     let session_timeout_ms = longest_session_timeout_ms(lanes);
+    let transactions = lanes.iter().filter_map(|lane| lane.transactions);
+    let transactions_ms = transactions.map(|plan| plan.timeout_ms + plan.cleanup_ms).max();
     let has_queues = lanes.iter().any(|lane| lane.lane.workload == Workload::Queue);
     Limits {
         start_ms: 120_000,
@@ -267,9 +285,11 @@ fn limits(info: &SystemInfo, lanes: &[LanePlan], backlog_ms: u64) -> Limits {
         flush_ms: 20_000,
         sentinels_ms: 30_000,
         // A group goes on without a dead member only once its session has timed out.
-        drain_ms: 30_000 + 2 * session_timeout_ms + backlog_ms,
+        // A dead worker's transaction ends when the broker ends it, and readers of committed messages wait for that.
+        drain_ms: 30_000 + 2 * session_timeout_ms + 2 * transactions_ms.unwrap_or(0) + backlog_ms,
         // The audit of a queue begins with its drain.
         audit_ms: if has_queues { 180_000 + 2 * session_timeout_ms } else { 120_000 },
+        transactions_ms,
     }
 }
 
@@ -285,6 +305,7 @@ fn limits_by_name(limits: &Limits) -> BTreeMap<String, u64> {
         ("audit", limits.audit_ms),
     ]
     .into_iter()
+    .chain(limits.transactions_ms.map(|limit_ms| ("transactions", limit_ms)))
     .map(|(name, limit_ms)| (name.to_owned(), limit_ms))
     .collect()
 }
@@ -420,8 +441,9 @@ fn topology(info: &SystemInfo, request: &RunRequest, lanes: &[LanePlan], simulat
         }
     } else {
         topology.add_worker("sentinel", Role::Sentinel, None, None, OBSERVER_HOST);
+        topology.add_output_sentinels();
     }
-    if lanes.iter().any(|lane| matches!(lane.lane.workload, Workload::Log | Workload::Queue)) {
+    if lanes.iter().any(|lane| lane.lane.workload != Workload::Fanout) {
         topology.add_worker("audit", Role::Audit, None, None, OBSERVER_HOST);
     }
     topology
@@ -433,7 +455,14 @@ impl Topology {
     }
 
     fn add_group(&mut self, lane: u16, name: String, session_timeout_ms: u64) -> u16 {
-        self.groups.push(Group { lane, name, session_timeout_ms, read_uncommitted: false });
+        self.groups.push(Group {
+            lane,
+            name,
+            session_timeout_ms,
+            read_uncommitted: false,
+            reads_outputs: false,
+            beside: false,
+        });
         (self.groups.len() - 1) as u16
     }
 
@@ -447,8 +476,12 @@ impl Topology {
                 name: name.clone(),
                 partition,
                 dead_letters_of: None,
+                output_of: None,
                 added: false,
             });
+        }
+        if plan.transactions.is_some() {
+            self.add_outputs(index, &name);
         }
         if plan.dead_letters {
             let of = (self.destinations.len() - 1) as u16;
@@ -458,6 +491,7 @@ impl Topology {
                 name,
                 partition: None,
                 dead_letters_of: Some(of),
+                output_of: None,
                 added: false,
             });
         }
@@ -466,6 +500,10 @@ impl Topology {
         } else {
             (FIRST_CLIENT_HOST..FIRST_CLIENT_HOST + CLIENT_HOSTS).collect()
         };
+        // Before those that send what they transform: a fault on a producer hits the first of a lane.
+        if let Some(transactions) = &plan.transactions {
+            self.add_transformers(index, &name, plan, transactions, &hosts);
+        }
         for number in 0..request.producers.unwrap_or_else(|| needed_producers(request, info, simulated)) {
             let host = hosts[usize::from(number) % hosts.len()];
             self.add_worker(&format!("{name}-producer-{}", number + 1), Role::Producer, Some(index), None, host);
@@ -480,6 +518,10 @@ impl Topology {
             return;
         }
         let mut group = self.add_group(index, format!("{name}-group"), plan.session_timeout_ms);
+        if let Some(transactions) = &plan.transactions {
+            self.read_outputs(group, transactions.read_uncommitted, false);
+            self.add_readers_beside(index, &name, plan, transactions, hosts[0]);
+        }
         for number in 0..request.consumers {
             if number > 0 && plan.readers_apart {
                 group = self.add_group(index, format!("{name}-group-{}", number + 1), plan.session_timeout_ms);
@@ -487,6 +529,75 @@ impl Topology {
             // The first consumer is on the second host, away from the host `leader-clients` cuts off.
             let host = hosts[(usize::from(number) + 1) % hosts.len()];
             self.add_worker(&format!("{name}-consumer-{}", number + 1), Role::Consumer, Some(index), Some(group), host);
+        }
+    }
+
+    /// One output for each partition so far.
+    fn add_outputs(&mut self, lane: u16, name: &str) {
+        let inputs: Vec<(u16, Option<u32>)> = (0u16..)
+            .zip(&self.destinations)
+            .filter(|(_, destination)| destination.lane == lane)
+            .map(|(index, destination)| (index, destination.partition))
+            .collect();
+        for (input, partition) in inputs {
+            let name = format!("{name}.out");
+            let output_of = Some(input);
+            self.destinations.push(Destination {
+                lane,
+                name,
+                partition,
+                dead_letters_of: None,
+                output_of,
+                added: false,
+            });
+        }
+    }
+
+    fn add_transformers(
+        &mut self,
+        lane: u16,
+        name: &str,
+        plan: &LanePlan,
+        transactions: &TransactionPlan,
+        hosts: &[u32],
+    ) {
+        let group = self.add_group(lane, format!("{name}-transformers"), plan.session_timeout_ms);
+        for number in 0..transactions.workers {
+            let host = hosts[usize::from(number) % hosts.len()];
+            let worker = format!("{name}-transformer-{}", number + 1);
+            self.add_worker(&worker, Role::Producer, Some(lane), Some(group), host);
+        }
+    }
+
+    /// One reader of the other isolation, to show what that gives.
+    fn add_readers_beside(
+        &mut self,
+        lane: u16,
+        name: &str,
+        plan: &LanePlan,
+        transactions: &TransactionPlan,
+        host: u32,
+    ) {
+        let isolation = if transactions.read_uncommitted { "committed" } else { "uncommitted" };
+        let group = self.add_group(lane, format!("{name}-group-{isolation}"), plan.session_timeout_ms);
+        self.read_outputs(group, !transactions.read_uncommitted, true);
+        let worker = format!("{name}-consumer-{isolation}");
+        self.add_worker(&worker, Role::Consumer, Some(lane), Some(group), host);
+    }
+
+    fn read_outputs(&mut self, group: u16, read_uncommitted: bool, beside: bool) {
+        let group = &mut self.groups[usize::from(group)];
+        (group.reads_outputs, group.read_uncommitted, group.beside) = (true, read_uncommitted, beside);
+    }
+
+    /// What comes of messages ends only once all of them are transformed: its sentinels are written later.
+    fn add_output_sentinels(&mut self) {
+        let with_outputs = self.destinations.iter().filter(|destination| destination.output_of.is_some());
+        let lanes: BTreeSet<u16> = with_outputs.map(|destination| destination.lane).collect();
+        for lane in lanes {
+            let name = self.destinations.iter().find(|destination| destination.lane == lane);
+            let name = name.map_or_else(String::new, |destination| format!("{}-sentinel", destination.name));
+            self.add_worker(&name, Role::Sentinel, Some(lane), None, OBSERVER_HOST);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use delivery_broker::{ClientSpec, DestinationRef, NodeAddress};
-use delivery_history::manifest::{Destination, Role, Worker, Workload};
+use delivery_history::manifest::{Destination, Group, Role, Worker, Workload};
 
 use crate::plan::RunPlan;
 
@@ -17,12 +17,18 @@ impl RunPlan {
     /// sentinels where dead letters end.
     pub fn destinations_for(&self, worker: u16) -> Vec<u16> {
         let entry = self.worker(worker);
+        if let Some(group) = entry.group {
+            return self.destinations_read_by(group);
+        }
+        let is_output = |index: &u16| self.manifest.destinations[usize::from(*index)].output_of.is_some();
         if let Some(lane) = entry.lane {
-            return self.destinations_of(lane);
+            let late = entry.role == Role::Sentinel;
+            return self.destinations_of(lane).into_iter().filter(|index| is_output(index) == late).collect();
         }
         let destinations = (0u16..).zip(&self.manifest.destinations);
-        let works_on =
-            |destination: &Destination| entry.role != Role::Sentinel || destination.dead_letters_of.is_none();
+        let works_on = |destination: &Destination| {
+            entry.role != Role::Sentinel || (destination.dead_letters_of.is_none() && destination.output_of.is_none())
+        };
         destinations.filter(|(_, destination)| works_on(destination)).map(|(index, _)| index).collect()
     }
 
@@ -45,7 +51,7 @@ impl RunPlan {
     pub fn groups_of_logs(&self) -> Vec<(u16, String, BTreeSet<u16>)> {
         let groups = (0u16..).zip(&self.manifest.groups).filter(|(_, group)| self.reads_logs(group.lane));
         groups
-            .map(|(index, group)| (index, group.name.clone(), self.destinations_of(group.lane).into_iter().collect()))
+            .map(|(index, group)| (index, group.name.clone(), self.destinations_read_by(index).into_iter().collect()))
             .collect()
     }
 
@@ -98,7 +104,31 @@ impl RunPlan {
             destinations: self.destinations_for(worker).into_iter().map(destination).collect(),
             config: entry.lane.map(|lane| manifest.lanes[usize::from(lane)].config.clone()).unwrap_or_default(),
             group: entry.group.map(|group| manifest.groups[usize::from(group)].name.clone()),
+            outputs: self.outputs_for(worker).into_iter().map(destination).collect(),
+            read_uncommitted: entry
+                .group
+                .map(|group| &manifest.groups[usize::from(group)])
+                .filter(|group| group.reads_outputs)
+                .map(|group| group.read_uncommitted),
         }
+    }
+
+    /// Where what a worker makes of what it reads goes; everybody's, for the observer.
+    fn outputs_for(&self, worker: u16) -> Vec<u16> {
+        let entry = self.worker(worker);
+        let lanes = (0u16..).zip(&self.manifest.lanes).map(|(lane, _)| lane);
+        let mine = |lane: &u16| match entry.role {
+            Role::Observer => true,
+            Role::Producer => entry.group.is_some() && entry.lane == Some(*lane),
+            _ => false,
+        };
+        lanes.filter(mine).flat_map(|lane| self.outputs_of(lane).into_values()).collect()
+    }
+
+    /// The worker that writes the sentinels of a lane's outputs.
+    pub fn output_sentinel_of(&self, lane: u16) -> Option<u16> {
+        let mut sentinels = self.worker_numbers(Role::Sentinel).into_iter();
+        sentinels.find(|worker| self.worker(*worker).lane == Some(lane))
     }
 
     /// A producer's share of its lane's rate, messages a second.
@@ -108,50 +138,60 @@ impl RunPlan {
             .manifest
             .workers
             .iter()
-            .filter(|other| other.role == Role::Producer && other.lane == lane && other.succeeds.is_none());
+            .filter(|other| other.role == Role::Producer && other.lane == lane && other.group.is_none())
+            .filter(|other| other.succeeds.is_none());
         f64::from(self.manifest.rate_per_s) / peers.count().max(1) as f64
     }
 
     /// Whose sentinels a consumer must have read in each of its destinations to be drained.
     pub fn sentinels_for(&self, consumer: u16) -> BTreeMap<u16, BTreeSet<u16>> {
-        let writers: BTreeSet<u16> = self.worker_numbers(Role::Sentinel).into_iter().collect();
-        self.destinations_for(consumer).into_iter().map(|destination| (destination, writers.clone())).collect()
+        let writers = |destination: u16| -> BTreeSet<u16> {
+            let all = self.worker_numbers(Role::Sentinel).into_iter();
+            all.filter(|writer| self.destinations_for(*writer).contains(&destination)).collect()
+        };
+        let destinations = self.destinations_for(consumer).into_iter();
+        destinations.map(|destination| (destination, writers(destination))).collect()
+    }
+
+    /// Numbers of the workers that read as members of a group.
+    fn members_of(&self, group: u16) -> Vec<u16> {
+        let workers = (0u16..).zip(&self.manifest.workers);
+        workers.filter(|(_, worker)| worker.group == Some(group)).map(|(number, _)| number).collect()
     }
 
     /// Whether the members of each group that reads logs have shared its destinations out among themselves: each read by
     /// one of them, and as many of them reading as can. Before that a rebalance is still to come.
     pub fn every_log_is_shared_out(&self, positioned: &BTreeMap<u16, BTreeSet<u16>>) -> bool {
-        let consumers = self.first_workers(Role::Consumer);
         let mut groups = (0u16..).zip(&self.manifest.groups).filter(|(_, group)| self.reads_logs(group.lane));
-        groups.all(|(index, group)| {
-            let members: Vec<u16> =
-                consumers.iter().copied().filter(|member| self.worker(*member).group == Some(index)).collect();
+        groups.all(|(index, _)| {
+            let mut members = self.members_of(index);
+            members.retain(|member| self.worker(*member).succeeds.is_none());
             let held: Vec<usize> =
                 members.iter().filter_map(|member| positioned.get(member)).map(BTreeSet::len).collect();
             let added = |place: &u16| self.manifest.destinations[usize::from(*place)].added;
-            let places = self.destinations_of(group.lane).iter().filter(|place| !added(place)).count();
+            let places = self.destinations_read_by(index).iter().filter(|place| !added(place)).count();
             held.iter().sum::<usize>() == places
                 && held.iter().filter(|count| **count > 0).count() == members.len().min(places)
         })
     }
 
     /// Whether the members of each group that still has a live one have, together, reached all of
-    /// its destinations that are owed; of groups of a lane for which `counts` says so.
+    /// its destinations that are owed; of groups for which `counts` says so.
     pub fn every_live_group(
         &self,
         reached: &BTreeMap<u16, BTreeSet<u16>>,
-        counts: impl Fn(u16) -> bool,
+        counts: impl Fn(&Group) -> bool,
         is_owed: impl Fn(u16) -> bool,
         is_alive: impl Fn(u16) -> bool,
     ) -> bool {
-        let consumers = self.worker_numbers(Role::Consumer);
-        let mut groups = (0u16..).zip(&self.manifest.groups).filter(|(_, group)| counts(group.lane));
-        groups.all(|(index, group)| {
-            let members = || consumers.iter().copied().filter(|member| self.worker(*member).group == Some(index));
-            let got: BTreeSet<u16> = members().filter_map(|member| reached.get(&member)).flatten().copied().collect();
-            let owed = self.destinations_of(group.lane).into_iter().filter(|destination| is_owed(*destination));
+        let mut groups = (0u16..).zip(&self.manifest.groups).filter(|(_, group)| counts(group));
+        groups.all(|(index, _)| {
+            let members = self.members_of(index);
+            let got: BTreeSet<u16> =
+                members.iter().filter_map(|member| reached.get(member)).flatten().copied().collect();
+            let owed = self.destinations_read_by(index).into_iter().filter(|destination| is_owed(*destination));
             let owed: Vec<u16> = owed.collect();
-            !members().any(&is_alive) || owed.iter().all(|destination| got.contains(destination))
+            !members.iter().copied().any(&is_alive) || owed.iter().all(|destination| got.contains(destination))
         })
     }
 }

@@ -38,7 +38,13 @@ pub(crate) fn plan_destinations_added(destinations: &mut Vec<Destination>, fault
         }
         for (_, known) in last {
             let partition = known.partition.map(|partition| partition + 1);
-            destinations.push(Destination { partition, added: true, ..known });
+            // What comes of the messages of a partition ends in the one with its number.
+            let is_input = |other: &&Destination| {
+                other.lane == known.lane && other.partition == partition && other.output_of.is_none()
+            };
+            let input = || destinations.iter().position(|other| is_input(&other));
+            let output_of = known.output_of.and_then(|_| input()).and_then(|input| u16::try_from(input).ok());
+            destinations.push(Destination { partition, output_of, added: true, ..known });
             fault.adds.push((destinations.len() - 1) as u16);
         }
     }
@@ -123,6 +129,7 @@ mod tests {
             name: format!("t{lane}"),
             partition,
             dead_letters_of: None,
+            output_of: None,
             added: false,
         };
         let mut destinations = vec![destination(0, Some(0)), destination(0, Some(1)), destination(1, None)];

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use delivery_broker::{
     ClientError, ClientSpec, CommitMode, Consumer, ConsumerEvent, Delivery, DestinationRef, Reason, Settle, decode,
 };
+use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::types::RDKafkaErrorCode;
@@ -37,8 +38,7 @@ impl KafkaConsumer {
     ///
     /// # Errors
     /// The client library refuses the configuration.
-    pub(crate) fn new(spec: &ClientSpec) -> Result<Self, ClientError> {
-        let config = client_config::consumer(spec)?;
+    pub(crate) fn new(config: &ClientConfig, spec: &ClientSpec) -> Result<Self, ClientError> {
         let reset = config.get("auto.offset.reset").unwrap_or_default().to_owned();
         let events = Arc::new(Events::new(&spec.destinations));
         let context = Context::new(spec.client_name.clone(), &reset, Arc::clone(&events));
@@ -100,6 +100,55 @@ impl KafkaConsumer {
         Ok(())
     }
 
+    /// What the coordinator of a transaction checks of its reader; nothing before it is in the group.
+    pub(crate) fn group_metadata(&self) -> Option<ConsumerGroupMetadata> {
+        self.client.group_metadata()
+    }
+
+    /// Reads on from where the group stands committed, or from the start of the log where it does not; returns each
+    /// destination with its next offset.
+    ///
+    /// # Errors
+    /// Why that is not known, or cannot be done yet.
+    pub(crate) fn rewind(&self, wait: Duration) -> Result<Vec<(u16, u64)>, Reason> {
+        let word = |error: KafkaError| context::commit_reason(&error);
+        let assigned = self.client.assignment().map_err(word)?;
+        if assigned.count() == 0 {
+            return Ok(Vec::new());
+        }
+        let committed = self.client.committed_offsets(assigned, wait).map_err(word)?;
+        let mut target = TopicPartitionList::with_capacity(committed.count());
+        let mut moved = Vec::new();
+        for partition in committed.elements() {
+            partition.error().map_err(word)?;
+            let (topic, number) = (partition.topic(), partition.partition());
+            let next = match partition.offset() {
+                Offset::Offset(next) => next,
+                _ => self.client.fetch_watermarks(topic, number, wait).map_err(word)?.0,
+            };
+            target.add_partition_offset(topic, number, Offset::Offset(next)).map_err(word)?;
+            if let (Some(destination), Ok(next)) = (self.events.index_of(topic, number), u64::try_from(next)) {
+                moved.push((destination, next));
+            }
+        }
+        let sought = self.client.seek_partitions(target, wait).map_err(word)?;
+        for partition in sought.elements() {
+            partition.error().map_err(word)?;
+        }
+        moved.iter().for_each(|(destination, next)| self.events.rewind(*destination, *next));
+        Ok(moved)
+    }
+
+    /// The offset `next` of `destination`, added to `offsets`.
+    ///
+    /// # Errors
+    /// It is none of this consumer's.
+    pub(crate) fn add_to(&self, offsets: &mut TopicPartitionList, destination: u16, next: u64) -> Result<(), Reason> {
+        let (topic, partition) = self.place(destination).ok_or(Reason::Rejected)?;
+        let next = i64::try_from(next).map_err(|_| Reason::Rejected)?;
+        offsets.add_partition_offset(topic, partition, Offset::Offset(next)).map_err(|_| Reason::Other)
+    }
+
     /// Topic and partition of a destination.
     fn place(&self, destination: u16) -> Option<(&str, i32)> {
         let target = self.destinations.iter().find(|known| known.index == destination)?;
@@ -107,10 +156,8 @@ impl KafkaConsumer {
     }
 
     fn commit(&self, delivery: &Delivery) -> Result<(), Reason> {
-        let (topic, partition) = self.place(delivery.destination).ok_or(Reason::Rejected)?;
-        let next = i64::try_from(delivery.offset + 1).map_err(|_| Reason::Rejected)?;
         let mut offsets = TopicPartitionList::with_capacity(1);
-        offsets.add_partition_offset(topic, partition, Offset::Offset(next)).map_err(|_| Reason::Other)?;
+        self.add_to(&mut offsets, delivery.destination, delivery.offset + 1)?;
         native::commit(&self.client, &offsets).map_err(|error| context::commit_reason(&error))
     }
 

@@ -5,7 +5,9 @@ use delivery_history::manifest::Lane;
 
 use super::Draft;
 use crate::install::Version;
+use crate::producer::partitioner::Partitioner;
 use crate::settings::{check_client, is_own, not_known_to};
+use crate::transactions;
 
 /// Settings of the classic group protocol that librdkafka refuses with the other one.
 const CLASSIC_ONLY: [&str; 4] = [
@@ -23,8 +25,8 @@ const NOT_BELOW: [(&str, &str); 2] = [
     ("consumer.max.poll.interval.ms", "consumer.session.timeout.ms"),
     ("producer.reconnect.backoff.max.ms", "producer.reconnect.backoff.ms"),
 ];
-/// Choosing the partition is left to nobody: an event names it before the client is called.
-const PARTITIONERS: [&str; 2] = ["producer.partitioner", "producer.sticky.partitioning.linger.ms"];
+/// For messages without a key only.
+const STICKY: &str = "producer.sticky.partitioning.linger.ms";
 /// Most times one message is sent again.
 const MAX_RESENDS: u64 = 100;
 /// Longest work on one message, milliseconds.
@@ -48,7 +50,13 @@ pub(super) fn check_value(scope: Scope, name: &str, value: &str) -> Result<(), C
         }
         (Scope::Consumer, "processing.ms") => number(0, MAX_PROCESSING_MS),
         (Scope::Consumer, "max.poll.records") => number(1, MAX_POLL_RECORDS),
+        (Scope::Producer, _) if transactions::is_own(&format!("producer.{name}")) => {
+            transactions::check_own(name, value)
+        }
         (Scope::Producer, "resend") => number(0, MAX_RESENDS),
+        (Scope::Producer, "partitioner") if !Partitioner::NAMES.contains(&value) => {
+            invalid(format!("one of {} is needed", Partitioner::NAMES.join(", ")))
+        }
         (Scope::Consumer, "static.membership") if !["true", "false"].contains(&value) => {
             invalid(String::from("true or false is needed"))
         }
@@ -72,10 +80,9 @@ impl Draft {
             self.check_not_below(more, less)?;
         }
         self.check_linger()?;
-        if let Some(partitioner) = PARTITIONERS.iter().find(|full| self.is_chosen(full)) {
+        if self.is_chosen(STICKY) {
             return Err(ConfigError::Contradiction(format!(
-                "{partitioner} cannot be chosen: verify gives every message its partition by its key, because what is \
-                 recorded before a send names the place the message must be found in. A partitioner would have no say."
+                "{STICKY} cannot be chosen: it is for messages without a key, and every message here has one."
             )));
         }
         if self.get("producer.resend") != "0" && self.get("producer.acks") == "0" {
@@ -212,7 +219,8 @@ mod tests {
             &[("max.poll.interval.ms", "3000")],
             &[("linger.ms", "9000"), ("message.timeout.ms", "8000")],
             &[("partition.assignment.strategy", "range,cooperative-sticky")],
-            &[("partitioner", "murmur2_random")],
+            &[("sticky.partitioning.linger.ms", "5")],
+            &[("partitioner", "best")],
             &[("enable.idempotence", "false"), ("acks", "0"), ("resend", "2")],
             &[("resend", "-1")],
             &[("commit", "never")],

@@ -45,8 +45,8 @@ pub(super) fn server_properties(plan: &ClusterPlan, host: &HostPlan) -> Result<S
     Ok(settings.iter().map(|(name, value)| format!("{name}={value}\n")).collect())
 }
 
-/// What makes the nodes one cluster. Beside that: the offsets topic has one partition, so its
-/// leader is known, and a group starts without waiting for more members to come.
+/// What makes the nodes one cluster. Beside that: the topics of offsets and of transactions have one partition each,
+/// so their leaders are known, and a group starts without waiting for more members to come.
 fn ours(plan: &ClusterPlan, host: &HostPlan) -> BTreeMap<String, String> {
     let quorum = if plan.controllers.is_empty() { &plan.nodes } else { &plan.controllers };
     let voters: Vec<String> =
@@ -61,6 +61,7 @@ fn ours(plan: &ClusterPlan, host: &HostPlan) -> BTreeMap<String, String> {
         ("auto.create.topics.enable", String::from("false")),
         ("offsets.topic.num.partitions", String::from("1")),
         ("offsets.topic.replication.factor", replicas.to_string()),
+        ("transaction.state.log.num.partitions", String::from("1")),
         ("transaction.state.log.replication.factor", replicas.to_string()),
         ("transaction.state.log.min.isr", replicas.saturating_sub(1).max(1).to_string()),
         ("group.initial.rebalance.delay.ms", String::from("0")),

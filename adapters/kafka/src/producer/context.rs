@@ -86,7 +86,7 @@ impl Inbox {
 }
 
 /// What the client calls back.
-pub(super) struct Context {
+pub(crate) struct Context {
     name: String,
     acknowledged: bool,
     /// A larger payload fits no batch the topic takes; nothing where it might (compression).

@@ -1,8 +1,9 @@
 //! A producer over librdkafka.
 
 mod context;
-mod outcome;
+pub(crate) mod outcome;
 mod outstanding;
+pub(crate) mod partitioner;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use rdkafka::producer::{BaseRecord, Producer as _, PurgeConfig, ThreadedProducer
 
 use context::{Context, Inbox};
 use outstanding::Pending;
+use partitioner::Partitioner;
 
 /// Longest wait for the reports of a purge; what is missing then is reported as purged.
 const PURGE_LIMIT: Duration = Duration::from_secs(5);
@@ -31,6 +33,8 @@ pub(crate) struct KafkaProducer {
     client: ThreadedProducer<Context>,
     inbox: Arc<Inbox>,
     destinations: Vec<DestinationRef>,
+    /// Where the lane names one.
+    partitioner: Option<Partitioner>,
 }
 
 impl KafkaProducer {
@@ -45,7 +49,15 @@ impl KafkaProducer {
         let context = Context::new(spec.client_name.clone(), acknowledged, never_fits, Arc::clone(&inbox));
         let client = config.create_with_context(context);
         let client = client.map_err(|error| ClientError::Configuration(error.to_string()))?;
-        Ok(Self { client, inbox, destinations: spec.destinations.clone() })
+        let destinations = spec.destinations.iter().chain(&spec.outputs).cloned().collect();
+        let partitioner = spec.config.get("producer.partitioner");
+        let partitioner = partitioner.and_then(|name| Partitioner::from_name(name, spec.run_tag));
+        Ok(Self { client, inbox, destinations, partitioner })
+    }
+
+    /// The client itself, for what only transactions need.
+    pub(crate) fn client(&self) -> &ThreadedProducer<Context> {
+        &self.client
     }
 
     fn destination(&self, index: u16) -> Option<&DestinationRef> {
@@ -61,6 +73,11 @@ fn never_fits_bytes(config: &ClientConfig, spec: &ClientSpec) -> Option<usize> {
 }
 
 impl Producer for KafkaProducer {
+    fn pick(&mut self, key: u32, destinations: &[u16]) -> Option<u16> {
+        let place = self.partitioner.as_mut()?.pick(&key.to_be_bytes(), destinations.len());
+        destinations.get(place).copied()
+    }
+
     fn look_again(&mut self) {
         let topics: BTreeSet<&str> = self.destinations.iter().map(|destination| destination.name.as_str()).collect();
         for topic in topics {

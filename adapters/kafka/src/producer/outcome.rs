@@ -33,7 +33,8 @@ pub(super) fn refused(error: &KafkaError) -> Reason {
     }
 }
 
-fn reported(code: RDKafkaErrorCode) -> Reason {
+/// The word events have for an error of a producer.
+pub(crate) fn reported(code: RDKafkaErrorCode) -> Reason {
     use RDKafkaErrorCode as Code;
     match code {
         Code::MessageSizeTooLarge => Reason::TooLarge,
@@ -58,9 +59,15 @@ fn reported(code: RDKafkaErrorCode) -> Reason {
         Code::Fatal
         | Code::OutOfOrderSequenceNumber
         | Code::UnknownProducerId
+        // librdkafka ends a transaction the broker has not heard of yet: it is done with itself after that.
+        | Code::InvalidTransactionalState
         | Code::InvalidProducerIdMapping
         | Code::GaplessGuarantee => Reason::Fatal,
-        Code::ProducerFenced | Code::Fenced | Code::InvalidProducerEpoch => Reason::Fenced,
+        Code::ProducerFenced | Code::Fenced | Code::InvalidProducerEpoch => Reason::ProducerFenced,
+        // The coordinator of a transaction checks that its reader still is what it was.
+        Code::IllegalGeneration | Code::UnknownMemberId | Code::FencedInstanceId | Code::StaleMemberEpoch => {
+            Reason::Fenced
+        }
         _ => Reason::Other,
     }
 }

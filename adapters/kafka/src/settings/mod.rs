@@ -32,7 +32,13 @@ settings! {
     Producer "max.in.flight.requests.per.connection", "requests sent before the first is answered";
     Producer "request.timeout.ms", "how long the broker may take to gather acknowledgements, milliseconds";
     Producer "queue.buffering.max.messages", "messages the client holds at most";
+    Producer "partitioner", "which partition a key belongs to: consistent, murmur2, fnv1a, ..._random, random; without it the keys in turn";
     Producer "resend", "how often the application sends a message again whose outcome is unknown (ours): 0 to 100";
+    Producer "abort.rate", "share of its transactions a worker aborts on purpose (ours, of lanes in transactions): 0 to 0.9";
+    Producer "transaction.messages", "messages of one transaction, at most (ours)";
+    Producer "transaction.ms", "length of one transaction, at most, milliseconds (ours)";
+    Producer "transaction.workers", "workers that transform, each with a transactional.id of its own (ours)";
+    Producer "transaction.timeout.ms", "how long a transaction may be open before the broker aborts it, milliseconds";
     Consumer "commit", "after-processing, before-processing, auto (librdkafka commits what it handed out), auto-manual-store (what was processed), auto-batch-store (once all that was handed out at once is processed), none";
     Consumer "processing.ms", "how long a consumer works on each message (ours), milliseconds; it does not poll meanwhile";
     Consumer "max.poll.records", "messages a consumer is handed at once, and works off before it polls again (ours)";

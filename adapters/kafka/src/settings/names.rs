@@ -47,7 +47,11 @@ const ALIASES: &[(&str, &str)] = &[
 
 /// Settings of ours, beside the vendor's.
 const OWN: &[(Scope, &str)] = &[
+    (Scope::Producer, "abort.rate"),
     (Scope::Producer, "resend"),
+    (Scope::Producer, "transaction.messages"),
+    (Scope::Producer, "transaction.ms"),
+    (Scope::Producer, "transaction.workers"),
     (Scope::Consumer, "commit"),
     (Scope::Consumer, "max.poll.records"),
     (Scope::Consumer, "processing.ms"),

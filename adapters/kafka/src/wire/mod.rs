@@ -6,8 +6,8 @@ mod topics;
 
 pub(crate) use connection::{Connection, WireError};
 pub(crate) use questions::{
-    MetadataAnswer, PartitionAnswer, ask_controller, ask_coordinator, ask_features, ask_metadata, committed_offsets,
-    count_members, fetch, log_end,
+    MetadataAnswer, PartitionAnswer, ask_controller, ask_coordinator, ask_features, ask_metadata, ask_stable,
+    ask_transaction_coordinator, committed_offsets, count_members, fetch, log_end,
 };
 pub(crate) use topics::{NewTopic, add_partition, create_topics};
 

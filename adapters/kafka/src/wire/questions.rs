@@ -47,6 +47,13 @@ calls! {
 const METADATA_TOPIC: Uuid = Uuid::from_u128(1);
 /// Key type of a consumer group in FindCoordinator.
 const GROUP_KEY: i8 = 0;
+/// Key type of a transactional id in FindCoordinator.
+const TRANSACTION_KEY: i8 = 1;
+/// `replica_id` of whoever is no replica.
+const CONSUMER: BrokerId = BrokerId(-1);
+/// `isolation_level` of ListOffsets: the high watermark, or the last stable offset.
+const READ_UNCOMMITTED: i8 = 0;
+const READ_COMMITTED: i8 = 1;
 /// The ListOffsets timestamp that stands for the end of the log.
 const LATEST: i64 = -1;
 /// The replica number that lets any replica answer for its own copy (`DEBUGGING_REPLICA_ID`).
@@ -162,9 +169,28 @@ pub(crate) fn ask_coordinator(
     group: &str,
     deadline: Instant,
 ) -> Result<Option<u32>, WireError> {
+    find_coordinator(connection, GROUP_KEY, group, deadline)
+}
+
+/// Asks a broker who coordinates the transactions of `id`; the first such question makes it create the topic of
+/// transactions.
+pub(crate) fn ask_transaction_coordinator(
+    connection: &mut Connection,
+    id: &str,
+    deadline: Instant,
+) -> Result<Option<u32>, WireError> {
+    find_coordinator(connection, TRANSACTION_KEY, id, deadline)
+}
+
+fn find_coordinator(
+    connection: &mut Connection,
+    key_type: i8,
+    key: &str,
+    deadline: Instant,
+) -> Result<Option<u32>, WireError> {
     let question = FindCoordinatorRequest::default()
-        .with_key_type(GROUP_KEY)
-        .with_coordinator_keys(vec![StrBytes::from_string(group.to_owned())]);
+        .with_key_type(key_type)
+        .with_coordinator_keys(vec![StrBytes::from_string(key.to_owned())]);
     let answer = connection.call(&question, deadline)?;
     Ok(answer.coordinators.first().filter(|found| found.error_code == 0).and_then(|found| node_of(found.node_id)))
 }
@@ -242,6 +268,62 @@ pub(crate) fn log_end(
         Some(found) => Err(WireError::Malformed(error_name(found.error_code))),
         None => Err(WireError::Malformed(String::from("it names no offset"))),
     }
+}
+
+/// How far a partition is stable and replicated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StableAnswer {
+    /// Every transaction before it has ended.
+    pub(crate) stable: u64,
+    /// High watermark.
+    pub(crate) replicated: u64,
+}
+
+/// A partition by its topic and number, and what was said of it.
+type Said<T> = ((String, u32), T);
+
+/// Asks the leader of partitions of topics (by name and number) for their last stable offsets and high watermarks, in
+/// this order: what is stable was replicated before. Partitions it does not lead are left out.
+pub(crate) fn ask_stable(
+    connection: &mut Connection,
+    partitions: &[(&str, u32)],
+    deadline: Instant,
+) -> Result<Vec<Said<StableAnswer>>, WireError> {
+    let stable = latest(connection, partitions, READ_COMMITTED, deadline)?;
+    let replicated = latest(connection, partitions, READ_UNCOMMITTED, deadline)?;
+    let both = stable.into_iter().filter_map(|(place, stable)| {
+        let (_, replicated) = replicated.iter().find(|(known, _)| *known == place)?;
+        Some((place, StableAnswer { stable, replicated: *replicated }))
+    });
+    Ok(both.collect())
+}
+
+fn latest(
+    connection: &mut Connection,
+    partitions: &[(&str, u32)],
+    isolation: i8,
+    deadline: Instant,
+) -> Result<Vec<Said<u64>>, WireError> {
+    let topics = partitions.iter().map(|(topic, partition)| {
+        let wanted = ListOffsetsPartition::default()
+            .with_partition_index(i32::try_from(*partition).unwrap_or(i32::MAX))
+            .with_timestamp(LATEST);
+        ListOffsetsTopic::default()
+            .with_name(TopicName(StrBytes::from_string((*topic).to_owned())))
+            .with_partitions(vec![wanted])
+    });
+    let question = ListOffsetsRequest::default()
+        .with_replica_id(CONSUMER)
+        .with_isolation_level(isolation)
+        .with_topics(topics.collect());
+    let answer = connection.call(&question, deadline)?;
+    let found = answer.topics.iter().flat_map(|topic| {
+        topic.partitions.iter().filter(|partition| partition.error_code == 0).filter_map(|partition| {
+            let place = (topic.name.0.as_str().to_owned(), u32::try_from(partition.partition_index).ok()?);
+            Some((place, u64::try_from(partition.offset).ok()?))
+        })
+    });
+    Ok(found.collect())
 }
 
 /// What a replica gave from its log.

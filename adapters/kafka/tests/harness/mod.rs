@@ -143,6 +143,8 @@ impl Cluster {
             destinations: destinations.to_vec(),
             config,
             group: group.map(str::to_owned),
+            outputs: Vec::new(),
+            read_uncommitted: None,
         }
     }
 }

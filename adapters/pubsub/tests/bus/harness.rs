@@ -85,6 +85,7 @@ impl Setup {
                 name: format!("lane-{lane}"),
                 partition: None,
                 dead_letters_of: None,
+                output_of: None,
                 added: false,
             })
             .collect();
@@ -93,6 +94,8 @@ impl Setup {
             name: format!("subscriber-{lane}-{node}"),
             session_timeout_ms: 0,
             read_uncommitted: false,
+            reads_outputs: false,
+            beside: false,
         };
         let every = (0..lanes.len() as u16).flat_map(|lane| (1..=self.nodes).map(move |node| (lane, node)));
         RunManifest {
@@ -170,6 +173,8 @@ impl Software {
             destinations: vec![DestinationRef { index: lane, name: format!("lane-{lane}"), partition: None }],
             config: self.plan.lanes[usize::from(lane)].config.clone(),
             group: None,
+            outputs: Vec::new(),
+            read_uncommitted: None,
         }
     }
 

@@ -152,6 +152,8 @@ impl Node {
             destinations: vec![lane.destination.clone()],
             config,
             group: None,
+            outputs: Vec::new(),
+            read_uncommitted: None,
         }
     }
 }

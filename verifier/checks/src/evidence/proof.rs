@@ -8,6 +8,8 @@ use crate::context::Context;
 use crate::evidence::timeline::{FaultWindow, Look};
 use crate::judgement::{ProcessLooks, WritesLost};
 
+/// A process that was killed takes the kernel this long to take down, where it is large and the machine busy.
+const DYING_NS: u64 = 1_000_000_000;
 /// A client that did nothing for this long before a fault was not at work.
 const AT_WORK_NS: u64 = 2_000_000_000;
 
@@ -43,7 +45,7 @@ pub(crate) fn why_not_bit(
                 reasons.push(format!("{label} took nothing away: every write was synced when the power was cut"));
             }
         }
-        BiteProof::ProcessGone | BiteProof::ProcessEnded | BiteProof::ProcessStopped => {
+        BiteProof::ProcessGone | BiteProof::ProcessEnded | BiteProof::ProcessStopped | BiteProof::ProcessLimped => {
             reasons.extend(process_reasons(context, label, fault, window));
         }
     }
@@ -80,11 +82,31 @@ fn process_reasons(context: &Context<'_>, label: &str, fault: &Fault, window: &F
         let expected = expected_word(fault.bites_by);
         if of == 0 {
             reasons.push(format!("nobody looked whether {name} was {expected} during {label}"));
+        } else if fault.bites_by == BiteProof::ProcessLimped {
+            if !limped(window, &looks) {
+                reasons.push(format!(
+                    "{name} was {expected} at {as_expected} of {of} looks during {label}: it did not limp"
+                ));
+            }
         } else if as_expected < of {
             reasons.push(format!("{name} was {expected} at {as_expected} of {of} looks during {label}"));
         }
     }
     reasons
+}
+
+/// Whether a process stood still at half of the looks and more in every third of the fault's time, and not always.
+fn limped(window: &FaultWindow, looks: &[&Look]) -> bool {
+    let Some((start_ns, end_ns)) = window.span_ns() else { return false };
+    let third_ns = ((end_ns - start_ns) / 3).max(1);
+    let mut thirds = [(0_u64, 0_u64); 3];
+    for look in looks {
+        let third = (look.at_ns.saturating_sub(start_ns) / third_ns).min(2) as usize;
+        thirds[third].0 += u64::from(look.state == ProcessState::Stopped as u64);
+        thirds[third].1 += 1;
+    }
+    let went_on = looks.iter().any(|look| look.state == ProcessState::Running as u64);
+    went_on && thirds.iter().all(|(stopped, of)| *of > 0 && stopped * 2 >= *of)
 }
 
 /// All looks at the processes of a fault together; nothing for a fault of the network.
@@ -115,14 +137,16 @@ fn looks_at_worker(window: &FaultWindow, worker: u16) -> Vec<&Look> {
     window.looks.iter().filter(|look| look.worker == Some(worker)).collect()
 }
 
-/// Looks that found what was expected, of those that count: who is asked to end may take its time over it.
+/// Looks that found what was expected, of those that count: who is asked to end may take its time over it, and dying takes
+/// a moment, too.
 fn count(proof: BiteProof, window: &FaultWindow, looks: &[&Look]) -> (u64, u64) {
     let from_ns = match (proof, window.span_ns()) {
         (BiteProof::ProcessEnded, Some((start_ns, end_ns))) => end_ns - (end_ns - start_ns) / 3,
+        (_, Some((start_ns, end_ns))) => start_ns + DYING_NS.min((end_ns - start_ns) / 3),
         _ => 0,
     };
     let expected = match proof {
-        BiteProof::ProcessStopped => ProcessState::Stopped,
+        BiteProof::ProcessStopped | BiteProof::ProcessLimped => ProcessState::Stopped,
         _ => ProcessState::Gone,
     };
     let counted = || looks.iter().filter(|look| look.at_ns >= from_ns);
@@ -132,7 +156,7 @@ fn count(proof: BiteProof, window: &FaultWindow, looks: &[&Look]) -> (u64, u64) 
 
 const fn expected_word(proof: BiteProof) -> &'static str {
     match proof {
-        BiteProof::ProcessStopped => "stopped",
+        BiteProof::ProcessStopped | BiteProof::ProcessLimped => "stopped",
         _ => "gone",
     }
 }

@@ -1,12 +1,36 @@
 //! Aborted read: a message of an aborted transaction that is stored for readers of committed messages, or was delivered
-//! to one (G1a in Adya's terms). Uncommitted read: delivered to one before the commit was asked for.
+//! to a reader of the lane (G1a in Adya's terms). Uncommitted read: delivered to a reader of committed messages before
+//! the commit was asked for. Dirty read: of an aborted transaction, and delivered to a reader that reads beside.
 
 use delivery_history::Event;
 
+use crate::context::Context;
 use crate::directory::state;
 use crate::tally::{OnceTally, Subject};
 use crate::transactions::Ending;
 use crate::work::LaneWork;
+
+/// What a group asks for of transactions that have not committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    /// Nothing.
+    Committed,
+    /// Everything: it is the configuration that is judged.
+    Uncommitted,
+    /// Everything, to show what that gives.
+    Beside,
+}
+
+impl Isolation {
+    /// What the manifest says of `group`.
+    pub(crate) fn of(context: &Context<'_>, group: u16) -> Self {
+        match context.manifest.groups.get(usize::from(group)) {
+            Some(known) if known.read_uncommitted && known.beside => Self::Beside,
+            Some(known) if known.read_uncommitted => Self::Uncommitted,
+            _ => Self::Committed,
+        }
+    }
+}
 
 /// Counts messages of aborted transactions that an audit holds.
 pub(crate) fn find_stored(work: &LaneWork<'_, '_>, tally: &mut OnceTally) {
@@ -21,19 +45,16 @@ pub(crate) fn find_stored(work: &LaneWork<'_, '_>, tally: &mut OnceTally) {
     }
 }
 
-/// Judges a delivery of message `index` to a reader of committed messages.
-pub(crate) fn take_delivery(
-    work: &LaneWork<'_, '_>,
-    index: usize,
-    event: &Event,
-    aborted: &mut OnceTally,
-    uncommitted: &mut OnceTally,
-) {
+/// Judges a delivery of message `index` to a reader.
+pub(crate) fn take_delivery(work: &mut LaneWork<'_, '_>, isolation: Isolation, index: usize, event: &Event) {
     let Some(transaction) = work.sends.transactions.of(index) else { return };
+    let too_early = transaction.commit_asked_ns.is_none_or(|asked_ns| event.time_ns < asked_ns);
+    let tally = match (isolation, transaction.ending) {
+        (Isolation::Beside, Ending::Aborted) => &mut work.dirty_read,
+        (_, Ending::Aborted) => &mut work.aborted_read,
+        (Isolation::Committed, _) if too_early => &mut work.uncommitted_read,
+        _ => return,
+    };
     let subject = Subject::Message { session: event.session, sequence: event.sequence };
-    if transaction.ending == Ending::Aborted {
-        aborted.add(event.time_ns, subject, event.destination);
-    } else if transaction.commit_asked_ns.is_none_or(|asked_ns| event.time_ns < asked_ns) {
-        uncommitted.add(event.time_ns, subject, event.destination);
-    }
+    tally.add(event.time_ns, subject, event.destination);
 }

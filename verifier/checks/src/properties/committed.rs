@@ -80,7 +80,8 @@ pub(crate) fn find(
     if seen.members.is_empty() || !seen.members.iter().all(|member| health.is_sound(*member)) {
         return found;
     }
-    if seen.marks.iter().any(|marks| marks & mark::PROCESSED == 0) {
+    // What was transformed is judged by what came of it.
+    if !seen.transforms && seen.marks.iter().any(|marks| marks & mark::PROCESSED == 0) {
         unprocessed(work, seen, audits, told, &mut found.unprocessed);
     }
     lost(work.context, seen, told, &mut found.lost);

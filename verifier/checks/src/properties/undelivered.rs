@@ -21,6 +21,8 @@ pub(crate) struct Leftover {
     pub(crate) of_dead_group: u64,
     /// Never processed, and nothing proves that the group would not have come to it.
     pub(crate) unproved: u64,
+    /// Destinations it reads.
+    pub(crate) reads: Vec<u16>,
     /// Destinations it never drained.
     pub(crate) not_drained: Vec<u16>,
     /// All of its members ended without being told to.
@@ -51,7 +53,8 @@ pub(crate) fn classify(
         sound: !seen.members.is_empty() && seen.members.iter().all(|member| health.is_sound(*member)),
         ..Leftover::default()
     };
-    left.not_drained = work.destinations.iter().copied().filter(|place| !seen.drained.contains(place)).collect();
+    left.reads = work.context.destinations_read_by(seen.group);
+    left.not_drained = left.reads.iter().copied().filter(|place| !seen.drained.contains(place)).collect();
     for slot in work.sends.slots.clone() {
         let entry = work.directory.sessions(slot..slot + 1)[0];
         for index in entry.base as usize..entry.base as usize + entry.len as usize {
@@ -62,7 +65,9 @@ pub(crate) fn classify(
             }
             mark_copies(&mut work.sends.messages.state[index], marks);
             let message = work.sends.messages.state[index];
-            if marks & mark::PROCESSED == 0 && message & state::LOST == 0 && work.is_owed(message) {
+            let owed = marks & mark::PROCESSED == 0 && message & state::LOST == 0 && work.is_owed(message);
+            // What was transformed is judged by what came of it.
+            if owed && !seen.transforms {
                 missing(work, seen, &entry, index, recovered, &mut left, tally);
             }
         }
@@ -92,6 +97,9 @@ fn missing(
     tally: &mut Tally,
 ) {
     let invoked = *work.invoked(entry, index);
+    if !left.reads.contains(&invoked.destination) {
+        return;
+    }
     let message = work.sends.messages.state[index];
     let fanout = work.workload == Workload::Fanout;
     if fanout && !seen.was_subscribed(invoked.destination, invoked.time_ns) {

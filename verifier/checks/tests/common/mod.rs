@@ -118,7 +118,14 @@ pub fn cut() -> Fault {
 
 pub fn manifest(workload: Workload) -> RunManifest {
     let consumers = if workload == Workload::Fanout { [Some(0), Some(1)] } else { [Some(0), Some(0)] };
-    let group = |name: &str| Group { lane: 0, name: name.into(), session_timeout_ms: 6_000, read_uncommitted: false };
+    let group = |name: &str| Group {
+        lane: 0,
+        name: name.into(),
+        session_timeout_ms: 6_000,
+        read_uncommitted: false,
+        reads_outputs: false,
+        beside: false,
+    };
     let mut groups = vec![group("readers")];
     if workload == Workload::Fanout {
         groups = vec![group("s0"), group("s1")];
@@ -172,6 +179,7 @@ pub fn manifest(workload: Workload) -> RunManifest {
             name: "orders".into(),
             partition: Some(0),
             dead_letters_of: None,
+            output_of: None,
             added: false,
         }],
         groups,

@@ -77,6 +77,7 @@ impl Queue {
             name: name.into(),
             partition: None,
             dead_letters_of,
+            output_of: None,
             added: false,
         };
         scene.manifest.destinations = vec![place("orders", None), place("orders.dead", Some(ORDERS))];

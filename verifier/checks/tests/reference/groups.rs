@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use delivery_checks::judgement::FindingKind;
 use delivery_history::event::{FLAG_CORRUPT, FLAG_REDELIVERED};
-use delivery_history::manifest::Workload;
+use delivery_history::manifest::{Group, Workload};
 use delivery_history::{Event, EventKind, NO_OFFSET};
 
 use super::Reference;
@@ -68,8 +68,8 @@ pub fn check(past: &Past<'_>, log: &Log, reference: &mut Reference) {
             for event in past.stream(*worker) {
                 if let Some(sent) = take(past, *worker, event, reference) {
                     did.entry(sent.id).or_default().take(*worker, event);
-                    if event.kind() == Some(EventKind::Delivered) && !group.read_uncommitted {
-                        delivered_from_transaction(past, sent, event, reference);
+                    if event.kind() == Some(EventKind::Delivered) {
+                        delivered_from_transaction(past, group, sent, event, reference);
                     }
                 }
             }
@@ -84,7 +84,11 @@ pub fn check(past: &Past<'_>, log: &Log, reference: &mut Reference) {
             }
         }
         delivered.extend(did.iter().filter(|(_, did)| did.delivered > 0).map(|(id, _)| *id));
-        unprocessed(past, log, &members, &did, &mut lost, reference);
+        if past.transforms(number) {
+            super::outputs::check(past, log, &members, reference);
+        } else {
+            unprocessed(past, log, group, &members, &did, &mut lost, reference);
+        }
     }
     for id in lost.difference(&log.lost) {
         reference.add(FindingKind::Lost, past.name(*id));
@@ -118,10 +122,14 @@ fn take<'p>(past: &'p Past<'_>, worker: u16, event: &Event, reference: &mut Refe
     sent
 }
 
-fn delivered_from_transaction(past: &Past<'_>, sent: &Sent, event: &Event, reference: &mut Reference) {
+fn delivered_from_transaction(past: &Past<'_>, group: &Group, sent: &Sent, event: &Event, reference: &mut Reference) {
     let Some(transaction) = sent.transaction.map(|number| &past.transactions[number]) else { return };
     if transaction.ending == Ending::Aborted {
-        reference.add_once(FindingKind::AbortedRead, past.name(sent.id));
+        let beside = group.read_uncommitted && group.beside;
+        let kind = if beside { FindingKind::DirtyRead } else { FindingKind::AbortedRead };
+        reference.add_once(kind, past.name(sent.id));
+    } else if group.read_uncommitted {
+        // What it asks for.
     } else if transaction.commit_asked_ns.is_none_or(|asked_ns| event.time_ns < asked_ns) {
         reference.add_once(FindingKind::UncommittedRead, past.name(sent.id));
     }
@@ -162,6 +170,7 @@ fn subscribed(past: &Past<'_>, members: &[u16], destination: u16, time_ns: u64) 
 fn unprocessed(
     past: &Past<'_>,
     log: &Log,
+    group: &Group,
     members: &[u16],
     did: &BTreeMap<Id, Did>,
     lost: &mut BTreeSet<Id>,
@@ -169,7 +178,9 @@ fn unprocessed(
 ) {
     let fanout = past.workload == Workload::Fanout;
     let dead = !members.is_empty() && members.iter().all(|member| past.crashed.contains(member));
-    for sent in past.sends.values().filter(|sent| past.recovered && past.is_owed(sent)) {
+    let reads = past.places_of(group);
+    let owed = past.sends.values().filter(|sent| past.recovered && past.is_owed(sent));
+    for sent in owed.filter(|sent| reads.contains(&sent.destination)) {
         let processed = did.get(&sent.id).is_some_and(|did| did.processed);
         if processed || lost.contains(&sent.id) {
             continue;

@@ -48,9 +48,13 @@ pub struct Log {
 }
 
 impl Log {
+    /// What is in no audit of `destination` is not stored there.
+    pub fn proves_absence(&self, destination: u16) -> bool {
+        self.audits.get(&destination).and_then(|audits| audits.first()).is_some_and(Audit::proves_absence)
+    }
+
     fn is_absent(&self, destination: u16, id: Id) -> bool {
-        let proved = self.audits.get(&destination).and_then(|audits| audits.first()).is_some_and(Audit::proves_absence);
-        proved && !self.stored.contains(&id) && !self.misplaced.contains(&id)
+        self.proves_absence(destination) && !self.stored.contains(&id) && !self.misplaced.contains(&id)
     }
 }
 
@@ -87,7 +91,7 @@ fn audits(past: &Past<'_>) -> Vec<Audit> {
                 complete: false,
                 sentinel: false,
             }),
-            Some(EventKind::AuditRead | EventKind::AuditControl) => {
+            Some(EventKind::AuditRead | EventKind::AuditControl | EventKind::AuditAborted) => {
                 let audit = audits.last_mut().unwrap();
                 audit.sentinel |= !unreadable(event) && past.sentinels.contains(&id(event));
                 audit.entries.push(*event);
@@ -104,12 +108,16 @@ fn audits(past: &Past<'_>) -> Vec<Audit> {
 
 fn stored(past: &Past<'_>, audit: &Audit, log: &mut Log, reference: &mut Reference) {
     let mut here: BTreeSet<Id> = BTreeSet::new();
-    for event in audit.entries.iter().filter(|event| event.kind() == Some(EventKind::AuditRead)) {
+    for event in audit.entries.iter().filter(|event| event.kind() != Some(EventKind::AuditControl)) {
+        let aborted = event.kind() == Some(EventKind::AuditAborted);
         let place = past.offset_name(event.destination, event.offset);
         if unreadable(event) {
             let corrupt = event.has(FLAG_CORRUPT);
             reference.add_once(if corrupt { FindingKind::Corrupt } else { FindingKind::Phantom }, place);
         } else if let Some(sent) = past.sends.get(&id(event)) {
+            if aborted {
+                continue;
+            }
             if sent.destination != event.destination {
                 log.misplaced.insert(sent.id);
             } else {

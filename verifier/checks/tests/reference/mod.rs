@@ -3,6 +3,7 @@
 
 mod groups;
 mod logs;
+mod outputs;
 mod past;
 mod queues;
 mod readers;
@@ -56,6 +57,7 @@ pub fn check(manifest: &RunManifest, streams: &[Vec<Event>]) -> Reference {
         readers::check(&past, &log, &mut reference);
     }
     not_recovered(&past, &mut reference);
+    outputs::hanging(&past, &mut reference);
     reference.found.retain(|_, names| !names.is_empty());
     violated(&past, &mut reference);
     reference
@@ -75,12 +77,15 @@ fn violated(past: &Past<'_>, reference: &mut Reference) {
     use FindingKind::*;
     let any = |kinds: &[FindingKind]| kinds.iter().any(|kind| reference.count(*kind) > 0);
     let undelivered = reference.undelivered_proved > 0;
+    // Where messages are transformed, once is said of their outputs.
+    let transformed = past.places().iter().any(|place| past.is_output(*place));
+    let twice = !transformed && any(&[ProcessedTwice]);
     let log = matches!(past.workload, Workload::Log | Workload::Transactions);
     let verdicts = [
         (Guarantee::Durability, any(&[Lost])),
         (Guarantee::AtLeastOnce, any(&[Lost]) || undelivered),
-        (Guarantee::AtMostOnce, any(&[ProcessedTwice, StoredTwice])),
-        (Guarantee::ExactlyOnce, any(&[Lost, ProcessedTwice]) || undelivered),
+        (Guarantee::AtMostOnce, twice || any(&[StoredTwice, OutputTwice])),
+        (Guarantee::ExactlyOnce, twice || any(&[Lost, OutputTwice]) || undelivered),
         (Guarantee::Ordering, any(&[Reordered])),
         (Guarantee::Agreement, log && any(&[Disagreement])),
         (Guarantee::Integrity, any(&[Phantom, Corrupt, FailedButStored])),
@@ -88,7 +93,7 @@ fn violated(past: &Past<'_>, reference: &mut Reference) {
             Guarantee::Atomicity,
             past.workload == Workload::Transactions && any(&[TornTransaction, AbortedRead, UncommittedRead]),
         ),
-        (Guarantee::Liveness, any(&[NotRecovered])),
+        (Guarantee::Liveness, any(&[NotRecovered, HangingTransaction])),
     ];
     reference.violated = verdicts.into_iter().filter(|(_, violated)| *violated).map(|(name, _)| name).collect();
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use delivery_history::event::{FLAG_CORRUPT, FLAG_FOREIGN};
-use delivery_history::manifest::{Phase, Role, RunManifest, Workload, worker_of_session};
+use delivery_history::manifest::{Group, Phase, Role, RunManifest, Worker, Workload, worker_of_session};
 use delivery_history::{Event, EventKind, NO_OFFSET};
 
 /// Producer session and sequence.
@@ -43,6 +43,13 @@ pub struct Sent {
     pub transaction: Option<usize>,
 }
 
+/// A message that was made into the next send of its worker.
+#[derive(Clone, Copy, Debug)]
+pub struct Made {
+    pub of: Id,
+    pub output: Id,
+}
+
 pub struct Past<'a> {
     pub manifest: &'a RunManifest,
     pub streams: &'a [Vec<Event>],
@@ -50,6 +57,7 @@ pub struct Past<'a> {
     pub sends: BTreeMap<Id, Sent>,
     pub sentinels: BTreeSet<Id>,
     pub transactions: Vec<Transaction>,
+    pub made: Vec<Made>,
     pub crashed: BTreeSet<u16>,
     /// The cluster was whole before it was drained and audited.
     pub recovered: bool,
@@ -73,6 +81,7 @@ impl<'a> Past<'a> {
             sends: BTreeMap::new(),
             sentinels: BTreeSet::new(),
             transactions: Vec::new(),
+            made: Vec::new(),
             crashed: BTreeSet::new(),
             recovered: false,
         };
@@ -93,6 +102,7 @@ impl<'a> Past<'a> {
     fn read_producer(&mut self, events: &[Event]) {
         let mut outcomes: BTreeMap<Id, BTreeSet<u8>> = BTreeMap::new();
         let mut open: Option<usize> = None;
+        let mut making: Option<(Id, u32)> = None;
         for event in events {
             match event.kind() {
                 Some(EventKind::SendInvoked) => {
@@ -106,6 +116,8 @@ impl<'a> Past<'a> {
                         transaction: open,
                     };
                     self.sends.insert(id(event), sent);
+                    let made = making.take().filter(|(_, sequence)| *sequence == event.sequence);
+                    self.made.extend(made.map(|(of, _)| Made { of, output: id(event) }));
                     open.into_iter().for_each(|open| self.transactions[open].messages.push(id(event)));
                 }
                 Some(EventKind::SendAcked) => {
@@ -116,6 +128,7 @@ impl<'a> Past<'a> {
                 Some(EventKind::SendSent | EventKind::SendFailed | EventKind::SendUnknown) => {
                     outcomes.entry(id(event)).or_default().insert(event.kind);
                 }
+                Some(EventKind::Transformed) => making = Some((id(event), event.detail)),
                 Some(EventKind::TransactionBegin) => {
                     open = Some(self.transactions.len());
                     let (messages, ending) = (Vec::new(), Ending::Unknown);
@@ -170,9 +183,25 @@ impl<'a> Past<'a> {
         all.filter(|(_, place)| place.dead_letters_of.is_none()).map(|(number, _)| number).collect()
     }
 
+    /// Whether what is made of other messages ends there.
+    pub fn is_output(&self, destination: u16) -> bool {
+        self.manifest.destinations[usize::from(destination)].output_of.is_some()
+    }
+
+    /// Destinations that a group reads.
+    pub fn places_of(&self, group: &Group) -> Vec<u16> {
+        self.places().into_iter().filter(|place| self.is_output(*place) == group.reads_outputs).collect()
+    }
+
+    /// Whether a group makes messages of what it reads.
+    pub fn transforms(&self, group: u16) -> bool {
+        self.manifest.workers.iter().any(|one| one.role == Role::Producer && one.group == Some(group))
+    }
+
     pub fn consumers(&self, group: Option<u16>) -> Vec<u16> {
         let all = (0u16..).zip(&self.manifest.workers);
-        let mine = all.filter(|(_, one)| one.role == Role::Consumer && (group.is_none() || one.group == group));
+        let reads = |one: &Worker| one.role == Role::Consumer || (one.role == Role::Producer && one.group.is_some());
+        let mine = all.filter(|(_, one)| reads(one) && (group.is_none() || one.group == group));
         mine.map(|(number, _)| number).collect()
     }
 

@@ -45,6 +45,7 @@ impl World {
             name: "orders".into(),
             partition: Some(u32::from(number)),
             dead_letters_of: None,
+            output_of: None,
             added: false,
         };
         scene.manifest.destinations = (0..places).map(place).collect();
@@ -145,6 +146,8 @@ impl World {
         let offset = if stored && workload != Workload::Fanout { log.len() as u64 } else { NO_OFFSET };
         if stored {
             log.push(about(EventKind::AuditRead, id, destination, by.at_ns));
+        } else if by.transaction.is_some() && dice.one_in(2) {
+            log.push(about(EventKind::AuditAborted, id, destination, by.at_ns));
         }
         if dice.one_in(30) && workload != Workload::Fanout {
             log.push(Event::new(EventKind::AuditControl).destination(destination).at(by.at_ns));

@@ -19,6 +19,7 @@ impl World {
             name: name.into(),
             partition: None,
             dead_letters_of: letters,
+            output_of: None,
             added: false,
         };
         world.scene.manifest.destinations = vec![place("a", None), place("b", None), place("a.dead", Some(0))];

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use delivery_broker::{Reason, Settle};
 use delivery_checks::judgement::FindingKind;
 use delivery_history::event::{FLAG_CORRUPT, FLAG_REDELIVERED};
-use delivery_history::manifest::{Phase, RunStatus, Workload, worker_of_session};
+use delivery_history::manifest::{Group, Phase, RunStatus, Workload, worker_of_session};
 use delivery_history::{Event, EventKind, NO_OFFSET};
 
 use super::{Dice, World, about};
-use crate::common::{C0, C1, Id, P1, SENTINEL};
+use crate::common::{C0, C1, Id, LOAD_MS, OBSERVER, P1, SENTINEL};
 
 /// What must be found: exactly one of the kind, unless another number is told.
 #[derive(Clone, Debug)]
@@ -49,6 +49,9 @@ pub const ALL: &[(FindingKind, Spoil)] = &[
     (FindingKind::TornTransaction, torn),
     (FindingKind::AbortedRead, aborted_read),
     (FindingKind::UncommittedRead, uncommitted_read),
+    (FindingKind::DirtyRead, dirty_read),
+    (FindingKind::OutputTwice, output_twice),
+    (FindingKind::HangingTransaction, hanging_transaction),
     (FindingKind::DeadLettered, dead_lettered),
     (FindingKind::LeftInQueue, left_in_queue),
     (FindingKind::NotRecovered, not_recovered),
@@ -547,6 +550,54 @@ fn uncommitted_read(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {
     let sent = world.sends().into_iter().find(|event| key(event) == id)?;
     world.done.push((C0, about(EventKind::Delivered, id, sent.destination, sent.time_ns + 5)));
     world.spoilt(FindingKind::UncommittedRead, id, &[])
+}
+
+/// The second group asks for all, beside the first one.
+fn dirty_read(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {
+    let aborted: Vec<Id> = transactions(world, 1).into_iter().flatten().collect();
+    let id = dice.pick(&aborted).copied().filter(|_| world.scene.manifest.groups.len() == 2)?;
+    let sent = world.sends().into_iter().find(|event| key(event) == id)?;
+    let group = &mut world.scene.manifest.groups[1];
+    (group.read_uncommitted, group.beside) = (true, true);
+    world.done.push((super::C2, about(EventKind::Delivered, id, sent.destination, sent.time_ns + 5)));
+    world.spoilt(FindingKind::DirtyRead, id, &[])
+}
+
+/// A producer turns out to have made two messages that stand of one.
+fn output_twice(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {
+    let committed: Vec<Vec<Id>> = transactions(world, 0).into_iter().filter(|ids| ids.len() > 1).collect();
+    let ids = dice.pick(&committed)?.clone();
+    let (_, of) = world.pick_processed(dice).filter(|(_, of)| !ids.contains(&key(of)))?;
+    let stands = |id: &Id| world.audits.iter().flat_map(|audit| &audit.entries).any(|entry| key(entry) == *id);
+    if !ids.iter().take(2).all(stands) || world.scene.manifest.groups.iter().any(|group| group.name == "workers") {
+        return None;
+    }
+    let worker = worker_of_session(ids[0].0);
+    let group = Group { name: "workers".into(), ..world.scene.manifest.groups[0].clone() };
+    world.scene.manifest.groups.push(group);
+    world.scene.manifest.workers[usize::from(worker)].group = Some(world.scene.manifest.groups.len() as u16 - 1);
+    for id in ids.iter().take(2) {
+        let sent = world.sends().into_iter().find(|event| key(event) == *id)?;
+        let made = about(EventKind::Transformed, key(&of), of.destination, sent.time_ns - 1).detail(id.1);
+        let at = world.sent.iter().position(|(_, event)| is(event, EventKind::SendInvoked) && key(event) == *id)?;
+        world.sent.insert(at, (worker, made));
+    }
+    world.spoilt(FindingKind::OutputTwice, key(&of), &[FindingKind::Undelivered])
+}
+
+/// The leader says for as long as it may take, and longer, that the last stable offset stays where it is.
+fn hanging_transaction(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {
+    if world.workload() != Workload::Transactions {
+        return None;
+    }
+    world.scene.manifest.limits_ms.insert("transactions".into(), 2_000);
+    let place = dice.below(world.scene.manifest.destinations.len()) as u16;
+    for after_ms in [1_400, 2_400, 3_500] {
+        let said = Event::new(EventKind::ObservedStable).destination(place).offset(7).detail(3);
+        world.scene.extra.push((OBSERVER, Event { session: 1, ..said.at(super::ns(LOAD_MS + after_ms)) }));
+    }
+    let witness = format!("orders-{place}");
+    Some(Spoilt { kind: FindingKind::HangingTransaction, count: 1, witness, with: &[] })
 }
 
 fn dead_lettered(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {

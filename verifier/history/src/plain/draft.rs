@@ -254,12 +254,16 @@ const fn needs_destination(kind: EventKind) -> bool {
             | EventKind::Unsubscribed
             | EventKind::AuditRead
             | EventKind::AuditControl
+            | EventKind::AuditAborted
+            | EventKind::AuditOpen
+            | EventKind::Transformed
             | EventKind::AuditStart
             | EventKind::AuditEnd
             | EventKind::Drained
             | EventKind::ObservedLeader
             | EventKind::ObservedIsr
             | EventKind::ObservedDepth
+            | EventKind::ObservedStable
             | EventKind::ObservedCommit
     )
 }

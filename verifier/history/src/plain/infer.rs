@@ -19,7 +19,8 @@ pub(super) const fn role_of(kind: EventKind) -> Option<Role> {
         | EventKind::TransactionBegin
         | EventKind::TransactionCommit
         | EventKind::TransactionAbort
-        | EventKind::TransactionOutcome => Some(Role::Producer),
+        | EventKind::TransactionOutcome
+        | EventKind::Transformed => Some(Role::Producer),
         EventKind::Delivered
         | EventKind::Processing
         | EventKind::Processed
@@ -32,9 +33,12 @@ pub(super) const fn role_of(kind: EventKind) -> Option<Role> {
         | EventKind::Subscribed
         | EventKind::Unsubscribed
         | EventKind::Drained => Some(Role::Consumer),
-        EventKind::AuditRead | EventKind::AuditControl | EventKind::AuditEnd | EventKind::AuditStart => {
-            Some(Role::Audit)
-        }
+        EventKind::AuditRead
+        | EventKind::AuditControl
+        | EventKind::AuditAborted
+        | EventKind::AuditOpen
+        | EventKind::AuditEnd
+        | EventKind::AuditStart => Some(Role::Audit),
         EventKind::ObservedLeader
         | EventKind::ObservedIsr
         | EventKind::ObservedController
@@ -45,6 +49,7 @@ pub(super) const fn role_of(kind: EventKind) -> Option<Role> {
         | EventKind::ObservedSilence
         | EventKind::ObservedCoordinator
         | EventKind::ObservedDepth
+        | EventKind::ObservedStable
         | EventKind::ObservedCommit => Some(Role::Observer),
         EventKind::WorkerCrashed
         | EventKind::FaultStarted
@@ -137,6 +142,7 @@ fn destinations(book: &Book) -> Vec<Destination> {
                 name: name.to_owned(),
                 partition: None,
                 dead_letters_of: declared.and_then(|declared| declared.dead_letters_of).map(|queue| queue as u16),
+                output_of: None,
                 added: false,
             }
         })
@@ -302,6 +308,8 @@ fn group_number(
         name: name.to_owned(),
         session_timeout_ms: declared.session_timeout_ms,
         read_uncommitted: declared.read_uncommitted,
+        reads_outputs: false,
+        beside: false,
     });
     groups.insert((lane, name.to_owned()), number);
     Some(number)

@@ -30,6 +30,8 @@ pub const REASONS: &[(u32, &str)] = &[
     (44, "rebalancing"),
     (45, "assignment-lost"),
     (46, "poll-exceeded"),
+    (60, "producer-fenced"),
+    (61, "aborted"),
 ];
 
 /// Settles: number and word.
@@ -68,6 +70,8 @@ pub(super) const fn detail_of(kind: EventKind) -> Detail {
         EventKind::SendAcked
         | EventKind::AuditRead
         | EventKind::AuditControl
+        | EventKind::AuditAborted
+        | EventKind::AuditOpen
         | EventKind::AuditEnd
         | EventKind::AuditStart
         | EventKind::ObservedLeader
@@ -112,6 +116,7 @@ pub(super) const fn is_observation(kind: EventKind) -> bool {
             | EventKind::ObservedSilence
             | EventKind::ObservedCoordinator
             | EventKind::ObservedDepth
+            | EventKind::ObservedStable
             | EventKind::ObservedCommit
     )
 }

@@ -56,7 +56,9 @@ impl Scene {
     /// The group reads anew what the first replica holds: each partition by its member, every message once.
     pub(crate) fn reread(&mut self) {
         self.deliveries.clear();
-        for (by, destination) in [(C0, 0), (C1, 1)] {
+        // Of a log that is transformed both read what comes of it.
+        let has_outputs = self.manifest.destinations.iter().any(|place| place.output_of.is_some());
+        for (by, destination) in [(C0, u16::from(has_outputs)), (C1, 1)] {
             let Some(log) = self.logs.get(&(destination, NODES[0])).cloned() else { continue };
             let mut earliest_ms = 0;
             for (offset, entry) in log.into_iter().enumerate() {

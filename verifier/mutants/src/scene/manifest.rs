@@ -107,6 +107,7 @@ fn destinations(workload: Workload) -> Vec<Destination> {
         name: name.to_owned(),
         partition,
         dead_letters_of,
+        output_of: None,
         added: false,
     };
     match workload {
@@ -119,8 +120,14 @@ fn destinations(workload: Workload) -> Vec<Destination> {
 }
 
 fn groups(workload: Workload) -> Vec<Group> {
-    let group =
-        |name: &str| Group { lane: 0, name: name.to_owned(), session_timeout_ms: 6_000, read_uncommitted: false };
+    let group = |name: &str| Group {
+        lane: 0,
+        name: name.to_owned(),
+        session_timeout_ms: 6_000,
+        read_uncommitted: false,
+        reads_outputs: false,
+        beside: false,
+    };
     match workload {
         Workload::Fanout => vec![group("s0"), group("s1")],
         _ => vec![group("readers")],

@@ -10,6 +10,7 @@ mod clients;
 mod fanout;
 mod log;
 mod manifest;
+mod outputs;
 mod queue;
 mod transactions;
 mod weather;

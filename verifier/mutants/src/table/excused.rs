@@ -151,15 +151,55 @@ pub(super) const ROWS: &[Written] = &[
         &[],
     ),
     excused(
-        "correct/read-uncommitted",
-        "nothing: a reader that asks for uncommitted messages may be given aborted ones",
+        "correct/read-beside",
+        "nothing: a group that reads beside, and asks for all, is given an aborted message",
         Workload::Transactions,
         |log| {
             let given = *log.given(p0(40));
             log.end_transaction(p0(40), Ending::Aborted);
             log.store();
             log.deliveries.push(Delivery { offset: NO_OFFSET, ..given });
-            log.manifest.groups[0].read_uncommitted = true;
+            let group = &mut log.manifest.groups[0];
+            (group.read_uncommitted, group.beside) = (true, true);
+        },
+        &[(FindingKind::DirtyRead, 1)],
+    ),
+    excused(
+        "correct/transformed",
+        "nothing: every message has one output, committed in a transaction",
+        Workload::Transactions,
+        Scene::transform,
+        &[],
+    ),
+    excused(
+        "correct/transformed-again",
+        "nothing: an output aborted, and another was made of the same message",
+        Workload::Transactions,
+        |log| {
+            log.transform();
+            log.made_before(p1(120), p0(40));
+        },
+        &[],
+    ),
+    excused(
+        "correct/output-read-twice",
+        "nothing: a reader of outputs processes one twice, on its own account",
+        Workload::Transactions,
+        |log| {
+            log.transform();
+            let given = *log.given(p1(40));
+            log.deliveries.push(Delivery { offset: NO_OFFSET, at_ms: given.at_ms + 1, ..given });
+        },
+        &[(FindingKind::ProcessedTwice, 1)],
+    ),
+    excused(
+        "correct/stable-late",
+        "nothing: an open transaction ends within the limit",
+        Workload::Transactions,
+        |log| {
+            log.transform();
+            log.manifest.limits_ms.insert(String::from("transactions"), 1_500);
+            log.stands_still(1, 3, 1_000);
         },
         &[],
     ),

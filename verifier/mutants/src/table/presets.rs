@@ -37,10 +37,11 @@ fn by_hand(name: String, title: &str, lane: Lane) -> Row {
             if acknowledged && workload == Workload::Log {
                 scene.store_behind(0, p0(100), p0(99));
             }
-            let at_ms = scene.given(p0(60)).at_ms;
-            let offset = scene.given(p0(60)).offset;
-            scene.rebalance(0, C0, C1, offset, at_ms + 1);
-            scene.give_again(p0(60), C1, at_ms + 2);
+            // What is committed together is given together: of a transaction the last.
+            let id = p0(if workload == Workload::Transactions { 63 } else { 60 });
+            let given = *scene.given(id);
+            scene.rebalance(0, C0, C1, given.offset, given.at_ms + 1);
+            scene.give_again(id, C1, given.at_ms + 2);
             findings.push((delivery_checks::FindingKind::Redelivered, 1));
         }
         Workload::Queue if !automatic_ack => {

@@ -9,6 +9,7 @@ mod lanes;
 mod notes;
 mod page;
 mod queues;
+mod transactions;
 mod versions;
 mod witness;
 
@@ -59,6 +60,7 @@ impl Exporter for Terminal {
         page.gap();
         queues::write(report, &mut page);
         groups::write(report, &mut page);
+        transactions::write(report, &mut page);
         findings::write(report, &mut page);
         evidence::write_sides(report, &mut page);
         evidence::write_strength(report, &mut page);

@@ -40,9 +40,9 @@ const fn gravity(kind: FindingKind) -> Option<u8> {
         FindingKind::Disagreement => Some(3),
         FindingKind::Undelivered => Some(4),
         FindingKind::StoredTwice => Some(5),
-        FindingKind::ProcessedTwice | FindingKind::ProcessedAtOnce => Some(6),
+        FindingKind::ProcessedTwice | FindingKind::ProcessedAtOnce | FindingKind::OutputTwice => Some(6),
         FindingKind::Reordered | FindingKind::ReorderedKey => Some(7),
-        FindingKind::NotRecovered => Some(8),
+        FindingKind::NotRecovered | FindingKind::HangingTransaction => Some(8),
         FindingKind::Jepsen(anomaly) => of_operations(anomaly),
         FindingKind::Redelivered
         | FindingKind::RedeliveredUnflagged
@@ -52,6 +52,7 @@ const fn gravity(kind: FindingKind) -> Option<u8> {
         | FindingKind::OffsetBack
         | FindingKind::OffsetSkipped
         | FindingKind::CommitBack
+        | FindingKind::DirtyRead
         | FindingKind::CommitLost
         | FindingKind::CommittedUnprocessed
         | FindingKind::DeadLettered

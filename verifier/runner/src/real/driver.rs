@@ -13,7 +13,7 @@ use delivery_cluster::processes::{Blow, Processes, Whose};
 use delivery_faults::{Ground, SharedNetwork, find_fault};
 use delivery_history::clock::monotonic_ns;
 use delivery_history::event::FLAG_SELF;
-use delivery_history::manifest::{Host, Role, RunManifest, Workload};
+use delivery_history::manifest::{Group, Host, Role, RunManifest, Workload};
 use delivery_history::{Event, EventKind, RunDir};
 use nix::sys::statvfs::statvfs;
 use uuid::Uuid;
@@ -24,7 +24,7 @@ use crate::machine::{Action, Input};
 use crate::plan::{KEYS, RunPlan};
 use crate::real::crew::{Crew, Post};
 use crate::real::process::{Word, describe};
-use crate::real::protocol::{Command, Job, Report, WorkerSpec};
+use crate::real::protocol::{Command, Job, Report, TransformJob, WorkerSpec};
 use crate::real::trouble::node_trouble;
 use crate::request::AuditMode;
 
@@ -65,6 +65,8 @@ pub struct RealDriver<'a> {
     positioned: BTreeMap<u16, BTreeSet<u16>>,
     flushed: BTreeSet<u16>,
     drained: BTreeMap<u16, BTreeSet<u16>>,
+    /// Writers of sentinels of outputs that were started.
+    closing: BTreeSet<u16>,
     load_is_on: bool,
     leader: Option<u32>,
     running_version: Option<String>,
@@ -98,6 +100,7 @@ impl<'a> RealDriver<'a> {
             positioned: BTreeMap::new(),
             flushed: BTreeSet::new(),
             drained: BTreeMap::new(),
+            closing: BTreeSet::new(),
             load_is_on: false,
             leader: None,
             running_version: None,
@@ -214,6 +217,7 @@ impl<'a> RealDriver<'a> {
     fn job(&self, worker: u16) -> Job {
         let (manifest, entry) = (&self.plan.manifest, self.plan.worker(worker));
         match entry.role {
+            Role::Producer if entry.group.is_some() => self.transform_job(worker),
             Role::Producer => {
                 let config = entry.lane.map(|lane| &manifest.lanes[usize::from(lane)].config);
                 let resend = config.and_then(|config| config.get("producer.resend")?.parse().ok()).unwrap_or(0);
@@ -250,6 +254,20 @@ impl<'a> RealDriver<'a> {
         }
     }
 
+    fn transform_job(&self, worker: u16) -> Job {
+        let lane = self.plan.worker(worker).lane.unwrap_or_default();
+        let plan = self.plan.lanes[usize::from(lane)].transactions;
+        Job::Transform(TransformJob {
+            size_bytes: self.plan.manifest.size_bytes,
+            outputs: self.plan.outputs_of(lane),
+            sentinels: self.plan.sentinels_for(worker),
+            abort_permille: plan.map_or(0, |plan| plan.abort_permille),
+            max_messages: plan.map_or(1, |plan| plan.max_messages),
+            max_ms: plan.map_or(1, |plan| plan.max_ms),
+            seed: self.plan.manifest.seed.wrapping_add(worker.into()),
+        })
+    }
+
     fn audited_replicas(&self) -> Vec<u32> {
         match (self.plan.audit, self.leader) {
             (AuditMode::Quick, Some(leader)) => vec![leader],
@@ -260,6 +278,9 @@ impl<'a> RealDriver<'a> {
     /// Starts everybody who starts with the run, and writes down who takes whose place.
     fn start_role(&mut self, role: Role, arrivals: &mut Arrivals) {
         for worker in self.plan.worker_numbers(role) {
+            if role == Role::Sentinel && self.plan.worker(worker).lane.is_some() {
+                continue;
+            }
             let post = self.post(worker);
             let mut crew = self.crew.borrow_mut();
             if let Some(before) = self.plan.worker(worker).succeeds {
@@ -282,7 +303,7 @@ impl<'a> RealDriver<'a> {
         if entry.role == Role::Producer && entry.succeeds.is_some() {
             let mut crew = self.crew.borrow_mut();
             for destination in crew.added.clone() {
-                if Some(self.plan.manifest.destinations[usize::from(destination)].lane) == entry.lane {
+                if self.plan.destinations_for(worker).contains(&destination) {
                     crew.tell(worker, &Command::AddDestination { destination });
                 }
             }
@@ -299,7 +320,7 @@ impl<'a> RealDriver<'a> {
         let mut crew = self.crew.borrow_mut();
         crew.added.insert(destination);
         for worker in self.plan.worker_numbers(Role::Producer) {
-            if self.plan.worker(worker).lane == Some(known.lane) {
+            if self.plan.destinations_for(worker).contains(&destination) {
                 crew.tell(worker, &Command::AddDestination { destination });
             }
         }
@@ -331,14 +352,19 @@ impl<'a> RealDriver<'a> {
 
     fn topics(&self) -> Vec<LaneTopic> {
         let lanes = (0u16..).zip(&self.plan.lanes);
+        let name = |index: &u16| self.plan.manifest.destinations[usize::from(*index)].name.clone();
         lanes
-            .map(|(index, lane)| LaneTopic {
-                name: self.plan.destinations_of(index).first().map_or_else(String::new, |destination| {
-                    self.plan.manifest.destinations[usize::from(*destination)].name.clone()
-                }),
-                partitions: lane.partitions,
-                dead_letters: self.plan.dead_letters_of(index),
-                config: lane.lane.config.clone(),
+            .flat_map(|(index, lane)| {
+                let first = self.plan.destinations_of(index).first().map_or_else(String::new, name);
+                let output = self.plan.outputs_of(index).values().next().map(name);
+                let topic = LaneTopic {
+                    name: first,
+                    partitions: lane.partitions,
+                    dead_letters: self.plan.dead_letters_of(index),
+                    config: lane.lane.config.clone(),
+                };
+                let output = output.map(|name| LaneTopic { name, dead_letters: None, ..topic.clone() });
+                std::iter::once(topic).chain(output)
             })
             .collect()
     }
@@ -378,6 +404,8 @@ impl<'a> RealDriver<'a> {
                     arrivals.notes.push(format!("{name} purged {purged} sends without an outcome"));
                 }
             }
+            // Those of outputs are a part of the drain.
+            Report::SentinelsWritten if self.plan.worker(worker).lane.is_some() => {}
             Report::SentinelsWritten => arrivals.inputs.push(Input::SentinelsWritten),
             Report::Drained { destinations } => self.drained.entry(worker).or_default().extend(destinations),
             Report::Audited { incomplete } => {
@@ -460,7 +488,10 @@ impl<'a> RealDriver<'a> {
             Waiting::Nodes => self.all_nodes_ready().then_some(Input::ClusterReady),
             Waiting::Clients => self.clients_ready().then_some(Input::ClientsReady),
             Waiting::Flush => self.all_flushed().then_some(Input::Flushed),
-            Waiting::Drain => self.all_drained().then_some(Input::Drained),
+            Waiting::Drain => {
+                self.close_outputs(arrivals);
+                self.all_drained().then_some(Input::Drained)
+            }
         };
         if let Some(input) = over {
             arrivals.inputs.push(input);
@@ -491,13 +522,30 @@ impl<'a> RealDriver<'a> {
 
     fn all_drained(&self) -> bool {
         // A queue is drained as part of its audit.
-        self.every_live_group(&self.drained, |lane| self.plan.workload_of(lane) != Workload::Queue, |_| true)
+        self.every_live_group(&self.drained, |group| self.plan.workload_of(group.lane) != Workload::Queue, |_| true)
+    }
+
+    /// Writes the sentinels of a lane's outputs once everything that was sent is transformed: nothing comes after them.
+    fn close_outputs(&mut self, arrivals: &mut Arrivals) {
+        for lane in (0u16..).zip(&self.plan.lanes).map(|(lane, _)| lane) {
+            let Some(sentinel) = self.plan.output_sentinel_of(lane).filter(|one| !self.closing.contains(one)) else {
+                continue;
+            };
+            if !self.every_live_group(&self.drained, |group| group.lane == lane && !group.reads_outputs, |_| true) {
+                continue;
+            }
+            self.closing.insert(sentinel);
+            let post = self.post(sentinel);
+            if let Err(error) = self.crew.borrow_mut().hire(&post) {
+                arrivals.inputs.push(Input::Trouble(error.to_string()));
+            }
+        }
     }
 
     fn every_live_group(
         &self,
         reached: &BTreeMap<u16, BTreeSet<u16>>,
-        counts: impl Fn(u16) -> bool,
+        counts: impl Fn(&Group) -> bool,
         is_owed: impl Fn(u16) -> bool,
     ) -> bool {
         let crew = self.crew.borrow();

@@ -6,5 +6,6 @@ pub mod jobs;
 pub mod process;
 pub mod protocol;
 pub mod run;
+mod transform;
 mod trouble;
 pub mod worker;

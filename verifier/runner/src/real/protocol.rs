@@ -56,6 +56,8 @@ pub enum Job {
         /// Draws which deliveries are refused.
         seed: u64,
     },
+    /// Reads, and writes what comes of it, in transactions.
+    Transform(TransformJob),
     /// Writes sentinels.
     Sentinel {
         /// Payload bytes.
@@ -75,6 +77,25 @@ pub enum Job {
         /// Groups that read logs, to be asked what they have committed: index, name, destinations.
         groups: Vec<(u16, String, BTreeSet<u16>)>,
     },
+}
+
+/// How a worker transforms.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TransformJob {
+    /// Payload bytes.
+    pub size_bytes: u32,
+    /// Where what comes of each destination's messages goes.
+    pub outputs: BTreeMap<u16, u16>,
+    /// Workers whose sentinels prove the drain, by destination.
+    pub sentinels: BTreeMap<u16, BTreeSet<u16>>,
+    /// Share of transactions that it aborts on purpose, thousandths.
+    pub abort_permille: u16,
+    /// Messages of one transaction, at most.
+    pub max_messages: u32,
+    /// Length of one transaction, milliseconds.
+    pub max_ms: u64,
+    /// Draws which transactions abort.
+    pub seed: u64,
 }
 
 /// What the runner wants.
@@ -194,6 +215,8 @@ mod tests {
                 destinations: Vec::new(),
                 config: BTreeMap::new(),
                 group: None,
+                outputs: Vec::new(),
+                read_uncommitted: None,
             },
             job: Job::Consume { subscriber: false, sentinels },
         };

@@ -8,8 +8,8 @@ use delivery_broker::{ClientError, RealSystem, System};
 use delivery_history::{Clock, Event, EventKind, Recorder};
 use delivery_workloads::{ProducePlan, WorkloadError};
 
-use crate::real::jobs;
 use crate::real::protocol::{Command, Job, Report, WORKER_ARGUMENT, WorkerSpec};
+use crate::real::{jobs, transform};
 
 /// Makes this process a worker if the runner started it as one, and then never returns.
 ///
@@ -126,6 +126,7 @@ fn run_job(mut bench: Bench<'_>) -> Result<(), WorkloadError> {
         }
         Job::Consume { subscriber, sentinels } => jobs::consume(&mut bench, subscriber, sentinels)?,
         Job::ConsumeQueue { seed } => jobs::consume_queue(&mut bench, seed)?,
+        Job::Transform(job) => transform::transform(&mut bench, job)?,
         Job::Sentinel { size_bytes } => jobs::sentinel(&mut bench, size_bytes)?,
         Job::Observe { groups } => jobs::observe(&mut bench, &groups)?,
         Job::Audit { replicas, queues, groups } => jobs::audit(&mut bench, &replicas, &queues, &groups)?,
