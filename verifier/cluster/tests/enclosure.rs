@@ -202,12 +202,14 @@ fn a_polite_signal_reaches_the_runner_as_sigint() {
 /// A process without privileges whose root directory was changed may not make user namespaces.
 fn a_refusal_names_what_was_refused_and_what_permits_it() {
     support::enclosed(|| {
-        let root = tempfile::tempdir().unwrap();
+        // Kept, and taken away by `rmdir` alone: a temporary directory that cleaned up after a failed assertion would
+        // delete, with this mount in it, the files of the machine.
+        let root = tempfile::tempdir().unwrap().keep();
         let none = None::<&str>;
-        mount(Some("/"), root.path(), none, MsFlags::MS_BIND | MsFlags::MS_REC, none).unwrap();
+        mount(Some("/"), &root, none, MsFlags::MS_BIND | MsFlags::MS_REC, none).unwrap();
         let in_role = |name: &str| {
             let mut command = Command::new("/usr/sbin/chroot");
-            command.arg(root.path()).args(["/usr/bin/setpriv", "--bounding-set=-all"]);
+            command.arg(&root).args(["/usr/bin/setpriv", "--bounding-set=-all"]);
             command.arg(support::this_program()).args(["--role", name]);
             String::from_utf8(command.output().unwrap().stdout).unwrap()
         };
@@ -220,7 +222,8 @@ fn a_refusal_names_what_was_refused_and_what_permits_it() {
         let failed: Vec<&str> = probes.lines().filter(|line| line.starts_with("user namespace: false")).collect();
         assert_eq!(failed.len(), 1, "{probes}");
         assert_eq!(probes.matches("not tried").count(), 4, "{probes}");
-        umount2(root.path(), MntFlags::MNT_DETACH).unwrap();
+        umount2(&root, MntFlags::MNT_DETACH).unwrap();
+        fs::remove_dir(&root).unwrap();
     });
 }
 
