@@ -458,10 +458,21 @@ pub struct FaultJudgement {
     pub dropped_by_third: [u64; 3],
     /// Looks at the processes it held down; nothing for a fault of the network.
     pub looks: Option<ProcessLooks>,
+    /// What was not synced and lost to a cut of the power; nothing for any other fault.
+    pub writes_lost: Option<WritesLost>,
     /// What the cluster saw, in words (`n1 said leader n2 -> n3 after 9.4 s`).
     pub evidence: Vec<String>,
     /// Why it did not bite, was not noticed or did not heal.
     pub reasons: Vec<String>,
+}
+
+/// Writes that were not synced, and lost when the power was cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WritesLost {
+    /// How many, of all nodes that were hit.
+    pub writes: u64,
+    /// How much they held, KiB.
+    pub kib: u64,
 }
 
 /// What the processes that a fault holds down were seen to do.

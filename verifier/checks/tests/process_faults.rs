@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use delivery_checks::judgement::{Guarantee, Verdict};
+use delivery_checks::judgement::{Guarantee, Verdict, WritesLost};
 use delivery_history::event::ProcessState;
 use delivery_history::manifest::{BiteProof, Fault, Worker};
 use delivery_history::{Event, EventKind, NO_SESSION};
@@ -58,6 +58,48 @@ fn a_killed_leader_that_was_seen_gone_and_missed_bit() {
     assert!(judged.faults[0].bit && judged.faults[0].noticed && judged.faults[0].healed);
     assert_eq!(judged.lanes[0].stats.windows, 1);
     assert_eq!(judged.lanes[0].label.observed, "not shown", "the nodes that were left took writes: no cut, no label");
+}
+
+/// A scene in which n2 lost its power with so many writes unsynced.
+fn without_power(writes: Option<u64>) -> Scene {
+    let mut scene = struck("power-loss", BiteProof::PowerLost, &[], ProcessState::Gone);
+    for (at_ms, writes) in [(FAULT_MS + 100, writes), (HEAL_MS, writes)] {
+        let Some(writes) = writes else { continue };
+        let lost = Event::new(EventKind::WritesDropped).detail(0).offset(writes).message(2, 12);
+        scene.extra.push((RUNNER, at(lost, at_ms)));
+    }
+    scene
+}
+
+#[test]
+fn a_cut_of_the_power_that_took_something_away_bit() {
+    let scene = without_power(Some(40));
+    assert_eq!(durability(&scene).0, Verdict::Holds);
+    let judged = scene.judge();
+    assert_eq!(judged.faults[0].writes_lost, Some(WritesLost { writes: 40, kib: 12 }));
+    assert_eq!(judged.faults[0].looks.as_ref().map(|looks| looks.as_expected), Some(141));
+}
+
+#[test]
+fn a_cut_of_the_power_that_took_nothing_away_is_only_a_kill() {
+    for scene in [without_power(Some(0)), without_power(None)] {
+        let (verdict, why) = durability(&scene);
+        assert_eq!(verdict, Verdict::Inconclusive);
+        assert!(why.contains("power-loss@4s+15s took nothing away: every write was synced"), "{why}");
+    }
+}
+
+#[test]
+fn a_node_that_ran_on_kept_its_power() {
+    let mut scene = without_power(Some(40));
+    for (_, event) in &mut scene.extra {
+        if event.kind == EventKind::ProcessState as u8 {
+            event.offset = ProcessState::Running as u64;
+        }
+    }
+    let (verdict, why) = durability(&scene);
+    assert_eq!(verdict, Verdict::Inconclusive);
+    assert!(why.contains("n2 was gone at 0 of 141 looks during power-loss@4s+15s"), "{why}");
 }
 
 #[test]

@@ -24,8 +24,13 @@ pub fn doctor(args: &DoctorArgs) -> Result<i32, CliError> {
     let mut missing = 0;
     if systems.iter().any(|system| system.real().is_some()) {
         for probe in probes() {
-            line(&mut text, probe.ok, probe.name, &probe.found, probe.remedy.as_deref());
-            missing += u32::from(!probe.ok);
+            let name = match probe.only_for {
+                Some(fault) => format!("{}, for `{fault}` only", probe.name),
+                None => probe.name.to_owned(),
+            };
+            let mark = mark(probe.ok, probe.only_for.is_some());
+            line(&mut text, mark, &name, &probe.found, probe.remedy.as_deref().filter(|_| !probe.ok));
+            missing += u32::from(mark == MISSING);
         }
     }
     for system in systems {
@@ -44,16 +49,16 @@ pub fn doctor(args: &DoctorArgs) -> Result<i32, CliError> {
 fn look_at(system: &dyn System, text: &mut String) -> u32 {
     let info = system.info();
     let Some(real) = system.real() else {
-        line(text, true, info.title, "built in, needs nothing", None);
+        line(text, OK, info.title, "built in, needs nothing", None);
         return 0;
     };
     let mut missing = 0;
     for probe in real.probe(&cache_dir()) {
         let name = format!("{} for {}", probe.name, info.title);
         match probe.found {
-            Ok(found) => line(text, true, &name, &found, None),
+            Ok(found) => line(text, OK, &name, &found, None),
             Err(problem) => {
-                line(text, false, &name, &problem.what, Some(&problem.remedy));
+                line(text, MISSING, &name, &problem.what, Some(&problem.remedy));
                 missing += 1;
             }
         }
@@ -61,10 +66,34 @@ fn look_at(system: &dyn System, text: &mut String) -> u32 {
     missing
 }
 
-fn line(text: &mut String, ok: bool, name: &str, found: &str, remedy: Option<&str>) {
-    let mark = if ok { "ok     " } else { "MISSING" };
+/// It is there.
+const OK: &str = "ok     ";
+/// No run works without it.
+const MISSING: &str = "MISSING";
+/// A fault cannot be had without it; all else can.
+const ABSENT: &str = "absent ";
+
+fn mark(ok: bool, is_optional: bool) -> &'static str {
+    match (ok, is_optional) {
+        (true, _) => OK,
+        (false, true) => ABSENT,
+        (false, false) => MISSING,
+    }
+}
+
+fn line(text: &mut String, mark: &str, name: &str, found: &str, remedy: Option<&str>) {
     let _ = writeln!(text, "{mark} {name}: {found}");
-    if let Some(remedy) = remedy.filter(|_| !ok) {
+    if let Some(remedy) = remedy {
         let _ = writeln!(text, "        -> {remedy}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_every_run_needs_is_missing() {
+        assert_eq!((mark(true, true), mark(false, true), mark(false, false)), (OK, ABSENT, MISSING));
     }
 }

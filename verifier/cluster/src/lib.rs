@@ -1,5 +1,6 @@
 //! Runs nodes and the network between them.
 
+pub mod disk;
 pub mod enclosure;
 pub mod local;
 pub mod network;

@@ -31,6 +31,7 @@ pub use hosts::LocalHost;
 pub use network::LocalNetwork;
 pub use node::NodeEvent;
 
+use crate::disk::Dropped;
 use crate::process::{Place, start_in};
 use crate::processes::{Blow, ProcessError};
 use hosts::HostLink;
@@ -42,6 +43,8 @@ pub struct LocalCluster {
     links: Arc<Links>,
     ports: Vec<u16>,
     nodes: Vec<Node>,
+    /// Nodes are started on disks that forget what was not synced.
+    forgetful: bool,
 }
 
 impl LocalCluster {
@@ -54,7 +57,12 @@ impl LocalCluster {
         let hosts = hosts::check(hosts)?;
         hosts::publish_names(&hosts)?;
         let links = Arc::new(Links::make(hosts)?);
-        Ok(Self { links, ports, nodes: Vec::new() })
+        Ok(Self { links, ports, nodes: Vec::new(), forgetful: false })
+    }
+
+    /// Nodes started from now on have disks whose power can be cut ([`Blow::PowerLoss`]). They are slower for it.
+    pub fn use_forgetful_disks(&mut self) {
+        self.forgetful = true;
     }
 
     /// The network, for faults.
@@ -76,7 +84,7 @@ impl LocalCluster {
     ) -> Result<(), ClusterError> {
         let places = specs.iter().map(|spec| self.place(spec.host.id)).collect::<Result<Vec<_>, _>>()?;
         let hosts_file = hosts::hosts_file(&self.links.hosts);
-        let started = start::start_all(specs, places, &hosts_file, logs_dir, should_stop)?;
+        let started = start::start_all(specs, places, &hosts_file, logs_dir, self.forgetful, should_stop)?;
         self.nodes.extend(started);
         Ok(())
     }
@@ -106,6 +114,17 @@ impl LocalCluster {
     pub fn start_again(&mut self, node: u32) -> Result<(), ClusterError> {
         let known = self.nodes.iter_mut().find(|one| one.id() == node);
         known.ok_or(ClusterError::UnknownHost { host: node })?.start_again()
+    }
+
+    /// Takes everything that nodes have written so far for synced: what a cluster is set up with has long been written
+    /// back when the power of a real one fails.
+    pub fn settle_disks(&self) {
+        self.nodes.iter().for_each(Node::settle);
+    }
+
+    /// What a node lost to cuts of its power so far; nothing where its disk loses nothing.
+    pub fn dropped(&self, node: u32) -> Option<Dropped> {
+        self.nodes.iter().find(|one| one.id() == node)?.dropped()
     }
 
     /// What the kernel says of a node's process.

@@ -12,6 +12,7 @@ use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::pipe2;
 
+use crate::disk::{self, UnsyncedDisk};
 use crate::enclosure::error::Step;
 use crate::enclosure::{EncloseError, enclose, facts};
 use crate::local::tools::{IP, NFT, Tool, ip_batch};
@@ -35,13 +36,15 @@ pub struct Probe {
     pub found: String,
     /// The line that installs or permits it, where it did not work.
     pub remedy: Option<String>,
+    /// The fault that cannot be had without it; nothing where no run can.
+    pub only_for: Option<&'static str>,
 }
 
 impl Probe {
     fn new(name: &'static str, outcome: Result<String, Failure>) -> Self {
         match outcome {
-            Ok(found) => Self { name, ok: true, found, remedy: None },
-            Err(Failure { found, remedy }) => Self { name, ok: false, found, remedy },
+            Ok(found) => Self { name, ok: true, found, remedy: None, only_for: None },
+            Err(Failure { found, remedy }) => Self { name, ok: false, found, remedy, only_for: None },
         }
     }
 }
@@ -73,6 +76,9 @@ pub fn probes() -> Vec<Probe> {
         let outcome = if enclosed.is_ok() { inside(check) } else { Err(not_tried()) };
         probes.push(Probe::new(name, outcome));
     }
+    let disk = if enclosed.is_ok() { inside(lose_unsynced_writes) } else { Err(not_tried()) };
+    let disk = Probe::new("disk that forgets what was not synced (FUSE)", disk);
+    probes.push(Probe { only_for: Some("power-loss"), ..disk });
     probes
 }
 
@@ -199,6 +205,28 @@ fn cut_two_hosts() -> Result<String, Failure> {
         return Err(wrong("a cut did not heal"));
     }
     Ok(String::from("two hosts were cut apart, counted and joined again"))
+}
+
+/// Writes to a disk, syncs a part, cuts its power and sees what is left.
+fn lose_unsynced_writes() -> Result<String, Failure> {
+    if let Some(reason) = disk::refusal() {
+        let (found, remedy) = reason.split_once(": ").unwrap_or((&reason, "load the kernel's module: `modprobe fuse`"));
+        return Err(Failure::new(found, remedy));
+    }
+    let refused = |error: std::io::Error| Failure::new(error, "Load the kernel's module: `modprobe fuse`");
+    let directory = tempfile::tempdir().map_err(refused)?;
+    let disk = UnsyncedDisk::mount(directory.path()).map_err(refused)?;
+    let path = directory.path().join("file");
+    let mut file = File::create(&path).map_err(refused)?;
+    let written = file.write_all(b"synced").and_then(|()| file.sync_all()).and_then(|()| file.write_all(b", not"));
+    written.map_err(refused)?;
+    drop(file);
+    disk.cut_power().and_then(|()| disk.restore_power()).map_err(refused)?;
+    let left = std::fs::read_to_string(&path).map_err(refused)?;
+    if left != "synced" {
+        return Err(Failure::new(format!("`{left}` was left of a file"), "Use a kernel of a current distribution"));
+    }
+    Ok(String::from("what was synced was there after the power was cut, the rest was not"))
 }
 
 /// Whether host 2 answers host 1 by TCP (a refusal is an answer).

@@ -2,6 +2,8 @@
 
 use delivery_history::event::ProcessState;
 
+pub use crate::disk::Dropped;
+
 /// Whose process it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Whose {
@@ -22,6 +24,8 @@ pub enum Blow {
     Stop,
     /// SIGCONT.
     Continue,
+    /// SIGKILL, and with it the power of its disk is cut: what was not synced is gone.
+    PowerLoss,
 }
 
 /// The processes of a run.
@@ -37,6 +41,9 @@ pub trait Processes {
     /// # Errors
     /// When it still runs, or cannot be started.
     fn start_again(&mut self, whose: Whose) -> Result<(), ProcessError>;
+
+    /// What it lost to cuts of its power so far; nothing where its disk loses nothing.
+    fn dropped(&mut self, whose: Whose) -> Option<Dropped>;
 
     /// What the system says of it now: stopped only where every process that belongs to it is.
     fn state(&mut self, whose: Whose) -> ProcessState;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use delivery_broker::ConfigError;
 use delivery_cluster::network::{Network, NetworkError};
-use delivery_cluster::processes::{ProcessError, Processes, Whose};
+use delivery_cluster::processes::{Dropped, ProcessError, Processes, Whose};
 use delivery_history::event::ProcessState;
 use delivery_history::manifest::{BiteProof, Fault, Role};
 
@@ -15,11 +15,12 @@ use crate::limp::Limp;
 use crate::loss::Loss;
 use crate::netsplit::Netsplit;
 use crate::pause::Pause;
+use crate::power_loss::PowerLoss;
 use crate::stop::Stop;
 use crate::view::ClusterView;
 
 /// Every fault there is. Adding one is a file and a line here.
-pub const ALL: &[&dyn FaultKind] = &[&Netsplit, &Loss, &Kill, &Stop, &Pause, &Limp, &AddPartition];
+pub const ALL: &[&dyn FaultKind] = &[&Netsplit, &Loss, &Kill, &Stop, &Pause, &Limp, &PowerLoss, &AddPartition];
 
 /// The network of a run, shared between its driver and the guards of faults.
 pub type SharedNetwork = Rc<RefCell<dyn Network>>;
@@ -70,6 +71,8 @@ pub enum Evidence {
     Crossed(u64),
     /// What a process it holds down was seen to do.
     Process(Whose, ProcessState),
+    /// What a node it holds down lost of what it had not synced.
+    Lost(u32, Dropped),
     /// Whether the product has confirmed the change it was asked for.
     Applied(bool),
 }
@@ -150,6 +153,11 @@ pub trait FaultKind: Sync {
 
     /// Whether it adds a destination to every lane whose destinations are parts of something.
     fn adds_destinations(&self) -> bool {
+        false
+    }
+
+    /// Whether it takes away what nodes did not sync, so that they need disks that forget it.
+    fn needs_forgetful_disks(&self) -> bool {
         false
     }
 

@@ -10,6 +10,7 @@ pub mod limp;
 pub mod loss;
 pub mod netsplit;
 pub mod pause;
+pub mod power_loss;
 mod process;
 pub mod random;
 pub mod request;

@@ -1,6 +1,6 @@
 //! Faults of processes: whom each shape hits, and the guard that looks at them and takes the fault back.
 
-use delivery_cluster::processes::{Blow, Whose};
+use delivery_cluster::processes::{Blow, Dropped, Whose};
 use delivery_history::manifest::{BiteProof, Fault, Role};
 
 use crate::kind::{Evidence, FaultError, FaultGuard, Ground, Resolved, Shape, SharedProcesses};
@@ -98,10 +98,15 @@ pub(crate) fn strike(
     let processes = ground.processes.clone().ok_or(FaultError::NoProcesses)?;
     let nodes = resolved.targets.iter().map(|node| Whose::Node(*node));
     let struck: Vec<Whose> = nodes.chain(resolved.clients.iter().map(|worker| Whose::Client(*worker))).collect();
-    let mut guard = StruckGuard { processes, struck: Vec::with_capacity(struck.len()), taken_back };
+    let mut guard = StruckGuard { processes, struck: Vec::with_capacity(struck.len()), lost: Vec::new(), taken_back };
     for whose in struck {
-        guard.processes.borrow_mut().strike(whose, blow)?;
+        let mut processes = guard.processes.borrow_mut();
+        let lost_before = processes.dropped(whose).filter(|_| blow == Blow::PowerLoss);
+        processes.strike(whose, blow)?;
         guard.struck.push(whose);
+        if let (Whose::Node(node), Some(before)) = (whose, lost_before) {
+            guard.lost.push((node, before));
+        }
     }
     Ok(Box::new(guard))
 }
@@ -110,13 +115,22 @@ struct StruckGuard {
     processes: SharedProcesses,
     /// Whom it still holds down.
     struck: Vec<Whose>,
+    /// Nodes that lost what they had not synced, with what they had lost before.
+    lost: Vec<(u32, Dropped)>,
     taken_back: TakenBack,
 }
 
 impl FaultGuard for StruckGuard {
     fn evidence(&mut self) -> Result<Vec<Evidence>, FaultError> {
         let mut processes = self.processes.borrow_mut();
-        Ok(self.struck.iter().map(|whose| Evidence::Process(*whose, processes.state(*whose))).collect())
+        let states = self.struck.iter().map(|whose| Evidence::Process(*whose, processes.state(*whose)));
+        let mut seen: Vec<Evidence> = states.collect();
+        for (node, before) in &self.lost {
+            let now = processes.dropped(Whose::Node(*node)).unwrap_or_default();
+            let lost = Dropped { writes: now.writes - before.writes, bytes: now.bytes - before.bytes };
+            seen.push(Evidence::Lost(*node, lost));
+        }
+        Ok(seen)
     }
 
     fn heal(&mut self) -> Result<(), FaultError> {
@@ -160,14 +174,19 @@ pub(crate) mod tests {
     pub(crate) struct Crew {
         pub(crate) done: Vec<String>,
         down: Vec<(Whose, ProcessState)>,
+        lost: Dropped,
     }
 
     impl Processes for Crew {
         fn strike(&mut self, whose: Whose, blow: Blow) -> Result<(), ProcessError> {
             self.done.push(format!("{blow:?} {whose:?}"));
             self.down.retain(|(other, _)| *other != whose);
+            if blow == Blow::PowerLoss {
+                self.lost.writes += 7;
+                self.lost.bytes += 4_097;
+            }
             match blow {
-                Blow::Kill | Blow::Terminate => self.down.push((whose, ProcessState::Gone)),
+                Blow::Kill | Blow::Terminate | Blow::PowerLoss => self.down.push((whose, ProcessState::Gone)),
                 Blow::Stop => self.down.push((whose, ProcessState::Stopped)),
                 Blow::Continue => {}
             }
@@ -177,6 +196,9 @@ pub(crate) mod tests {
             self.done.push(format!("Start {whose:?}"));
             self.down.retain(|(other, _)| *other != whose);
             Ok(())
+        }
+        fn dropped(&mut self, _whose: Whose) -> Option<Dropped> {
+            Some(self.lost)
         }
         fn state(&mut self, whose: Whose) -> ProcessState {
             let down = self.down.iter().find(|(other, _)| *other == whose);
@@ -240,7 +262,8 @@ pub(crate) mod tests {
     }
 
     fn goes_through(text: &str, heal: bool) -> (Vec<Evidence>, Vec<String>) {
-        let crew = Rc::new(RefCell::new(Crew::default()));
+        let lost = Dropped { writes: 3, bytes: 30 };
+        let crew = Rc::new(RefCell::new(Crew { lost, ..Crew::default() }));
         let ground = Ground { network: Rc::new(RefCell::new(NoNetwork)), processes: Some(crew.clone()), product: None };
         let mut guard = find_fault(&planned(text).fault).unwrap().start(&resolved(text), &ground).unwrap();
         let evidence = guard.evidence().unwrap();
@@ -259,6 +282,15 @@ pub(crate) mod tests {
         assert_eq!(done, ["Kill Node(2)", "Start Node(2)"]);
         assert_eq!(goes_through("kill:leader", false).1, ["Kill Node(2)"]);
         assert_eq!(goes_through("stop:leader", true).1, ["Terminate Node(2)", "Start Node(2)"]);
+    }
+
+    #[test]
+    fn a_node_without_power_tells_what_this_cut_took() {
+        let (evidence, done) = goes_through("power-loss:leader", true);
+        let lost = Dropped { writes: 7, bytes: 4_097 };
+        let gone = Evidence::Process(Whose::Node(2), ProcessState::Gone);
+        assert_eq!(evidence, [gone, Evidence::Lost(2, lost)]);
+        assert_eq!(done, ["PowerLoss Node(2)", "Start Node(2)"]);
     }
 
     #[test]

@@ -249,6 +249,9 @@ event_kinds! {
     AuditAborted = 61, "audit-aborted";
     /// The audit met a message of a transaction that had not ended. `detail`: replica.
     AuditOpen = 62, "audit-open";
+    /// Evidence: `detail`: fault; `offset`: writes that node `session` had not synced and lost to the cut of its power so
+    /// far; `sequence`: their bytes in KiB, rounded up.
+    WritesDropped = 70, "writes-dropped";
 }
 
 /// What a process was doing when it was looked at. Numbers are part of the file format.

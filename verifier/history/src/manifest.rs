@@ -264,6 +264,8 @@ pub enum BiteProof {
     PacketsDropped,
     /// Its processes were gone at every look.
     ProcessGone,
+    /// Its processes were gone at every look, and what they had not synced was taken away: one write at least.
+    PowerLost,
     /// Its processes were gone in the last third of its time: they were asked to end, and may take theirs.
     ProcessEnded,
     /// Its processes stood still at every look.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use delivery_checks::judgement::{Finding, GuaranteeJudgement, ProcessLooks, Recovery, SideWrites, Stats};
+use delivery_checks::judgement::{Finding, GuaranteeJudgement, ProcessLooks, Recovery, SideWrites, Stats, WritesLost};
 use delivery_claims::{ClaimJudgement, Overall, RequiredJudgement, Standing, Violation};
 use delivery_history::manifest::{Requirement, RunStatus, Workload};
 use serde::{Deserialize, Serialize};
@@ -115,6 +115,9 @@ pub struct FaultEntry {
     /// Looks at the processes it held down; absent for a fault of the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looks: Option<ProcessLooks>,
+    /// Writes that were not synced and lost to a cut of the power; absent for any other fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writes_lost: Option<WritesLost>,
     /// What the cluster saw, in words.
     pub evidence: Vec<String>,
     /// Why it did not bite, was not noticed or did not heal.
@@ -243,6 +246,7 @@ fn fault_entries(report: &Report<'_>) -> Vec<FaultEntry> {
             packets_crossed: fault.packets_crossed,
             dropped_by_third: fault.dropped_by_third,
             looks: fault.looks.clone(),
+            writes_lost: fault.writes_lost,
             evidence: fault.evidence.clone(),
             reasons: fault.reasons.clone(),
         })

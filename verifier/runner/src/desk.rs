@@ -101,6 +101,10 @@ fn evidence_event(fault: usize, evidence: Evidence) -> Event {
     match evidence {
         Evidence::Dropped(packets) => event(EventKind::FaultDropped, fault).offset(packets),
         Evidence::Crossed(packets) => event(EventKind::FaultCrossed, fault).offset(packets),
+        Evidence::Lost(node, lost) => {
+            let kib = u32::try_from(lost.bytes.div_ceil(1_024)).unwrap_or(NO_SEQUENCE - 1);
+            event(EventKind::WritesDropped, fault).offset(lost.writes).message(node, kib.min(NO_SEQUENCE - 1))
+        }
         Evidence::Applied(done) => event(EventKind::ChangeApplied, fault).offset(done.into()),
         Evidence::Process(whose, state) => {
             let seen = event(EventKind::ProcessState, fault).offset(state as u64);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use delivery_broker::{ConfigError, LanePlan, LaneRequest, System, SystemInfo, Timings, TransactionPlan};
 use delivery_checks::judgement::Guarantee;
+use delivery_cluster::disk;
 use delivery_faults::random::{Lot, draw};
 use delivery_faults::schedule::Defaults;
 use delivery_faults::{ActsOn, FaultKind, FaultRequest, LoadPlan, Shape, find_fault, plan_load};
@@ -247,9 +248,14 @@ const VENDOR_REFRESH_MS: u64 = 300_000;
 fn check_faults(system: &dyn System, request: &RunRequest, nodes: u32) -> Result<(), ConfigError> {
     let info = system.info();
     for fault in &request.faults {
-        if let Some(reason) = why_not(system, &info, find_fault(fault.fault)?, fault.shape, nodes) {
+        let kind = find_fault(fault.fault)?;
+        if let Some(reason) = why_not(system, &info, kind, fault.shape, nodes) {
             let (label, title) = (fault.label(), info.title);
             return Err(ConfigError::Contradiction(format!("`{label}` has no meaning for {title}: {reason}")));
+        }
+        if let Some(reason) = kind.needs_forgetful_disks().then(disk::refusal).flatten() {
+            let label = fault.label();
+            return Err(ConfigError::Contradiction(format!("`{label}` cannot be had on this machine: {reason}")));
         }
     }
     Ok(())
@@ -260,7 +266,8 @@ fn choices(system: &dyn System, nodes: u32) -> Vec<(&'static dyn FaultKind, Shap
     let info = system.info();
     let shapes = |kind: &'static dyn FaultKind| kind.shapes().iter().map(move |shape| (kind, *shape));
     let all = delivery_faults::kind::ALL.iter().flat_map(|kind| shapes(*kind));
-    all.filter(|(kind, shape)| why_not(system, &info, *kind, shape.name, nodes).is_none()).collect()
+    let can = |kind: &dyn FaultKind| !kind.needs_forgetful_disks() || disk::refusal().is_none();
+    all.filter(|(kind, shape)| can(*kind) && why_not(system, &info, *kind, shape.name, nodes).is_none()).collect()
 }
 
 /// Draws faults from all that the backend can inject, the same for the same seed; they end by `last_end_ms`.
@@ -309,6 +316,7 @@ fn why_not(
 /// Why a simulated bus whose clients live on its nodes cannot be given it; nothing when it can.
 fn why_not_simulated(kind: &str, shape: &str) -> Option<&'static str> {
     match (kind, shape) {
+        ("power-loss", _) => Some("it stores nothing that could be lost with the power"),
         ("stop", _) => Some("simulated software has no orderly end; take kill"),
         ("netsplit", "client") => Some("its clients live on its nodes, with no network in between"),
         (_, "producer" | "consumer") => Some("its clients share the fate of the node they live on; hit a node"),

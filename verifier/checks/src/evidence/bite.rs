@@ -5,7 +5,7 @@ use delivery_history::{EventKind, NO_NODE};
 
 use crate::context::Context;
 use crate::evidence::observations::{Before, Change, Subject};
-use crate::evidence::proof::{looks, was_at_work, why_not_bit};
+use crate::evidence::proof::{looks, was_at_work, why_not_bit, writes_lost};
 use crate::evidence::stall::stall_ns;
 use crate::evidence::timeline::FaultWindow;
 use crate::judgement::FaultJudgement;
@@ -221,6 +221,7 @@ impl FaultFacts {
             packets_crossed: window.crossed.unwrap_or(0),
             dropped_by_third: self.dropped_by_third,
             looks: looks(fault, &window),
+            writes_lost: writes_lost(&window),
             evidence: self.evidence(context, window.started_ns.unwrap_or(0)),
             reasons,
         }

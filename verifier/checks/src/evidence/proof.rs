@@ -6,7 +6,7 @@ use delivery_history::{Event, EventKind};
 
 use crate::context::Context;
 use crate::evidence::timeline::{FaultWindow, Look};
-use crate::judgement::ProcessLooks;
+use crate::judgement::{ProcessLooks, WritesLost};
 
 /// A process that was killed takes the kernel this long to take down, where it is large and the machine busy.
 const DYING_NS: u64 = 1_000_000_000;
@@ -39,6 +39,12 @@ pub(crate) fn why_not_bit(
             reasons.push(format!("{label} was never confirmed by the product while it was on"));
         }
         BiteProof::ChangeApplied => {}
+        BiteProof::PowerLost => {
+            reasons.extend(process_reasons(context, label, fault, window));
+            if writes_lost(window).is_none_or(|lost| lost.writes == 0) {
+                reasons.push(format!("{label} took nothing away: every write was synced when the power was cut"));
+            }
+        }
         BiteProof::ProcessGone | BiteProof::ProcessEnded | BiteProof::ProcessStopped | BiteProof::ProcessLimped => {
             reasons.extend(process_reasons(context, label, fault, window));
         }
@@ -111,6 +117,16 @@ pub(crate) fn looks(fault: &Fault, window: &FaultWindow) -> Option<ProcessLooks>
     let all: Vec<&Look> = window.looks.iter().collect();
     let (as_expected, of) = count(fault.bites_by, window, &all);
     Some(ProcessLooks { expected: expected_word(fault.bites_by).to_owned(), as_expected, of })
+}
+
+/// What the nodes lost of what they had not synced, all together; nothing where nobody counted.
+pub(crate) fn writes_lost(window: &FaultWindow) -> Option<WritesLost> {
+    let lost = window.writes_lost.values();
+    let sum = lost.fold(WritesLost::default(), |sum, (writes, kib)| WritesLost {
+        writes: sum.writes + writes,
+        kib: sum.kib + kib,
+    });
+    (!window.writes_lost.is_empty()).then_some(sum)
 }
 
 fn looks_at_node(window: &FaultWindow, node: u32) -> Vec<&Look> {

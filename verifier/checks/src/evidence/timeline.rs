@@ -21,6 +21,8 @@ pub(crate) struct FaultWindow {
     pub(crate) crossed: Option<u64>,
     /// Looks at the processes it holds down.
     pub(crate) looks: Vec<Look>,
+    /// Writes that were not synced and lost to a cut of the power, with their KiB, by node.
+    pub(crate) writes_lost: BTreeMap<u32, (u64, u64)>,
     /// When the product had confirmed the change it was asked for.
     pub(crate) applied_ns: Option<u64>,
 }
@@ -159,6 +161,10 @@ fn take_evidence(fault: &mut FaultWindow, kind: EventKind, event: &Event) {
         EventKind::FaultDropped => fault.dropped.push((event.time_ns, event.offset)),
         EventKind::ChangeApplied if event.offset == 1 => {
             fault.applied_ns = fault.applied_ns.or(Some(event.time_ns));
+        }
+        EventKind::WritesDropped => {
+            let lost = fault.writes_lost.entry(event.session).or_default();
+            *lost = (lost.0.max(event.offset), lost.1.max(event.sequence.into()));
         }
         EventKind::ProcessState => fault.looks.push(Look {
             at_ns: event.time_ns,

@@ -64,6 +64,16 @@ pub enum ClusterError {
         /// What was refused, and where.
         source: io::Error,
     },
+    /// A disk that forgets could not be laid over a node's data.
+    #[error(
+        "could not lay a disk over the data of node {node}: {source}. `verify doctor` shows what this machine lacks"
+    )]
+    Disk {
+        /// The node.
+        node: String,
+        /// What was refused.
+        source: io::Error,
+    },
     /// A process could not be started.
     #[error("could not start {program} on host {host}: {source}")]
     Start {

@@ -25,6 +25,7 @@ pub const fn operation(blow: Blow) -> &'static str {
         Blow::Terminate => "end",
         Blow::Stop => "stop",
         Blow::Continue => "continue",
+        Blow::PowerLoss => "cut the power of",
     }
 }
 
@@ -35,7 +36,7 @@ pub fn missed(blow: Blow, whose: String, cause: &str) -> ProcessError {
 
 const fn signal_of(blow: Blow) -> Signal {
     match blow {
-        Blow::Kill => Signal::SIGKILL,
+        Blow::Kill | Blow::PowerLoss => Signal::SIGKILL,
         Blow::Terminate => Signal::SIGTERM,
         Blow::Stop => Signal::SIGSTOP,
         Blow::Continue => Signal::SIGCONT,

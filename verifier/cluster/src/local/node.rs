@@ -12,6 +12,7 @@ use nix::sys::signal::Signal;
 use super::group;
 use super::log_file::{LineSearch, last_lines};
 use super::{ClusterError, start};
+use crate::disk::{Dropped, UnsyncedDisk};
 use crate::process::Place;
 use crate::processes::{Blow, ProcessError};
 
@@ -54,6 +55,8 @@ pub(super) struct Node {
     spec: NodeSpec,
     place: Place,
     log: PathBuf,
+    /// After the place, whose files are bound to it.
+    disk: Option<UnsyncedDisk>,
     started: Instant,
     readiness: Readiness,
     child: Option<Child>,
@@ -64,7 +67,26 @@ pub(super) struct Node {
 impl Node {
     pub(super) fn new(spec: NodeSpec, place: Place, log: PathBuf, child: Child, search: LineSearch) -> Self {
         let readiness = Readiness::Awaited { search, limit_ms: spec.ready_limit_ms };
-        Self { spec, place, log, started: Instant::now(), readiness, child: Some(child), struck_down: false }
+        let (started, child) = (Instant::now(), Some(child));
+        Self { spec, place, log, disk: None, started, readiness, child, struck_down: false }
+    }
+
+    /// Its data is on this disk.
+    pub(super) fn on_disk(mut self, disk: Option<UnsyncedDisk>) -> Self {
+        self.disk = disk;
+        self
+    }
+
+    /// Takes everything it has written so far for synced.
+    pub(super) fn settle(&self) {
+        if let Some(disk) = &self.disk {
+            disk.settle();
+        }
+    }
+
+    /// What it lost to cuts of its power so far.
+    pub(super) fn dropped(&self) -> Option<Dropped> {
+        self.disk.as_ref().map(UnsyncedDisk::dropped)
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -75,8 +97,15 @@ impl Node {
     pub(super) fn strike(&mut self, blow: Blow) -> Result<(), ProcessError> {
         let missed = |cause: &str| group::missed(blow, self.spec.host.name.clone(), cause);
         let Some(child) = &self.child else { return Err(missed("it does not run")) };
+        if blow == Blow::PowerLoss && self.disk.is_none() {
+            return Err(missed("its disk loses nothing"));
+        }
         group::strike(child.id(), blow).map_err(|errno| missed(errno.desc()))?;
-        self.struck_down |= matches!(blow, Blow::Kill | Blow::Terminate);
+        self.struck_down |= matches!(blow, Blow::Kill | Blow::Terminate | Blow::PowerLoss);
+        // Only after the signal: no process goes on to acknowledge what it could no longer write or sync.
+        if let Some(disk) = self.disk.as_ref().filter(|_| blow == Blow::PowerLoss) {
+            disk.cut_power().map_err(|error| missed(&error.to_string()))?;
+        }
         Ok(())
     }
 
@@ -89,6 +118,10 @@ impl Node {
         if self.struck_down {
             self.kill();
             self.reap();
+        }
+        if let Some(disk) = &self.disk {
+            let node = self.spec.host.name.clone();
+            disk.restore_power().map_err(|source| ClusterError::Disk { node, source })?;
         }
         let (child, search) = start::start_command(&self.spec, &self.place, &self.log)?;
         self.readiness = Readiness::Awaited { search, limit_ms: self.spec.ready_limit_ms };

@@ -16,6 +16,7 @@ use super::ClusterError;
 use super::log_file::{LineSearch, last_lines};
 use super::node::{Node, describe, kill_group};
 use super::rootfs::Root;
+use crate::disk::UnsyncedDisk;
 use crate::process::{Files, Place, start_in};
 
 /// Longest time one preparing command may take.
@@ -29,14 +30,16 @@ pub(super) fn start_all(
     places: Vec<Place>,
     hosts_file: &str,
     logs_dir: &Path,
+    forgetful: bool,
     should_stop: &dyn Fn() -> bool,
 ) -> Result<Vec<Node>, ClusterError> {
     fs::create_dir_all(logs_dir).map_err(|source| ClusterError::Write { path: logs_dir.to_owned(), source })?;
     let mut starting = Vec::new();
     for (spec, place) in specs.iter().zip(places) {
         write_files(spec)?;
+        let disk = if forgetful { Some(lay_disk(spec)?) } else { None };
         let place = Place { files: files_of(spec, hosts_file)?, ..place };
-        starting.push(Starting::new(spec, place, logs_dir)?);
+        starting.push(Starting::new(spec, place, disk, logs_dir)?);
     }
     while starting.iter().any(|node| node.node.is_none()) {
         if should_stop() {
@@ -73,6 +76,12 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
+/// Lays a disk that forgets over the node's data.
+fn lay_disk(spec: &NodeSpec) -> Result<UnsyncedDisk, ClusterError> {
+    UnsyncedDisk::mount(&spec.host.data_dir)
+        .map_err(|source| ClusterError::Disk { node: spec.host.name.clone(), source })
+}
+
 /// The root file system of a node that has one.
 fn files_of(spec: &NodeSpec, hosts_file: &str) -> Result<Option<Files>, ClusterError> {
     let Some(tree) = &spec.rootfs else { return Ok(None) };
@@ -94,6 +103,7 @@ struct Preparing {
 struct Starting<'a> {
     spec: &'a NodeSpec,
     place: Place,
+    disk: Option<UnsyncedDisk>,
     log: PathBuf,
     left: VecDeque<&'a NodeCommand>,
     running: Option<Preparing>,
@@ -101,10 +111,15 @@ struct Starting<'a> {
 }
 
 impl<'a> Starting<'a> {
-    fn new(spec: &'a NodeSpec, place: Place, logs_dir: &Path) -> Result<Self, ClusterError> {
+    fn new(
+        spec: &'a NodeSpec,
+        place: Place,
+        disk: Option<UnsyncedDisk>,
+        logs_dir: &Path,
+    ) -> Result<Self, ClusterError> {
         let log = logs_dir.join(format!("{}.log", spec.host.name));
         File::create(&log).map_err(|source| ClusterError::Write { path: log.clone(), source })?;
-        Ok(Self { spec, place, log, left: spec.prepare.iter().collect(), running: None, node: None })
+        Ok(Self { spec, place, disk, log, left: spec.prepare.iter().collect(), running: None, node: None })
     }
 
     /// Moves on if it can; never waits.
@@ -146,9 +161,14 @@ impl<'a> Starting<'a> {
         }
     }
 
-    fn start_node(&self) -> Result<Node, ClusterError> {
+    fn start_node(&mut self) -> Result<Node, ClusterError> {
+        if let Some(disk) = &self.disk {
+            // It was prepared long ago, as it were.
+            disk.settle();
+        }
         let (child, search) = start_command(self.spec, &self.place, &self.log)?;
-        Ok(Node::new(self.spec.clone(), self.place.clone(), self.log.clone(), child, search))
+        let node = Node::new(self.spec.clone(), self.place.clone(), self.log.clone(), child, search);
+        Ok(node.on_disk(self.disk.take()))
     }
 
     fn spawn(&self, wanted: &NodeCommand) -> Result<Child, ClusterError> {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use delivery_history::event::ProcessState;
 use turmoil::Sim;
 
-use crate::processes::{Blow, ProcessError, Processes, Whose};
+use crate::processes::{Blow, Dropped, ProcessError, Processes, Whose};
 use crate::simulated::links::Blocks;
 use crate::simulated::pausable::Pause;
 
@@ -88,6 +88,7 @@ impl Processes for SimulatedProcesses {
         match (blow, pause) {
             (Blow::Kill, _) => self.kill(id, address),
             (Blow::Terminate, _) => return failed("simulated software has no orderly end; kill it"),
+            (Blow::PowerLoss, _) => return failed("simulated software stores nothing; kill it"),
             (Blow::Stop, Some(pause)) => pause.stop(),
             (Blow::Continue, Some(pause)) => pause.go_on(),
             (Blow::Stop | Blow::Continue, None) => return failed("it cannot be made to stand still"),
@@ -108,6 +109,11 @@ impl Processes for SimulatedProcesses {
         }
         sim.bounce(address);
         Ok(())
+    }
+
+    /// Nothing is stored, so nothing is dropped.
+    fn dropped(&mut self, _whose: Whose) -> Option<Dropped> {
+        None
     }
 
     /// As the simulation itself says; that a host stands still is known to its switch only.

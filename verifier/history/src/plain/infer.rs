@@ -58,6 +58,7 @@ pub(super) const fn role_of(kind: EventKind) -> Option<Role> {
         | EventKind::FaultHealed
         | EventKind::ProcessState
         | EventKind::ChangeApplied
+        | EventKind::WritesDropped
         | EventKind::PhaseEntered => Some(Role::Runner),
         EventKind::WorkerStarted | EventKind::WorkerFinished | EventKind::SessionEnded => None,
     }

@@ -92,7 +92,8 @@ pub(super) const fn detail_of(kind: EventKind) -> Detail {
         | EventKind::FaultCrossed
         | EventKind::FaultHealed
         | EventKind::ProcessState
-        | EventKind::ChangeApplied => Detail::Fault,
+        | EventKind::ChangeApplied
+        | EventKind::WritesDropped => Detail::Fault,
         EventKind::PhaseEntered => Detail::Phase,
         EventKind::ObservedIsr | EventKind::ObservedMembers | EventKind::ObservedPartitioned => Detail::Nodes,
         _ => Detail::Number,
@@ -104,6 +105,7 @@ pub(super) const fn is_observation(kind: EventKind) -> bool {
     matches!(
         kind,
         EventKind::ProcessState
+            | EventKind::WritesDropped
             | EventKind::ObservedAlarms
             | EventKind::ObservedPartitioned
             | EventKind::ObservedLeader

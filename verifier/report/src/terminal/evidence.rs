@@ -68,7 +68,13 @@ fn fault_line(fault: &FaultJudgement) -> String {
 /// What its own rules counted, or what its processes were seen to do.
 fn proof_text(fault: &FaultJudgement) -> String {
     if let Some(looks) = &fault.looks {
-        return format!("{} at {} of {} looks", looks.expected, number(looks.as_expected), number(looks.of));
+        let seen = format!("{} at {} of {} looks", looks.expected, number(looks.as_expected), number(looks.of));
+        return match fault.writes_lost {
+            Some(lost) => {
+                format!("{seen}; {} unsynced writes ({} KiB) gone", number(lost.writes), number(lost.kib))
+            }
+            None => seen,
+        };
     }
     let [first, second, third] = fault.dropped_by_third.map(number);
     format!(

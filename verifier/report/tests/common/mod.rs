@@ -141,6 +141,7 @@ pub(crate) fn bitten() -> FaultJudgement {
         packets_crossed: 0,
         dropped_by_third: [4_101, 4_100, 4_144],
         looks: None,
+        writes_lost: None,
         evidence: vec![String::from("n1 said leader n2 -> n3 after 9.4 s")],
         reasons: Vec::new(),
     }
@@ -283,6 +284,7 @@ pub(crate) fn unnoticed() -> Sample {
         packets_dropped: 212,
         dropped_by_third: [70, 71, 71],
         looks: None,
+        writes_lost: None,
         evidence: Vec::new(),
         reasons: vec![reason.to_owned()],
         ..bitten()

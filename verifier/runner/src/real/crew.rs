@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use delivery_cluster::local::{LocalCluster, group};
-use delivery_cluster::processes::{Blow, ProcessError, Processes, Whose};
+use delivery_cluster::processes::{Blow, Dropped, ProcessError, Processes, Whose};
 use delivery_faults::Product;
 use delivery_history::event::ProcessState;
 
@@ -123,6 +123,13 @@ impl Processes for Crew {
                 };
                 self.hire(&post).map_err(|error| failed(post.name.clone(), error.to_string()))
             }
+        }
+    }
+
+    fn dropped(&mut self, whose: Whose) -> Option<Dropped> {
+        match whose {
+            Whose::Node(node) => self.cluster.as_ref()?.dropped(node),
+            Whose::Client(_) => None,
         }
     }
 

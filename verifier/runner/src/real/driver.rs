@@ -10,7 +10,7 @@ use std::time::Duration;
 use delivery_broker::{ClientSpec, ClusterPlan, HostPlan, Installation, LaneTopic, NodeAddress, System};
 use delivery_cluster::local::{ClusterError, LocalCluster, LocalHost, NodeEvent};
 use delivery_cluster::processes::{Blow, Processes, Whose};
-use delivery_faults::{Ground, SharedNetwork};
+use delivery_faults::{Ground, SharedNetwork, find_fault};
 use delivery_history::clock::monotonic_ns;
 use delivery_history::event::FLAG_SELF;
 use delivery_history::manifest::{Group, Host, Role, RunManifest, Workload};
@@ -148,6 +148,9 @@ impl<'a> RealDriver<'a> {
         let specs = real.nodes(&plan, self.installation).map_err(|error| error.to_string())?;
         let ports = specs.first().map_or_else(|| vec![info.client_port], |spec| spec.ports.clone());
         let mut cluster = LocalCluster::create(&hosts, ports).map_err(|error| error.to_string())?;
+        if self.needs_forgetful_disks() {
+            cluster.use_forgetful_disks();
+        }
         let stop = || self.interrupts.pending();
         let started = cluster.start_nodes(&specs, &self.run_dir.logs_dir(), &stop);
         let network = cluster.network();
@@ -158,6 +161,12 @@ impl<'a> RealDriver<'a> {
             Err(ClusterError::Stopped) => Ok(()),
             other => other.map_err(|error| error.to_string()),
         }
+    }
+
+    /// They are slower than a directory, so only runs that cut the power have them.
+    fn needs_forgetful_disks(&self) -> bool {
+        let mut faults = self.plan.manifest.faults.iter();
+        faults.any(|fault| find_fault(&fault.fault).is_ok_and(|kind| kind.needs_forgetful_disks()))
     }
 
     fn host_plan(&self, host: &Host) -> HostPlan {
@@ -577,6 +586,9 @@ impl Driver for RealDriver<'_> {
                 self.waiting = Waiting::Clients;
             }
             Action::StartLoad => {
+                if let Some(cluster) = self.crew.borrow().cluster.as_ref() {
+                    cluster.settle_disks();
+                }
                 self.load_is_on = true;
                 self.tell_role(Role::Producer, &Command::StartLoad);
             }
