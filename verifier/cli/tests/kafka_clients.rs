@@ -89,7 +89,7 @@ fn what_contradicts_itself_starts_nothing() {
     for arguments in [
         &["--set=group.protocol=share"][..],
         &["--preset=new-groups", "--set=session.timeout.ms=9000"],
-        &["--set=partitioner=murmur2_random"],
+        &["--set=partitioner=best"],
         &["--set=resend=2", "--preset=none"],
         &["--set=enable.idempotence=true", "--set=acks=1"],
         &["--set=commit=sometimes"],
