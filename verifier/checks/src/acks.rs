@@ -87,7 +87,7 @@ impl AckTrack {
         (counted, all)
     }
 
-    /// Longest time without an ack from the first to the last send, nanoseconds.
+    /// Longest time without an ack from one moment (the first send) to another (the last), nanoseconds.
     pub(crate) fn longest_stall_ns(&self, first_send_ns: u64, last_send_ns: u64) -> u64 {
         let mut waiting_since_ns = first_send_ns;
         let mut longest_ns = 0;
@@ -125,6 +125,18 @@ mod tests {
         assert_eq!(track.longest_stall_ns(1_005 * MS, 1_450 * MS), 400 * MS);
         assert_eq!(track.longest_stall_ns(1_005 * MS, 1_990 * MS), 560 * MS);
         assert_eq!(super::AckTrack::new(0, 0).longest_stall_ns(0, 5), 5);
+    }
+
+    #[test]
+    fn a_stall_may_lie_at_either_end_of_any_stretch() {
+        let longest = |acks_ms: &[u64], from_ms: u64, to_ms: u64| {
+            track(1_000, acks_ms).longest_stall_ns((1_000 + from_ms) * MS, (1_000 + to_ms) * MS) / MS
+        };
+        assert_eq!(longest(&[10, 12, 20], 10, 20), 8);
+        assert_eq!(longest(&[15], 0, 20), 15);
+        assert_eq!(longest(&[3], 0, 20), 17);
+        assert_eq!(longest(&[50], 0, 20), 20, "what came outside is no ack inside");
+        assert_eq!(longest(&[], 20, 10), 0);
     }
 
     #[test]
