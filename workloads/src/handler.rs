@@ -14,12 +14,18 @@ pub struct Handler {
     pub poison: Option<u32>,
 }
 
+/// How long a lane's consumers work on each message (`consumer.processing.ms`).
+pub fn processing(config: &BTreeMap<String, String>) -> Duration {
+    let processing_ms = config.get("consumer.processing.ms").and_then(|value| value.parse().ok());
+    Duration::from_millis(processing_ms.unwrap_or(0))
+}
+
 impl Handler {
     /// As a lane's settings say (`consumer.processing.ms`, `consumer.poison`).
     pub fn of(config: &BTreeMap<String, String>) -> Self {
         let number = |name: &str| config.get(name).and_then(|value| value.parse::<u64>().ok());
         Self {
-            processing: Duration::from_millis(number("consumer.processing.ms").unwrap_or(0)),
+            processing: processing(config),
             poison: number("consumer.poison").and_then(|sequence| u32::try_from(sequence).ok()),
         }
     }

@@ -11,6 +11,7 @@ use delivery_faults::{ActsOn, FaultKind, FaultRequest, LoadPlan, Shape, find_fau
 use delivery_history::manifest::{
     Destination, Fault, Group, Host, MANIFEST_FORMAT, Requirement, Role, RunManifest, RunStatus, Worker, Workload,
 };
+use delivery_workloads::handler::processing;
 
 use crate::machine::{FaultWindow, Limits, MachinePlan};
 use crate::machine_facts::machine_facts;
@@ -233,10 +234,10 @@ fn longest_session_timeout_ms(lanes: &[LanePlan]) -> u64 {
 /// How long the slowest lane's consumers work on all that is sent, milliseconds, where a message takes them time.
 fn longest_backlog_ms(lanes: &[LanePlan], request: &RunRequest, load_ms: u64) -> u64 {
     let backlog_ms = |lane: &LanePlan| {
-        let processing = lane.lane.config.get("consumer.processing.ms").and_then(|value| value.parse::<u64>().ok());
+        let processing_ms = u64::try_from(processing(&lane.lane.config).as_millis()).unwrap_or(u64::MAX);
         let messages = u64::from(request.rate_per_s).saturating_mul(load_ms) / 1_000;
         let workers = u64::from(request.consumers).min(lane.partitions.into()).max(1);
-        messages.saturating_mul(processing.unwrap_or(0)) / workers
+        messages.saturating_mul(processing_ms) / workers
     };
     lanes.iter().map(backlog_ms).max().unwrap_or(0).min(MAX_BACKLOG_MS)
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use delivery_broker::CommitMode;
 
+use crate::handler::processing;
+
 /// Messages a consumer is handed at once where its configuration does not say.
 const DEFAULT_POLL_RECORDS: usize = 500;
 
@@ -31,7 +33,7 @@ impl ConsumePlan {
         Self {
             commit: CommitMode::of(config),
             subscriber,
-            processing: Duration::from_millis(number("consumer.processing.ms").unwrap_or(0)),
+            processing: processing(config),
             poll_records: poll_records.unwrap_or(DEFAULT_POLL_RECORDS).max(1),
             sentinels,
         }
