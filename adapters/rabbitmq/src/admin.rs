@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use delivery_broker::{Admin, ClientError, ClientSpec, DestinationRef, LaneTopic, NodeAddress, Prepared, Recovery};
+use delivery_broker::{
+    Admin, Change, Changed, ClientError, ClientSpec, DestinationRef, LaneTopic, NodeAddress, Prepared, Recovery,
+};
 
 use crate::amqp::{AmqpError, answer, connect, runtime};
+use crate::changes;
 use crate::erlang::{Ask, Known, Look, Peer, peers};
 use crate::lane::is_mirrored;
 use crate::partitions::{distrusted, needs_restart};
@@ -33,6 +36,8 @@ pub(crate) struct RabbitAdmin {
     gone_since: BTreeMap<String, Instant>,
     /// How far any copy of a queue had come when it was last asked.
     furthest: BTreeMap<String, u64>,
+    /// Nodes that are to be members of a queue again, as bits, since one of them was taken out.
+    to_be_back: BTreeMap<String, u32>,
     /// Since when the broker on a node that every other sees has not run.
     down_since: BTreeMap<u32, Instant>,
     /// Connections were reset, which can leave a partition that the broker does nothing about.
@@ -57,6 +62,7 @@ impl RabbitAdmin {
             peers,
             gone_since: BTreeMap::new(),
             furthest: BTreeMap::new(),
+            to_be_back: BTreeMap::new(),
             down_since: BTreeMap::new(),
             has_reset: false,
             reset: BTreeSet::new(),
@@ -228,6 +234,22 @@ impl RabbitAdmin {
         waiting
     }
 
+    /// Before a node is taken out: whoever holds a replicated queue now is to hold it again.
+    fn remember_members(&mut self, destinations: &[DestinationRef]) {
+        let names: Vec<&str> = destinations.iter().map(|destination| destination.name.as_str()).collect();
+        let looks: Vec<Look> =
+            self.peers.iter_mut().filter_map(|peer| peer.look(&names, Instant::now() + ANSWER).ok()).collect();
+        for look in looks {
+            for (name, known) in names.iter().zip(look.queues) {
+                if let Known::Queue(queue) = known
+                    && queue.epoch > 0
+                {
+                    *self.to_be_back.entry((*name).to_owned()).or_default() |= queue.member_bits;
+                }
+            }
+        }
+    }
+
     fn queue_is_whole(&mut self, name: &str, known: &[(u32, Known)]) -> Result<(), String> {
         if known.iter().all(|(_, known)| *known == Known::Gone) {
             let since = *self.gone_since.entry(name.to_owned()).or_insert_with(Instant::now);
@@ -247,6 +269,9 @@ impl RabbitAdmin {
             leaders.push(leader);
             // A classic queue's mirrors are in sync again once it was empty; its leader has what there is.
             let replicated = queue.epoch > 0;
+            if self.to_be_back.get(name).is_some_and(|wanted| wanted & !queue.member_bits != 0) {
+                return Err(format!("the node that left to hold queue `{name}` again"));
+            }
             if replicated && queue.in_sync_bits != queue.member_bits {
                 return Err(format!("every member of queue `{name}`"));
             }
@@ -288,6 +313,13 @@ impl Admin for RabbitAdmin {
             peer.ask(Ask::Flush, &[], Instant::now() + ANSWER).map_err(|error| peer.unreachable(&error))?;
         }
         Ok(Prepared { broker_version: version, leader, controller: None, coordinator: None, features: BTreeMap::new() })
+    }
+
+    fn change(&mut self, change: Change, destinations: &[DestinationRef]) -> Result<Changed, ClientError> {
+        if let Change::Leave { .. } = change {
+            self.remember_members(destinations);
+        }
+        changes::make(&mut self.peers, change, destinations)
     }
 
     fn recovered(&mut self, destinations: &[DestinationRef]) -> Recovery {

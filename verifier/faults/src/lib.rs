@@ -3,9 +3,12 @@
 //! A new fault is one file that implements [`FaultKind`], and one line in [`kind::ALL`].
 
 pub mod add_partition;
+mod asked;
 mod cut_guard;
 pub mod kill;
 pub mod kind;
+pub mod leader_transfer;
+pub mod leave;
 pub mod limp;
 pub mod loss;
 pub mod netsplit;
@@ -13,11 +16,14 @@ pub mod pause;
 pub mod power_loss;
 mod process;
 pub mod random;
+pub mod reassign;
+pub mod rebalance_queues;
 pub mod request;
 pub mod schedule;
 pub mod schedule_file;
 mod shapes;
 pub mod stop;
+pub mod unclean_election;
 pub mod view;
 
 pub use kind::{

@@ -252,6 +252,11 @@ event_kinds! {
     /// Evidence: `detail`: fault; `offset`: writes that node `session` had not synced and lost to the cut of its power so
     /// far; `sequence`: their bytes in KiB, rounded up.
     WritesDropped = 70, "writes-dropped";
+    /// Evidence: `detail`: fault; `offset`: what the product answered for `destination`, an outcome's number in
+    /// `adapters/broker`: 1 done, 2 not needed, 3 refused, 4 of no meaning there.
+    ChangeAnswered = 80, "change-answered";
+    /// Evidence: `detail`: fault; `offset`: bytes that node `session` had stored and no longer has.
+    DataWiped = 81, "data-wiped";
 }
 
 /// What a process was doing when it was looked at. Numbers are part of the file format.

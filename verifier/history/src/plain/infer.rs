@@ -58,6 +58,8 @@ pub(super) const fn role_of(kind: EventKind) -> Option<Role> {
         | EventKind::FaultHealed
         | EventKind::ProcessState
         | EventKind::ChangeApplied
+        | EventKind::ChangeAnswered
+        | EventKind::DataWiped
         | EventKind::WritesDropped
         | EventKind::PhaseEntered => Some(Role::Runner),
         EventKind::WorkerStarted | EventKind::WorkerFinished | EventKind::SessionEnded => None,
