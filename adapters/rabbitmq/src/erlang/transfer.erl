@@ -10,6 +10,15 @@ Said = fun
     (Other) -> ["refused ", Text(Other)]
 end,
 Mirrors = fun(Queue) -> try amqqueue:get_slave_pids(Queue) of Pids when is_list(Pids) -> Pids; _ -> [] catch _:_ -> [] end end,
+Again = fun Again(Attempt, Left) ->
+    case Attempt() of
+        {_, To1} when To1 =:= To -> {ok, To};
+        Other when Left =:= 1 -> Other;
+        _ ->
+            timer:sleep(100),
+            Again(Attempt, Left - 1)
+    end
+end,
 HasTransfer = fun(Module) ->
     {module, Module} = code:ensure_loaded(Module),
     erlang:function_exported(Module, transfer_leadership, 2)
@@ -20,7 +29,8 @@ Move = fun(Queue) ->
         {rabbit_quorum_queue, _} -> Said(rabbit_quorum_queue:transfer_leadership(Queue, To));
         {rabbit_stream_queue, _} ->
             case HasTransfer(rabbit_stream_queue) of
-                true -> Said(rabbit_stream_queue:transfer_leadership(Queue, To));
+                %% The copy that has come furthest leads, whichever is preferred: under load that takes some attempts.
+                true -> Said(Again(fun() -> rabbit_stream_queue:transfer_leadership(Queue, To) end, 10));
                 false -> "refused this release cannot move the leader of a stream"
             end;
         _ ->

@@ -58,7 +58,11 @@ impl FaultFacts {
         let is_well = is_change(fault.bites_by) && fault.bites_by != BiteProof::MemberLeft;
         let witnesses = witnesses(context, if is_well { 0 } else { target_bits });
         let changes = window.span_ns().map_or_else(Vec::new, |(from_ns, to_ns)| {
-            context.observations.changes(&before, witnesses, from_ns, to_ns.saturating_add(NOTICE_GRACE_NS))
+            let until_ns = to_ns.saturating_add(NOTICE_GRACE_NS);
+            match is_change(fault.bites_by) {
+                true => context.observations.moves(&before, witnesses, from_ns, until_ns),
+                false => context.observations.changes(&before, witnesses, from_ns, until_ns),
+            }
         });
         let label = fault_label(fault);
         let dropped_by_third = dropped_by_third(&window);
