@@ -61,9 +61,8 @@ fn look<'a>(peers: &mut [Peer], destinations: &'a [DestinationRef]) -> Result<Ve
         return Err(error);
     }
     let newest = |destination: &DestinationRef| {
-        let said = told.iter().filter_map(|answer| {
-            answer.partition(&destination.name, destination.partition.unwrap_or(0))
-        });
+        let said =
+            told.iter().filter_map(|answer| answer.partition(&destination.name, destination.partition.unwrap_or(0)));
         said.max_by_key(|known| known.epoch).cloned()
     };
     Ok(destinations.iter().filter_map(|destination| Some((destination, newest(destination)?))).collect())
@@ -122,7 +121,8 @@ fn place_replicas(
     let asked: Vec<(Place, Vec<u32>)> =
         wanted.iter().map(|(destination, replicas)| (place(destination), replicas.clone())).collect();
     let refused = first_answer(peers, CHANGE_LIMIT, |peer, deadline| reassign(&mut peer.broker, &asked, deadline))?;
-    let index = |refused: &Place| wanted.iter().find(|(known, _)| place(known) == *refused).map(|(known, _)| known.index);
+    let index =
+        |refused: &Place| wanted.iter().find(|(known, _)| place(known) == *refused).map(|(known, _)| known.index);
     Ok(refused.into_iter().filter_map(|(place, words)| Some(ChangeAnswer::refused(index(&place)?, words))).collect())
 }
 
@@ -189,7 +189,11 @@ fn without_leader(partition: &PartitionAnswer, nodes: &[u32]) -> Option<Vec<u32>
 }
 
 /// `node` was stopped: once the others miss it, it is taken off the books.
-fn unregister(peers: &mut [Peer], node: u32, destinations: &[DestinationRef]) -> Result<Vec<ChangeAnswer>, ClientError> {
+fn unregister(
+    peers: &mut [Peer],
+    node: u32,
+    destinations: &[DestinationRef],
+) -> Result<Vec<ChangeAnswer>, ClientError> {
     let until = Instant::now() + LONG_LIMIT;
     while !is_missed(peers, node) {
         if Instant::now() >= until {
@@ -198,9 +202,8 @@ fn unregister(peers: &mut [Peer], node: u32, destinations: &[DestinationRef]) ->
         sleep(PAUSE);
     }
     let refused = loop {
-        let refused = first_answer(peers, CHANGE_LIMIT, |peer, deadline| {
-            unregister_broker(&mut peer.broker, node, deadline)
-        });
+        let refused =
+            first_answer(peers, CHANGE_LIMIT, |peer, deadline| unregister_broker(&mut peer.broker, node, deadline));
         match refused {
             Ok(refused) => break refused,
             Err(error) if Instant::now() >= until => return Err(error),

@@ -105,17 +105,11 @@ fn leave(peers: &mut [Peer], node: u32, destinations: &[DestinationRef]) -> Resu
 }
 
 /// `node` joins the cluster of another, which then gives it a copy of every queue.
-fn rejoin(
-    peers: &mut [Peer],
-    node: u32,
-    destinations: &[DestinationRef],
-) -> Result<Vec<ChangeAnswer>, ClientError> {
+fn rejoin(peers: &mut [Peer], node: u32, destinations: &[DestinationRef]) -> Result<Vec<ChangeAnswer>, ClientError> {
     let Some(other) = peers.iter().map(|peer| peer.id).find(|id| *id != node) else { return Ok(Vec::new()) };
     let other = other.to_string();
     match on(peers, node, Ask::Join, &[&other], MEMBER_LIMIT) {
-        Ok(told) if told.trim() == "ok" => {
-            by_any(peers, Ask::Grow, Some(node), destinations, MOVE_LIMIT, Some(node))
-        }
+        Ok(told) if told.trim() == "ok" => by_any(peers, Ask::Grow, Some(node), destinations, MOVE_LIMIT, Some(node)),
         Ok(words) => Ok(ChangeAnswer::all_refused(destinations, &format!("node {node} did not join: {words}"))),
         Err(error) => Ok(ChangeAnswer::all_refused(destinations, &format!("node {node} did not join: {error}"))),
     }

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use delivery_broker::{
-    Admin, Auditor, ChangeKind, ClientError, ClientSpec, ClusterPlan, ConfigError, Consumer, InstallError, InstallRequest,
-    Installation, LanePlan, LaneRequest, NodeSpec, Observer, Producer, RealSystem, RuntimeProbe, System, SystemInfo,
-    Timings,
+    Admin, Auditor, ChangeKind, ClientError, ClientSpec, ClusterPlan, ConfigError, Consumer, InstallError,
+    InstallRequest, Installation, LanePlan, LaneRequest, NodeSpec, Observer, Producer, RealSystem, RuntimeProbe,
+    System, SystemInfo, Timings,
 };
 use delivery_history::manifest::Workload;
 

@@ -61,7 +61,7 @@ mod tests {
     use delivery_history::manifest::{BiteProof, Fault};
 
     use super::*;
-    use crate::kind::{FaultKind, Product, Resolved, find_fault};
+    use crate::kind::{Product, Resolved, find_fault};
     use crate::process::tests::NoNetwork;
     use crate::request::FaultRequest;
     use crate::schedule::{Defaults, plan_load};

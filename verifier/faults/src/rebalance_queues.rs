@@ -7,7 +7,8 @@ use crate::asked::ask;
 use crate::kind::{ActsOn, FaultError, FaultGuard, FaultKind, Ground, Resolved, Shape};
 use crate::view::ClusterView;
 
-const ALL: Shape = Shape { name: "all", about: "every replicated queue; where leaders are spread already, nothing moves" };
+const ALL: Shape =
+    Shape { name: "all", about: "every replicated queue; where leaders are spread already, nothing moves" };
 
 /// `rebalance-queues`.
 pub struct RebalanceQueues;

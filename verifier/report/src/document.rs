@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use delivery_checks::judgement::{Confirmed, Finding, GuaranteeJudgement, ProcessLooks, Recovery, SideWrites, Stats, WritesLost};
+use delivery_checks::judgement::{
+    Confirmed, Finding, GuaranteeJudgement, ProcessLooks, Recovery, SideWrites, Stats, WritesLost,
+};
 use delivery_claims::{ClaimJudgement, Overall, RequiredJudgement, Standing, Violation};
 use delivery_history::manifest::{Requirement, RunStatus, Workload};
 use serde::{Deserialize, Serialize};

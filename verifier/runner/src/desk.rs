@@ -108,9 +108,7 @@ fn evidence_event(fault: usize, evidence: Evidence) -> Event {
         Evidence::Answered(destination, outcome) => {
             event(EventKind::ChangeAnswered, fault).destination(destination).offset(outcome as u64)
         }
-        Evidence::Wiped(node, bytes) => {
-            event(EventKind::DataWiped, fault).offset(bytes).message(node, NO_SEQUENCE)
-        }
+        Evidence::Wiped(node, bytes) => event(EventKind::DataWiped, fault).offset(bytes).message(node, NO_SEQUENCE),
         Evidence::Applied(done) => event(EventKind::ChangeApplied, fault).offset(done.into()),
         Evidence::Process(whose, state) => {
             let seen = event(EventKind::ProcessState, fault).offset(state as u64);

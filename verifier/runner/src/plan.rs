@@ -246,12 +246,7 @@ fn longest_backlog_ms(lanes: &[LanePlan], request: &RunRequest, load_ms: u64) ->
 const VENDOR_REFRESH_MS: u64 = 300_000;
 
 /// What the backend cannot inject is refused, never skipped.
-fn check_faults(
-    system: &dyn System,
-    request: &RunRequest,
-    lanes: &[LanePlan],
-    nodes: u32,
-) -> Result<(), ConfigError> {
+fn check_faults(system: &dyn System, request: &RunRequest, lanes: &[LanePlan], nodes: u32) -> Result<(), ConfigError> {
     let info = system.info();
     for fault in &request.faults {
         let kind = find_fault(fault.fault)?;

@@ -81,9 +81,8 @@ pub(crate) fn reassign(
             ReassignablePartition::default().with_partition_index(number(*partition)).with_replicas(Some(replicas));
         ReassignableTopic::default().with_name(topic_name(topic)).with_partitions(vec![partition])
     });
-    let question = AlterPartitionReassignmentsRequest::default()
-        .with_topics(topics.collect())
-        .with_timeout_ms(limit_ms(deadline));
+    let question =
+        AlterPartitionReassignmentsRequest::default().with_topics(topics.collect()).with_timeout_ms(limit_ms(deadline));
     let answer = connection.call(&question, deadline)?;
     whole(answer.error_code, answer.error_message)?;
     let mut refused = Vec::new();

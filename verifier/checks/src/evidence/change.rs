@@ -83,7 +83,9 @@ impl ChangeFacts {
                 Some(_) if all(ChangeOutcome::NotNeeded) => {
                     format!("{label} found nothing to change in this lane, by the product's own word")
                 }
-                Some(_) if all(ChangeOutcome::NoMeaning) => format!("{label} has no meaning for what this lane sends to"),
+                Some(_) if all(ChangeOutcome::NoMeaning) => {
+                    format!("{label} has no meaning for what this lane sends to")
+                }
                 Some(_) => format!("{label} was refused for this lane by the product"),
             });
         }
@@ -163,8 +165,7 @@ fn shows_change(proof: BiteProof, event: &Event, before: &Before, target_bits: u
     match (proof, event.kind()) {
         (BiteProof::LeaderMoved, Some(EventKind::ObservedLeader)) => is_another_leader(event, before),
         (BiteProof::UncleanElected, Some(EventKind::ObservedLeader)) => {
-            is_another_leader(event, before)
-                && in_sync_before.is_some_and(|bits| bits & node_bits([event.detail]) == 0)
+            is_another_leader(event, before) && in_sync_before.is_some_and(|bits| bits & node_bits([event.detail]) == 0)
         }
         (BiteProof::ReplicasMoved, Some(EventKind::ObservedIsr)) => {
             in_sync_before.is_some_and(|bits| u64::from(event.detail) & !bits != 0)
@@ -182,8 +183,7 @@ fn shows_change(proof: BiteProof, event: &Event, before: &Before, target_bits: u
 /// Whether it tells of a leader newer than anybody knew, and another.
 fn is_another_leader(event: &Event, before: &Before) -> bool {
     let known = before.leader(event.destination);
-    event.detail != NO_NODE
-        && known.is_some_and(|known| event.detail != known.leader && event.offset >= known.epoch)
+    event.detail != NO_NODE && known.is_some_and(|known| event.detail != known.leader && event.offset >= known.epoch)
 }
 
 fn told_in_sync(event: &Event, target_bits: u64) -> bool {
