@@ -223,6 +223,7 @@ impl RabbitAdmin {
         self.free_who_hangs(&looks)?;
         self.joined(&looks)?;
         self.end_partitions(&looks)?;
+        self.streams_are_served()?;
         let mut waiting = Ok(());
         for (index, name) in names.iter().enumerate() {
             let known: Vec<(u32, Known)> =
@@ -232,6 +233,20 @@ impl RabbitAdmin {
             }
         }
         waiting
+    }
+
+    /// Whether a node that left and joined again can serve streams again.
+    fn streams_are_served(&mut self) -> Result<(), String> {
+        if self.to_be_back.is_empty() {
+            return Ok(());
+        }
+        for peer in &mut self.peers {
+            let told = peer.ask(Ask::StreamsServed, &[], Instant::now() + ANSWER).map_err(|error| error.to_string())?;
+            if told.trim() != "yes" {
+                return Err(format!("node {} to serve streams again", peer.id));
+            }
+        }
+        Ok(())
     }
 
     /// Before a node is taken out: whoever holds a replicated queue now is to hold it again.

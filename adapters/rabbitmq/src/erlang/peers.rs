@@ -41,6 +41,8 @@ pub(crate) enum Ask {
     Stored,
     /// Whether a node is a member.
     IsMember,
+    /// Whether it can serve streams.
+    StreamsServed,
     /// Join the cluster of a node, and start.
     Join,
     /// Give a node a copy of queues.
@@ -64,6 +66,7 @@ impl Ask {
             Self::Leave => include_str!("leave.erl"),
             Self::Stored => include_str!("stored.erl"),
             Self::IsMember => include_str!("is_member.erl"),
+            Self::StreamsServed => include_str!("streams_served.erl"),
             Self::Join => include_str!("join.erl"),
             Self::Grow => include_str!("grow.erl"),
         }

@@ -31,5 +31,17 @@ Shrink = fun(Queue) ->
         _ -> "none"
     end
 end,
+%% The coordinator of streams would miss a node that is back before its next tick, and never start there again. Later
+%% releases have a function for what this does on earlier ones.
+Coordinator = fun(Node) -> {rabbit_stream_coordinator, Node} end,
+ForgetOut = fun() ->
+    case erlang:function_exported(rabbit_stream_coordinator, forget_node, 1) of
+        true -> rabbit_stream_coordinator:forget_node(Out);
+        false ->
+            ra:remove_member(Coordinator(node()), Coordinator(Out)),
+            ra:force_delete_server(coordination, Coordinator(Out))
+    end
+end,
 All = [{element(4, amqqueue:get_name(Queue)), Shrink(Queue)} || Queue <- rabbit_amqqueue:list()],
+whereis(rabbit_stream_coordinator) =/= undefined andalso ForgetOut(),
 unicode:characters_to_binary([[proplists:get_value(Name, All, "refused there is no such queue"), "\n"] || Name <- QueueNames]).
