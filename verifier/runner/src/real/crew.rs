@@ -87,7 +87,7 @@ impl Crew {
         self.cluster.as_ref().is_some_and(|cluster| cluster.stores_apart(node))
     }
 
-    /// Ends every worker, politely where `polite`, and every node.
+    /// Ends every worker, politely where `polite`.
     pub(crate) fn dismiss(&mut self, polite: bool) {
         if polite {
             for worker in self.workers.values_mut() {
@@ -98,7 +98,6 @@ impl Crew {
             }
         }
         self.workers.clear();
-        self.cluster = None;
     }
 }
 
