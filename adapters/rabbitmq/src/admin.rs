@@ -5,7 +5,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use delivery_broker::{
-    Admin, Change, Changed, ClientError, ClientSpec, DestinationRef, LaneTopic, NodeAddress, Prepared, Recovery,
+    Admin, Change, ChangeOutcome, Changed, ClientError, ClientSpec, DestinationRef, LaneTopic, NodeAddress, Prepared,
+    Recovery,
 };
 
 use crate::amqp::{AmqpError, answer, connect, runtime};
@@ -36,6 +37,8 @@ pub(crate) struct RabbitAdmin {
     gone_since: BTreeMap<String, Instant>,
     /// How far any copy of a queue had come when it was last asked.
     furthest: BTreeMap<String, u64>,
+    /// A node that was asked to join again and has not.
+    outside: Option<u32>,
     /// Nodes that are to be members of a queue again, as bits, since one of them was taken out.
     to_be_back: BTreeMap<String, u32>,
     /// Since when the broker on a node that every other sees has not run.
@@ -62,6 +65,7 @@ impl RabbitAdmin {
             peers,
             gone_since: BTreeMap::new(),
             furthest: BTreeMap::new(),
+            outside: None,
             to_be_back: BTreeMap::new(),
             down_since: BTreeMap::new(),
             has_reset: false,
@@ -218,6 +222,13 @@ impl RabbitAdmin {
     }
 
     fn whole(&mut self, destinations: &[DestinationRef]) -> Result<(), String> {
+        if let Some(node) = self.outside {
+            let answers = changes::rejoin(&mut self.peers, node, destinations).map_err(|error| error.to_string())?;
+            if let Some(refused) = answers.iter().find(|answer| answer.outcome == ChangeOutcome::Refused) {
+                return Err(format!("node {node} to join again: {}", refused.words));
+            }
+            self.outside = None;
+        }
         let names: Vec<&str> = destinations.iter().map(|destination| destination.name.as_str()).collect();
         let looks = self.look_all(&names)?;
         self.free_who_hangs(&looks)?;
@@ -334,7 +345,12 @@ impl Admin for RabbitAdmin {
         if let Change::Leave { .. } = change {
             self.remember_members(destinations);
         }
-        changes::make(&mut self.peers, change, destinations)
+        let changed = changes::make(&mut self.peers, change, destinations);
+        if let Change::Rejoin { node } = change {
+            let failed = |changed: &Changed| changed.answers.iter().any(|one| one.outcome == ChangeOutcome::Refused);
+            self.outside = changed.as_ref().map_or(true, failed).then_some(node);
+        }
+        changed
     }
 
     fn recovered(&mut self, destinations: &[DestinationRef]) -> Recovery {

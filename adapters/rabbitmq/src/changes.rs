@@ -104,8 +104,15 @@ fn leave(peers: &mut [Peer], node: u32, destinations: &[DestinationRef]) -> Resu
     Ok(Changed { answers, wiped_bytes })
 }
 
-/// `node` joins the cluster of another, which then gives it a copy of every queue.
-fn rejoin(peers: &mut [Peer], node: u32, destinations: &[DestinationRef]) -> Result<Vec<ChangeAnswer>, ClientError> {
+/// `node` joins the cluster of another, which then gives it a copy of every queue. It may be asked for again.
+///
+/// # Errors
+/// No other node answers.
+pub(crate) fn rejoin(
+    peers: &mut [Peer],
+    node: u32,
+    destinations: &[DestinationRef],
+) -> Result<Vec<ChangeAnswer>, ClientError> {
     let Some(other) = peers.iter().map(|peer| peer.id).find(|id| *id != node) else { return Ok(Vec::new()) };
     let other = other.to_string();
     match on(peers, node, Ask::Join, &[&other], MEMBER_LIMIT) {
