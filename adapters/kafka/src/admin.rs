@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use delivery_broker::{Admin, ClientError, ClientSpec, DestinationRef, LaneTopic, Prepared, Recovery};
+use delivery_broker::{Admin, Change, Changed, ClientError, ClientSpec, DestinationRef, LaneTopic, Prepared, Recovery};
 
+use crate::changes;
 use crate::lane::NODES;
 use crate::observer::topics_of;
 use crate::peers::{Peer, first_answer, peers};
@@ -183,6 +184,11 @@ impl Admin for KafkaAdmin {
             None => Ok(()),
             Some(cause) => Err(ClientError::Refused { operation: format!("adding a partition to `{name}`"), cause }),
         }
+    }
+
+    fn change(&mut self, change: Change, destinations: &[DestinationRef]) -> Result<Changed, ClientError> {
+        let answers = changes::make(&mut self.peers, change, destinations)?;
+        Ok(Changed { answers, wiped_bytes: None })
     }
 
     fn recovered(&mut self, destinations: &[DestinationRef]) -> Recovery {
