@@ -52,7 +52,9 @@ fn look<'a>(peers: &mut [Peer], destinations: &'a [DestinationRef]) -> Result<Ve
     let mut told = Vec::new();
     let mut silent = None;
     for peer in peers.iter_mut().filter(|peer| peer.is_broker) {
-        match ask_metadata(&mut peer.broker, &topics, Instant::now() + ANSWER_LIMIT) {
+        let mut ask = || ask_metadata(&mut peer.broker, &topics, Instant::now() + ANSWER_LIMIT);
+        // A connection to a node that was down meanwhile says so only when it is used.
+        match ask().or_else(|_| ask()) {
             Ok(answer) => told.push(answer),
             Err(error) => silent = Some(error.into_client_error(&format!("node {}", peer.id))),
         }

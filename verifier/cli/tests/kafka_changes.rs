@@ -48,8 +48,9 @@ fn an_unclean_election_gives_up_what_was_acked_by_all_in_sync() {
     let _turn = one_cluster();
     let out = tempfile::tempdir().unwrap();
     // One follower misses what the other two ack; then those two are down, and it is made the leader.
-    let faults = "--faults=kill:follower@2s+18s,kill:majority@14s+24s,unclean-election@30s+6s";
-    let arguments = ["kafka", "--preset=safe", "--set=cluster.controllers=3", faults, "--rate=100", "--json"];
+    let faults = "--faults=kill:follower@2s+10s,kill:majority@8s+18s,unclean-election@18s+5s";
+    let cluster = ["--set=cluster.controllers=3", "--timings=short"];
+    let arguments = [&["kafka", "--preset=safe", faults, "--rate=100", "--json"][..], &cluster].concat();
     let output = run(&arguments, out.path());
     let document = document(&output);
     all_faults_bit(&document);

@@ -43,6 +43,8 @@ pub struct RunPlan {
     pub audit: AuditMode,
     /// In every payload.
     pub run_tag: u64,
+    /// Node that is to lead every lane when the load begins; nothing leaves that to the adapter.
+    pub leader: Option<u32>,
     /// Broker settings of the run, by full name.
     pub broker_config: BTreeMap<String, String>,
     /// Leave the nodes' data.
@@ -146,6 +148,7 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
         timings: request.timings,
         audit: request.audit,
         run_tag,
+        leader: None,
         broker_config,
         keep_data: request.keep_data,
     })

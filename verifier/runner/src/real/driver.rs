@@ -260,6 +260,7 @@ impl<'a> RealDriver<'a> {
         spec.config.insert(String::from("cluster.version"), self.installation.version.clone());
         spec.config.insert(String::from("cluster.timings"), self.plan.manifest.timings.clone());
         spec.config.insert(String::from(SECRET), self.secret.clone());
+        spec.config.extend(self.plan.leader.map(|leader| (String::from("cluster.leader"), leader.to_string())));
         spec.nodes.rotate_left(self.first_node_for(worker));
         spec
     }
