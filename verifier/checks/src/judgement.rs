@@ -96,6 +96,22 @@ impl Guarantee {
         Self::ALL.iter().copied().find(|guarantee| guarantee.label() == label)
     }
 
+    /// Kinds of findings that break it (`docs/guarantees.md`).
+    pub const fn broken_by(self) -> &'static [FindingKind] {
+        use FindingKind::*;
+        match self {
+            Self::Durability => &[Lost],
+            Self::AtLeastOnce => &[Lost, Undelivered],
+            Self::AtMostOnce => &[ProcessedTwice, StoredTwice, OutputTwice],
+            Self::ExactlyOnce => &[Lost, Undelivered, ProcessedTwice, OutputTwice],
+            Self::Ordering => &[Reordered],
+            Self::Agreement => &[Disagreement],
+            Self::Integrity => &[Phantom, Corrupt, FailedButStored],
+            Self::Atomicity => &[TornTransaction, AbortedRead, UncommittedRead],
+            Self::Liveness => &[NotRecovered, HangingTransaction],
+        }
+    }
+
     /// Whether it means anything for lanes that do this.
     pub fn applies_to(self, workload: Workload) -> bool {
         match self {
@@ -459,7 +475,7 @@ impl LaneJudgement {
 }
 
 /// What one fault was found to have done.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FaultJudgement {
     /// `netsplit:leader`.
     pub fault: String,
