@@ -73,6 +73,9 @@ pub struct RunManifest {
     /// What had to be done by hand, as an operator would, for the cluster to come back.
     #[serde(default)]
     pub by_hand: Vec<String>,
+    /// The run that started the cluster, where it stood already. Logs of its nodes begin with that run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_of: Option<String>,
     /// Limits the run worked under, milliseconds, by name (`recover`, `drain`, ...).
     pub limits_ms: BTreeMap<String, u64>,
     /// How the run stands or ended.
