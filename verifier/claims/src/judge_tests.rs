@@ -68,7 +68,7 @@ fn netsplit(shape: &str) -> Fault {
         workers: Vec::new(),
         bites_by: BiteProof::default(),
         adds: Vec::new(),
-        percent: None,
+        amount: None,
         gray: false,
     }
 }
