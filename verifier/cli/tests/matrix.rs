@@ -250,3 +250,46 @@ fn pruning_keeps_what_is_worth_its_space() {
     assert!(prune(&["--all"]).starts_with("1 runs removed"));
     assert!(!violated.exists() && newest.exists(), "latest leads somewhere");
 }
+
+/// Three cells that want the same cluster, each a run of its own.
+#[cfg(feature = "kafka")]
+const OF_KAFKA: &str = "[defaults]\ntimings = \"short\"\nrate = 100\n\n[[cell]]\nid = \"a\"\nsystem = \"kafka\"\npreset = [\"safe\", \"fast\", \"default\"]\nfaults = \"kill:leader@2s+4s\"\nalone = true\nexpect = { integrity = \"holds\" }\n";
+
+#[cfg(feature = "kafka")]
+#[test]
+fn a_cluster_serves_several_cells_and_goes_with_a_matrix_that_is_killed() {
+    if !common::can_run("kafka") {
+        return;
+    }
+    let _turn = common::one_cluster();
+    let directory = tempfile::tempdir().unwrap();
+    let (file, out) = (directory.path().join("kafka.toml"), out(directory.path()));
+    fs::write(&file, OF_KAFKA).unwrap();
+    let mut running = common::running::start("matrix", &[file.to_str().unwrap()], &out);
+    running.wait_for_line("[2 of 3");
+    let before = Matrix::read(&out).unwrap();
+    let manifest = |attempt: usize| -> serde_json::Value {
+        let run = out.join(before.attempts[attempt].run.as_ref().unwrap());
+        serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap()
+    };
+    assert_eq!(manifest(1)["cluster_of"], manifest(0)["run_id"], "the second run had the cluster of the first");
+    assert!(!running.processes(|_| true).is_empty());
+    running.child.kill().unwrap();
+    running.child.wait().unwrap();
+    // What was in it ends with it; the kernel takes its time.
+    while !running.processes(|_| true).is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let resumed = matrix(&file, &["--out", out.to_str().unwrap(), "--resume", "--quiet"]);
+    let after = Matrix::read(&out).unwrap();
+    assert!(
+        after.ended && after.results.iter().all(|result| result.status == CellStatus::Agreed),
+        "{}",
+        told(&resumed)
+    );
+    assert_eq!(resumed.status.code(), Some(0));
+    assert_eq!(after.attempts[..2], before.attempts[..]);
+    let left = fs::read_dir(out.join("runs")).unwrap().flatten();
+    let clusters = left.filter(|entry| entry.file_name().to_string_lossy().starts_with(".cluster-")).count();
+    assert_eq!(clusters, 0, "that of the matrix that was killed is gone, too");
+}
