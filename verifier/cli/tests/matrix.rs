@@ -293,3 +293,33 @@ fn a_cluster_serves_several_cells_and_goes_with_a_matrix_that_is_killed() {
     let clusters = left.filter(|entry| entry.file_name().to_string_lossy().starts_with(".cluster-")).count();
     assert_eq!(clusters, 0, "that of the matrix that was killed is gone, too");
 }
+
+/// The disk of the runs is a small one of its own; the mount is of another mount namespace, which ends with the command.
+#[test]
+fn a_full_disk_is_that_cells_trouble_and_nothing_recorded_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let rows = [
+        cell("small", "\"exactly-once\"", "expect = { durability = \"holds\" }"),
+        cell("big", "\"exactly-once\"", "rate = 2000\nduration = \"120s\"\nexpect = { durability = \"holds\" }"),
+    ];
+    let (file, out) = (file(directory.path(), &rows), out(directory.path()));
+    fs::create_dir_all(out.join("runs")).unwrap();
+    let script = "mount -t tmpfs -o size=24m tmpfs \"$1/runs\" && exec \"$3\" matrix \"$2\" --out \"$1\" --retries 0";
+    let output = std::process::Command::new("unshare")
+        .args(["-Urm", "sh", "-c", script, "sh"])
+        .args([&out, &file])
+        .arg(env!("CARGO_BIN_EXE_verify"))
+        .output()
+        .unwrap();
+    if output.status.code() == Some(1) {
+        let required = std::env::var("VERIFY_REQUIRE").is_ok_and(|required| !required.is_empty());
+        assert!(!required, "VERIFY_REQUIRE is set, but there is no small file system to fill: {}", told(&output));
+        println!("skipped: user namespaces are not permitted here, so there is no small file system to fill");
+        return;
+    }
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output));
+    let journal = Matrix::read(&out).unwrap();
+    let statuses: Vec<CellStatus> = journal.results.iter().map(|result| result.status).collect();
+    assert_eq!(statuses, [CellStatus::Agreed, CellStatus::Inconclusive]);
+    assert!(journal.ended && journal.results[1].reasons[0].contains("the disk is full"), "{:?}", journal.results[1]);
+}
