@@ -68,6 +68,7 @@ fn netsplit(shape: &str) -> Fault {
         bites_by: BiteProof::default(),
         adds: Vec::new(),
         percent: None,
+        amount: None,
         gray: false,
     }
 }

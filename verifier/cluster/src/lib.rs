@@ -1,8 +1,10 @@
 //! Runs nodes and the network between them.
 
+pub mod bounded;
 pub mod disk;
 pub mod enclosure;
 pub mod local;
+pub mod machines;
 pub mod network;
 pub mod probe;
 mod process;

@@ -1,26 +1,33 @@
 //! What a fault is to the rest of the program.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 
-use delivery_broker::ConfigError;
+use delivery_broker::{ConfigError, Observation};
+use delivery_cluster::machines::Need;
 use delivery_cluster::network::{Network, NetworkError};
 use delivery_cluster::processes::{Dropped, ProcessError, Processes, Whose};
 use delivery_history::event::ProcessState;
 use delivery_history::manifest::{BiteProof, Fault, Role};
 
 use crate::add_partition::AddPartition;
+use crate::disk_full::DiskFull;
 use crate::kill::Kill;
 use crate::limp::Limp;
 use crate::loss::Loss;
 use crate::netsplit::Netsplit;
 use crate::pause::Pause;
 use crate::power_loss::PowerLoss;
+use crate::restart::Restart;
+use crate::slow_disk::SlowDisk;
 use crate::stop::Stop;
 use crate::view::ClusterView;
 
 /// Every fault there is. Adding one is a file and a line here.
-pub const ALL: &[&dyn FaultKind] = &[&Netsplit, &Loss, &Kill, &Stop, &Pause, &Limp, &PowerLoss, &AddPartition];
+pub const ALL: &[&dyn FaultKind] =
+    &[&Netsplit, &Loss, &Kill, &Stop, &Restart, &Pause, &Limp, &PowerLoss, &DiskFull, &SlowDisk, &AddPartition];
 
 /// The network of a run, shared between its driver and the guards of faults.
 pub type SharedNetwork = Rc<RefCell<dyn Network>>;
@@ -73,8 +80,25 @@ pub enum Evidence {
     Process(Whose, ProcessState),
     /// What a node it holds down lost of what it had not synced.
     Lost(u32, Dropped),
+    /// Bytes that are free on the disk of a node, which it filled.
+    Free(u32, u64),
+    /// Writes and syncs of the disk of a node that it held up so far.
+    Held(u32, u64),
     /// Whether the product has confirmed the change it was asked for.
     Applied(bool),
+}
+
+/// How much of a fault there can be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Amount {
+    /// What it is counted in.
+    pub unit: &'static str,
+    /// Where nobody says.
+    pub default: u64,
+    /// What is taken.
+    pub range: RangeInclusive<u64>,
+    /// What is drawn by chance.
+    pub drawn: RangeInclusive<u64>,
 }
 
 /// A variant of a fault.
@@ -97,6 +121,8 @@ pub struct Resolved {
     pub only_ports: Vec<u16>,
     /// Packets that are dropped of each hundred; nothing drops all.
     pub percent: Option<u32>,
+    /// How much of it there is, in the unit of its kind.
+    pub amount: Option<u64>,
     /// Every path between the sides (on those ports) is cut.
     pub full_cut: bool,
     /// Sides, the targets' first; hosts on no side reach everybody. Of a fault that takes nodes down only those that
@@ -108,6 +134,10 @@ pub struct Resolved {
     pub clients: Vec<u16>,
     /// Destinations it adds, by index.
     pub adds: Vec<u16>,
+    /// Nodes that have to be back before it goes on.
+    pub members: Vec<u32>,
+    /// Replicas that have to be in sync before it goes on, by destination, as node bits.
+    pub in_sync: BTreeMap<u16, u32>,
     /// What must be seen of it for it to have bitten.
     pub bites_by: BiteProof,
 }
@@ -151,14 +181,24 @@ pub trait FaultKind: Sync {
         None
     }
 
+    /// How much of it there can be; nothing for a fault that is there or is not.
+    fn amount(&self) -> Option<Amount> {
+        None
+    }
+
+    /// How long this shape takes at least, milliseconds, where that is longer than what any other does.
+    fn takes_ms(&self, _shape: &str) -> Option<u64> {
+        None
+    }
+
     /// Whether it adds a destination to every lane whose destinations are parts of something.
     fn adds_destinations(&self) -> bool {
         false
     }
 
-    /// Whether it takes away what nodes did not sync, so that they need disks that forget it.
-    fn needs_forgetful_disks(&self) -> bool {
-        false
+    /// What the nodes' machines must have for it from the start.
+    fn needs(&self) -> Option<Need> {
+        None
     }
 
     /// Whether a client it hits is gone for good, and another takes its place when the fault is taken back.
@@ -178,6 +218,7 @@ pub trait FaultKind: Sync {
             targets: recorded.targets.clone(),
             cut: recorded.cut.clone(),
             percent: recorded.percent,
+            amount: recorded.amount,
             full_cut: recorded.full_cut,
             sides: recorded.sides.clone(),
             clients: recorded.workers.clone(),
@@ -202,6 +243,9 @@ pub trait FaultGuard {
     /// # Errors
     /// When the rules cannot be read.
     fn evidence(&mut self) -> Result<Vec<Evidence>, FaultError>;
+
+    /// Takes in what a node said meanwhile.
+    fn see(&mut self, _observation: &Observation) {}
 
     /// Takes it back and says whether that worked.
     ///
@@ -234,6 +278,11 @@ pub enum FaultError {
         "this backend runs no processes that could be killed or paused; choose another fault (`verify list faults`)."
     )]
     NoProcesses,
+    /// The nodes run on no machines of their own.
+    #[error(
+        "this backend's nodes have no disks that could be filled or slowed; choose another fault (`verify list faults`)."
+    )]
+    NoMachines,
     /// The product cannot be asked.
     #[error("this product cannot be asked to change itself; choose another fault (`verify list faults`).")]
     NoProduct,

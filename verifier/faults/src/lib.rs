@@ -4,6 +4,7 @@
 
 pub mod add_partition;
 mod cut_guard;
+pub mod disk_full;
 pub mod kill;
 pub mod kind;
 pub mod limp;
@@ -14,14 +15,16 @@ pub mod power_loss;
 mod process;
 pub mod random;
 pub mod request;
+pub mod restart;
 pub mod schedule;
 pub mod schedule_file;
 mod shapes;
+pub mod slow_disk;
 pub mod stop;
 pub mod view;
 
 pub use kind::{
-    ActsOn, Evidence, FaultError, FaultGuard, FaultKind, Ground, Product, Resolved, Shape, SharedNetwork,
+    ActsOn, Amount, Evidence, FaultError, FaultGuard, FaultKind, Ground, Product, Resolved, Shape, SharedNetwork,
     SharedProcesses, SharedProduct, find_fault,
 };
 pub use request::FaultRequest;

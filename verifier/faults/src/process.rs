@@ -73,7 +73,7 @@ pub(crate) fn resolve(planned: &Fault, view: &ClusterView, bites_by: BiteProof) 
     let left: Vec<u32> = view.nodes.iter().copied().filter(|node| !targets.contains(node)).collect();
     // Whether those that are left take writes is what the label can say of it.
     let sides = if left.is_empty() { Vec::new() } else { vec![left] };
-    Ok(Resolved { targets, sides, bites_by, ..Resolved::default() })
+    Ok(Resolved { targets, sides, bites_by, amount: planned.amount, ..Resolved::default() })
 }
 
 /// How a blow is taken back.

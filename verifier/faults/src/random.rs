@@ -39,13 +39,14 @@ pub fn draw(seed: u64, lot: &Lot<'_>) -> Vec<FaultRequest> {
         let start_ms = during_cut.map_or(next_ms, |(from_ms, to_ms): (u64, u64)| random.u64(from_ms..to_ms));
         let hits_nodes = kind.clients_hit(shape.name).is_none();
         let length_ms = match hits_nodes {
-            true => lot.detection_ms + random.u64(BEYOND_DETECTION_MS),
+            true => (lot.detection_ms + random.u64(BEYOND_DETECTION_MS)).max(kind.takes_ms(shape.name).unwrap_or(0)),
             false => random.u64(CLIENT_DOWN_MS),
         };
         if lot.last_end_ms.is_some_and(|last_ms| start_ms + length_ms > last_ms) {
             break;
         }
         let percent = kind.percent().map(|_| random.u32(PERCENT));
+        let amount = kind.amount().map(|amount| random.u64(amount.drawn));
         let is_cut = kind.acts_on() == ActsOn::Network;
         cut_ms = is_cut.then_some((start_ms + 1, start_ms + length_ms));
         next_ms = next_ms.max(start_ms + length_ms + random.u64(BETWEEN_MS));
@@ -53,6 +54,7 @@ pub fn draw(seed: u64, lot: &Lot<'_>) -> Vec<FaultRequest> {
             fault: kind.name(),
             shape: shape.name,
             percent,
+            amount,
             start_ms: Some(start_ms),
             duration_ms: Some(length_ms),
         });

@@ -1,10 +1,10 @@
-//! `FAULT[:SHAPE][=PERCENT][@START][+DURATION][*TIMES]`.
+//! `FAULT[:SHAPE][=AMOUNT][@START][+DURATION][*TIMES]`.
 
 use std::time::Duration;
 
 use delivery_broker::ConfigError;
 
-use crate::kind::{FaultKind, find_fault, find_shape};
+use crate::kind::{Amount, FaultKind, find_fault, find_shape};
 
 /// Longest time that is taken, milliseconds: a year.
 const MAX_MS: u64 = 366 * 24 * 60 * 60 * 1_000;
@@ -21,6 +21,8 @@ pub struct FaultRequest {
     pub shape: &'static str,
     /// Share, percent.
     pub percent: Option<u32>,
+    /// How much of it, in the unit of its kind.
+    pub amount: Option<u64>,
     /// After the load began, milliseconds.
     pub start_ms: Option<u64>,
     /// Length, milliseconds.
@@ -35,14 +37,18 @@ impl FaultRequest {
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let (rest, duration) = split_off(text, '+');
         let (rest, start) = split_off(rest, '@');
-        let (rest, percent) = split_off(rest, '=');
+        let (rest, much) = split_off(rest, '=');
         let (name, shape) = split_off(rest, ':');
         let kind = find_fault(name)?;
         let shape = find_shape(kind, shape)?;
         Ok(Self {
             fault: kind.name(),
             shape: shape.name,
-            percent: percent.map(|share| parse_percent(text, share, kind)).transpose()?,
+            percent: much
+                .filter(|_| kind.amount().is_none())
+                .map(|share| parse_percent(text, share, kind))
+                .transpose()?,
+            amount: much.zip(kind.amount()).map(|(much, amount)| parse_amount(text, much, &amount)).transpose()?,
             start_ms: start.map(|time| parse_ms(text, time)).transpose()?,
             duration_ms: duration.map(|time| parse_ms(text, time)).transpose()?,
         })
@@ -77,8 +83,8 @@ impl FaultRequest {
     pub fn typed(&self) -> String {
         let part =
             |mark: char, time_ms: Option<u64>| time_ms.map_or_else(String::new, |ms| format!("{mark}{}", time(ms)));
-        let percent = self.percent.map_or_else(String::new, |share| format!("={share}"));
-        format!("{}{percent}{}{}", self.label(), part('@', self.start_ms), part('+', self.duration_ms))
+        let much = self.percent.map(u64::from).or(self.amount).map_or_else(String::new, |much| format!("={much}"));
+        format!("{}{much}{}{}", self.label(), part('@', self.start_ms), part('+', self.duration_ms))
     }
 
     /// `netsplit:leader`.
@@ -111,6 +117,20 @@ fn parse_percent(fault: &str, share: &str, kind: &dyn FaultKind) -> Result<u32, 
     }
     let percent = share.trim_end_matches('%').parse::<u32>().ok().and_then(percent_in_range);
     percent.ok_or_else(|| invalid(String::from("a share is 1 to 100 percent")))
+}
+
+fn parse_amount(fault: &str, much: &str, amount: &Amount) -> Result<u64, ConfigError> {
+    let parsed = much.trim_end_matches(amount.unit).parse::<u64>().ok().filter(|much| amount.range.contains(much));
+    parsed.ok_or_else(|| ConfigError::Invalid {
+        setting: format!("--faults {fault}"),
+        value: much.to_owned(),
+        reason: amount_range(amount),
+    })
+}
+
+/// What is taken, in words.
+pub(crate) fn amount_range(amount: &Amount) -> String {
+    format!("{} to {} {} are taken", amount.range.start(), amount.range.end(), amount.unit)
 }
 
 fn too_many(fault: &str) -> ConfigError {
@@ -173,6 +193,19 @@ mod tests {
         for text in ["loss=0", "loss=101", "loss=x", "netsplit=5"] {
             assert!(percent(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_amount_is_taken_in_the_unit_of_its_kind() {
+        let amount = |text: &str| FaultRequest::parse(text).map(|request| (request.amount, request.percent));
+        assert_eq!(amount("slow-disk=50@2s"), Ok((Some(50), None)));
+        assert_eq!(amount("slow-disk:follower=50ms"), Ok((Some(50), None)));
+        assert_eq!(amount("slow-disk"), Ok((None, None)));
+        for text in ["slow-disk=0", "slow-disk=60001", "slow-disk=x", "slow-disk=5%"] {
+            let error = amount(text).unwrap_err().to_string();
+            assert!(error.contains("1 to 60000 ms are taken"), "{error}");
+        }
+        assert!(amount("disk-full=5").is_err());
     }
 
     #[test]

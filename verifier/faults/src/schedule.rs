@@ -123,7 +123,10 @@ fn natural_length_ms(request: &FaultRequest, hits_clients: bool, defaults: Defau
     match (hits_clients, request.fault, request.shape) {
         (true, "pause", "consumer") => defaults.session_timeout_ms + BEYOND_DETECTION_MS,
         (true, ..) | (false, "add-partition", _) => CLIENT_DOWN_MS,
-        (false, ..) => defaults.detection_ms + BEYOND_DETECTION_MS,
+        (false, _, shape) => {
+            let least_ms = kind_of(request).and_then(|kind| kind.takes_ms(shape)).unwrap_or(0);
+            least_ms.max(defaults.detection_ms + BEYOND_DETECTION_MS)
+        }
     }
 }
 
@@ -142,6 +145,7 @@ fn unresolved(request: &FaultRequest, start_ms: u64, duration_ms: u64, detection
         bites_by: BiteProof::default(),
         adds: Vec::new(),
         percent: request.percent.or_else(|| kind_of(request).and_then(FaultKind::percent)),
+        amount: request.amount.or_else(|| kind_of(request)?.amount().map(|amount| amount.default)),
         gray: kind_of(request).is_some_and(|kind| kind.is_gray(request.shape)),
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::kind::{FaultKind, find_fault, find_shape};
-use crate::request::{FaultRequest, MAX_FAULTS, percent_in_range, time, time_ms};
+use crate::request::{FaultRequest, MAX_FAULTS, amount_range, percent_in_range, time, time_ms};
 
 /// Largest file that is read, bytes.
 const MAX_BYTES: usize = 1 << 20;
@@ -52,6 +52,7 @@ struct Entry {
     start: Option<Spanned<String>>,
     length: Option<Spanned<String>>,
     percent: Option<Spanned<i64>>,
+    amount: Option<Spanned<i64>>,
 }
 
 /// A mistake with the bytes it is made in.
@@ -86,6 +87,7 @@ impl Schedule {
                 fault: kind.name(),
                 shape: find_shape(kind, Some(&fault.shape))?.name,
                 percent: fault.percent,
+                amount: fault.amount,
                 start_ms: Some(fault.start_ms),
                 duration_ms: Some(fault.duration_ms),
             })
@@ -109,6 +111,9 @@ impl Schedule {
             }
             if let Some(percent) = fault.percent {
                 let _ = writeln!(text, "percent = {percent}");
+            }
+            if let Some(amount) = fault.amount {
+                let _ = writeln!(text, "amount = {amount}");
             }
         }
         text
@@ -140,6 +145,7 @@ fn request(entry: &Entry) -> Result<FaultRequest, Mistake> {
         fault: kind.name(),
         shape: shape.name,
         percent: entry.percent.as_ref().map(|share| read_percent(share, kind)).transpose()?,
+        amount: entry.amount.as_ref().map(|much| read_amount(much, kind)).transpose()?,
         start_ms: entry.start.as_ref().map(read_time).transpose()?,
         duration_ms: entry.length.as_ref().map(read_time).transpose()?,
     })
@@ -155,6 +161,14 @@ fn read_percent(share: &Spanned<i64>, kind: &dyn FaultKind) -> Result<u32, Mista
     }
     let percent = u32::try_from(*share.get_ref()).ok().and_then(percent_in_range);
     percent.ok_or_else(|| (share.span(), String::from("a share is 1 to 100 percent")))
+}
+
+fn read_amount(much: &Spanned<i64>, kind: &dyn FaultKind) -> Result<u64, Mistake> {
+    let Some(amount) = kind.amount() else {
+        return Err((much.span(), format!("{} is there or is not, and takes no amount", kind.name())));
+    };
+    let parsed = u64::try_from(*much.get_ref()).ok().filter(|much| amount.range.contains(much));
+    parsed.ok_or_else(|| (much.span(), amount_range(&amount)))
 }
 
 #[cfg(test)]
@@ -193,6 +207,10 @@ mod tests {
         );
         assert!(of_fault("percent = 101").starts_with("cuts.toml:3:11: a share is 1 to 100 percent"));
         assert!(of_fault("percent = -1").starts_with("cuts.toml:3:11: a share"));
+        assert!(of_fault("amount = 5").starts_with("cuts.toml:3:10: loss is there or is not"));
+        assert!(
+            told("[[fault]]\nkind = \"slow-disk\"\namount = 0").starts_with("cuts.toml:3:10: 1 to 60000 ms are taken")
+        );
         assert!(
             of_fault("lenght = \"1s\"").starts_with("cuts.toml:3:1: unknown field `lenght`"),
             "{}",
@@ -216,11 +234,13 @@ mod tests {
 
     fn faults() -> impl Strategy<Value = FaultRequest> {
         let time = || proptest::option::of(0u64..1_000_000);
-        (0..ALL.len(), any::<prop::sample::Index>(), proptest::option::of(1u32..=100), time(), time()).prop_map(
-            |(kind, shape, percent, start_ms, duration_ms)| FaultRequest {
+        let much = (proptest::option::of(1u32..=100), proptest::option::of(1u64..=1_000));
+        (0..ALL.len(), any::<prop::sample::Index>(), much, time(), time()).prop_map(
+            |(kind, shape, (percent, amount), start_ms, duration_ms)| FaultRequest {
                 fault: ALL[kind].name(),
                 shape: shape.get(ALL[kind].shapes()).name,
                 percent: percent.filter(|_| ALL[kind].percent().is_some()),
+                amount: amount.filter(|_| ALL[kind].amount().is_some()),
                 start_ms,
                 duration_ms,
             },

@@ -24,6 +24,8 @@ pub struct ClusterView {
     leaders: BTreeMap<u16, (u32, u32)>,
     /// The active controller with its epoch: the newest any node told of.
     controller: Option<(u32, u32)>,
+    /// In-sync replicas of each destination, as last told: node bits.
+    pub in_sync: BTreeMap<u16, u32>,
     /// Coordinator of each group, as last told.
     coordinators: BTreeMap<u16, u32>,
 }
@@ -48,6 +50,7 @@ impl ClusterView {
             {
                 self.controller = Some((epoch, controller));
             }
+            Observation::Isr { destination, isr_bits, .. } => drop(self.in_sync.insert(destination, isr_bits)),
             Observation::Coordinator { group, coordinator: Some(coordinator), .. } => {
                 self.coordinators.insert(group, coordinator);
             }

@@ -252,6 +252,10 @@ event_kinds! {
     /// Evidence: `detail`: fault; `offset`: writes that node `session` had not synced and lost to the cut of its power so
     /// far; `sequence`: their bytes in KiB, rounded up.
     WritesDropped = 70, "writes-dropped";
+    /// Evidence: `detail`: fault; `offset`: bytes that are free on the disk of node `session`, which the fault filled.
+    DiskFree = 75, "disk-free";
+    /// Evidence: `detail`: fault; `offset`: writes and syncs of the disk of node `session` that the fault held up so far.
+    OperationsHeld = 76, "operations-held";
 }
 
 /// What a process was doing when it was looked at. Numbers are part of the file format.

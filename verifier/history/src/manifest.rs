@@ -250,6 +250,9 @@ pub struct Fault {
     /// Its share, percent, where it hits by chance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub percent: Option<u32>,
+    /// How much of it there is, in the unit of its kind, where it has more or less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<u64>,
     /// It may stay below the failure detection of the product: clients that stalled show that it was felt.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gray: bool,
@@ -272,6 +275,13 @@ pub enum BiteProof {
     ProcessStopped,
     /// Its processes stood still at half of the looks and more, in every third of its time, and went on in between.
     ProcessLimped,
+    /// The disks it filled had no page left at nine of ten looks and more, in every third of its time, and the node on
+    /// each of them ended, or some node raised an alarm.
+    DiskFull,
+    /// Writes and syncs of the disks it slowed were held up in every third of its time.
+    DiskSlow,
+    /// Each of its nodes was gone and came back, and no two were gone at once.
+    ProcessRestarted,
     /// The product confirmed the change it was asked for, and its nodes told of it.
     ChangeApplied,
 }

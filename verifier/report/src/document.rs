@@ -118,6 +118,9 @@ pub struct FaultEntry {
     /// Writes that were not synced and lost to a cut of the power; absent for any other fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writes_lost: Option<WritesLost>,
+    /// Writes and syncs that were held up in each third of the window; absent for any fault but a slow disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations_held: Option<[u64; 3]>,
     /// What the cluster saw, in words.
     pub evidence: Vec<String>,
     /// Why it did not bite, was not noticed or did not heal.
@@ -247,6 +250,7 @@ fn fault_entries(report: &Report<'_>) -> Vec<FaultEntry> {
             dropped_by_third: fault.dropped_by_third,
             looks: fault.looks.clone(),
             writes_lost: fault.writes_lost,
+            operations_held: fault.operations_held,
             evidence: fault.evidence.clone(),
             reasons: fault.reasons.clone(),
         })

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use delivery_broker::{ConfigError, LanePlan, LaneRequest, System, SystemInfo, Timings, TransactionPlan};
 use delivery_checks::judgement::Guarantee;
-use delivery_cluster::disk;
+use delivery_cluster::machines::Need;
 use delivery_faults::random::{Lot, draw};
 use delivery_faults::schedule::Defaults;
 use delivery_faults::{ActsOn, FaultKind, FaultRequest, LoadPlan, Shape, find_fault, plan_load};
@@ -13,6 +13,7 @@ use delivery_history::manifest::{
 };
 use delivery_workloads::handler::processing;
 
+use crate::disk_size::check_memory;
 use crate::machine::{FaultWindow, Limits, MachinePlan};
 use crate::machine_facts::machine_facts;
 use crate::request::{AuditMode, PlanError, RunRequest};
@@ -136,6 +137,9 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
     let backlog_ms = longest_backlog_ms(&lanes, request, load.load_ms);
     let limits = limits(&info, &lanes, backlog_ms + discovery_ms(request, &lanes));
     let manifest = manifest(system, &info, request, &lanes, &load, &limits)?;
+    if needs(&manifest.faults, Need::BoundedDisk) {
+        check_memory(&manifest)?;
+    }
     let windows = windows(&load.faults);
     let run_tag = if manifest.simulated { request.seed } else { tag_of(&manifest.run_id) };
     let around_ms = info.start_ms + AROUND_LOAD_MS;
@@ -155,6 +159,11 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
 /// Expected length of everything that is neither cluster start nor load: destinations, clients,
 /// recovery, drain, audit, judging.
 pub(crate) const AROUND_LOAD_MS: u64 = 14_000;
+
+/// Whether any of the faults needs it of the nodes' machines.
+pub(crate) fn needs(faults: &[Fault], need: Need) -> bool {
+    faults.iter().any(|fault| find_fault(&fault.fault).is_ok_and(|kind| kind.needs() == Some(need)))
+}
 
 /// When each fault is on.
 pub(crate) fn windows(faults: &[Fault]) -> Vec<FaultWindow> {
@@ -254,9 +263,15 @@ fn check_faults(system: &dyn System, request: &RunRequest, nodes: u32) -> Result
             let (label, title) = (fault.label(), info.title);
             return Err(ConfigError::Contradiction(format!("`{label}` has no meaning for {title}: {reason}")));
         }
-        if let Some(reason) = kind.needs_forgetful_disks().then(disk::refusal).flatten() {
+        if let Some(reason) = kind.needs().and_then(Need::refusal) {
             let label = fault.label();
             return Err(ConfigError::Contradiction(format!("`{label}` cannot be had on this machine: {reason}")));
+        }
+        if request.keep_data && kind.needs() == Some(Need::BoundedDisk) {
+            let label = fault.label();
+            return Err(ConfigError::Contradiction(format!(
+                "`{label}` and --keep-data exclude each other: the nodes' disks lie in memory and end with the run"
+            )));
         }
     }
     Ok(())
@@ -267,7 +282,7 @@ fn choices(system: &dyn System, nodes: u32) -> Vec<(&'static dyn FaultKind, Shap
     let info = system.info();
     let shapes = |kind: &'static dyn FaultKind| kind.shapes().iter().map(move |shape| (kind, *shape));
     let all = delivery_faults::kind::ALL.iter().flat_map(|kind| shapes(*kind));
-    let can = |kind: &dyn FaultKind| !kind.needs_forgetful_disks() || disk::refusal().is_none();
+    let can = |kind: &dyn FaultKind| kind.needs().and_then(Need::refusal).is_none();
     all.filter(|(kind, shape)| can(*kind) && why_not(system, &info, *kind, shape.name, nodes).is_none()).collect()
 }
 
@@ -318,6 +333,8 @@ fn why_not(
 fn why_not_simulated(kind: &str, shape: &str) -> Option<&'static str> {
     match (kind, shape) {
         ("power-loss", _) => Some("it stores nothing that could be lost with the power"),
+        ("disk-full" | "slow-disk", _) => Some("its nodes write nothing to a disk"),
+        ("restart", _) => Some("simulated software has no orderly end; take kill"),
         ("stop", _) => Some("simulated software has no orderly end; take kill"),
         ("netsplit", "client") => Some("its clients live on its nodes, with no network in between"),
         (_, "producer" | "consumer") => Some("its clients share the fate of the node they live on; hit a node"),

@@ -4,6 +4,7 @@ use delivery_history::manifest::{BiteProof, Fault, Role, Workload};
 use delivery_history::{EventKind, NO_NODE};
 
 use crate::context::Context;
+use crate::evidence::machines::{ended_words, held_by_third, restart_words};
 use crate::evidence::observations::{Before, Change, Subject};
 use crate::evidence::proof::{looks, was_at_work, why_not_bit, writes_lost};
 use crate::evidence::stall::stall_ns;
@@ -41,6 +42,10 @@ pub(crate) struct FaultFacts {
     told_of: Vec<u16>,
     /// It held processes down, and cut nothing.
     of_processes: bool,
+    /// Some node that was not hit told of a resource alarm that was raised meanwhile: who, and when.
+    alarmed: Option<(u32, u64)>,
+    /// What became of the processes of nodes whose machine was hit, in words.
+    words: Vec<String>,
     /// No node was left to notice, and each of them was asked and did not answer.
     all_silent: bool,
 }
@@ -56,7 +61,15 @@ impl FaultFacts {
             context.observations.changes(&before, witnesses, from_ns, to_ns.saturating_add(NOTICE_GRACE_NS))
         });
         let label = fault_label(fault);
-        let dropped_by_third = dropped_by_third(&window);
+        let dropped_by_third = window.growth_by_third(&window.dropped);
+        let alarmed = window.span_ns().and_then(|(from_ns, to_ns)| {
+            context.observations.alarm_raised(witnesses, from_ns, to_ns.saturating_add(NOTICE_GRACE_NS))
+        });
+        let words = match fault.bites_by {
+            BiteProof::ProcessRestarted => restart_words(context, fault, &window),
+            BiteProof::DiskFull => ended_words(context, fault, &window),
+            _ => Vec::new(),
+        };
         let not_bit = why_not_bit(context, &label, fault, &window, dropped_by_third);
         let unnoticed = why_unnoticed(context, &label, fault, &window, &before);
         let span_ns = window.span_ns();
@@ -79,6 +92,8 @@ impl FaultFacts {
             stalls,
             adds,
             told_of,
+            alarmed,
+            words,
             of_processes,
             all_silent,
         }
@@ -116,7 +131,7 @@ impl FaultFacts {
             return Some(format!("{} hit {hit}, which neither led nor held anything of this lane", self.label));
         }
         let stalled = self.stalls.iter().any(|(stalled, _)| *stalled == lane);
-        (!self.noticed_by(destinations) && !stalled).then(|| self.unnoticed.clone())
+        (!self.noticed_by(destinations) && !stalled && self.alarmed.is_none()).then(|| self.unnoticed.clone())
     }
 
     /// Why a change of the product proves nothing about a lane with these destinations.
@@ -194,6 +209,7 @@ impl FaultFacts {
         // Clients notice themselves that they are gone or stand still.
         let noticed = !self.changes.is_empty()
             || !self.stalls.is_empty()
+            || self.alarmed.is_some()
             || self.all_silent
             || !self.workers.is_empty()
             || (!self.adds.is_empty() && self.adds.iter().all(|added| self.told_of.contains(added)));
@@ -222,6 +238,7 @@ impl FaultFacts {
             dropped_by_third: self.dropped_by_third,
             looks: looks(fault, &window),
             writes_lost: writes_lost(&window),
+            operations_held: (fault.bites_by == BiteProof::DiskSlow).then(|| held_by_third(&window, None)),
             evidence: self.evidence(context, window.started_ns.unwrap_or(0)),
             reasons,
         }
@@ -232,7 +249,12 @@ impl FaultFacts {
         changes.sort_by_key(|change| change.at_ns);
         changes.truncate(MAX_EVIDENCE);
         let stalls = self.stalls.iter().map(|(lane, stall_ns)| stall_words(context, *lane, *stall_ns));
-        changes.iter().map(|change| change_words(context, change, start_ns)).chain(stalls).collect()
+        let alarm = self.alarmed.map(|(node, at_ns)| {
+            let after_s = at_ns.saturating_sub(start_ns) as f64 / 1e9;
+            format!("{} told of a resource alarm after {after_s:.1} s", context.host_name(node))
+        });
+        let changes = changes.iter().map(|change| change_words(context, change, start_ns));
+        self.words.iter().cloned().chain(alarm).chain(changes).chain(stalls).collect()
     }
 }
 
@@ -271,23 +293,6 @@ fn fault_label(fault: &Fault) -> String {
 /// Milliseconds as seconds without idle zeros: `1.5s`.
 pub(crate) fn seconds(time_ms: u64) -> String {
     format!("{}s", time_ms as f64 / 1e3)
-}
-
-/// Drops in each third of the window, from cumulative samples.
-fn dropped_by_third(window: &FaultWindow) -> [u64; 3] {
-    let Some((start_ns, end_ns)) = window.span_ns() else { return [0; 3] };
-    let third_ns = (end_ns - start_ns) / 3;
-    let bounds_ns = [start_ns + third_ns, start_ns + 2 * third_ns, end_ns];
-    let mut thirds = [0; 3];
-    let mut counted = 0;
-    for (third, bound_ns) in thirds.iter_mut().zip(bounds_ns) {
-        // The sample just before the heal is recorded with it, so the last bound takes what there is.
-        let until = window.dropped.iter().filter(|(at_ns, _)| *at_ns <= bound_ns).map(|(_, total)| *total).max();
-        let until = until.unwrap_or(0).max(counted);
-        *third = until - counted;
-        counted = until;
-    }
-    thirds
 }
 
 /// Nodes and clients that were hit, by name.

@@ -6,6 +6,7 @@ pub(crate) mod breakable;
 pub(crate) mod comeback;
 pub(crate) mod label;
 pub(crate) mod load;
+pub(crate) mod machines;
 pub(crate) mod observations;
 pub(crate) mod proof;
 pub(crate) mod segments;

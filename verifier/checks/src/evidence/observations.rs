@@ -13,12 +13,17 @@ pub(crate) struct Observations<'a> {
     said: Vec<&'a Event>,
     /// Who was asked and did not answer: (time, node).
     silent: Vec<(u64, u32)>,
+    /// Who told of resource alarms: (time, node).
+    alarmed: Vec<(u64, u32)>,
     /// First time each node told of a resource alarm.
     pub(crate) alarms: BTreeMap<u32, u64>,
 }
 
 /// An answer that was on its way when a node went down may still come in for this long.
 const ON_ITS_WAY_NS: u64 = 1_000_000_000;
+
+/// Observers ask every half second: an alarm that was told of this long before a moment stood then.
+const STANDING_NS: u64 = 2_000_000_000;
 
 /// Leader of a destination as it was known at some moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +133,7 @@ impl<'a> Observations<'a> {
         let mut said: Vec<&'a Event> = Vec::new();
         let mut silent: Vec<(u64, u32)> = Vec::new();
         let mut alarms: BTreeMap<u32, u64> = BTreeMap::new();
+        let mut alarmed: Vec<(u64, u32)> = Vec::new();
         for (number, worker) in manifest.workers.iter().enumerate().filter(|(_, one)| one.role == Role::Observer) {
             let (Some(Some(events)), Ok(number)) = (streams.get(number), u16::try_from(number)) else { continue };
             let mut watch = Watch::default();
@@ -140,11 +146,13 @@ impl<'a> Observations<'a> {
             silent.extend(no_answer.map(|event| (event.time_ns, event.session)));
             for event in events.iter().filter(|event| event.kind() == Some(EventKind::ObservedAlarms)) {
                 alarms.entry(event.session).or_insert(event.time_ns);
+                alarmed.push((event.time_ns, event.session));
             }
             said.extend(events.iter().filter(|event| Subject::of(event).is_some() && nodes.contains(&event.session)));
         }
         said.sort_by_key(|event| event.time_ns);
-        Self { said, silent, alarms }
+        alarmed.sort_unstable();
+        Self { said, silent, alarmed, alarms }
     }
 
     /// Whether `node` was asked from `from_ns` to `to_ns` and answered nothing.
@@ -152,6 +160,15 @@ impl<'a> Observations<'a> {
         let asked = self.silent.iter().any(|(at_ns, silent)| *silent == node && (from_ns..=to_ns).contains(at_ns));
         let answered = self.between(from_ns.saturating_add(ON_ITS_WAY_NS), to_ns).any(|event| event.session == node);
         asked && !answered
+    }
+
+    /// The first of the nodes `witnesses` to tell of a resource alarm from `from_ns` to `to_ns`, and when; nothing where one
+    /// of them told of an alarm just before, which is then no news.
+    pub(crate) fn alarm_raised(&self, witnesses: u64, from_ns: u64, to_ns: u64) -> Option<(u32, u64)> {
+        let mut told = self.alarmed.iter().filter(|(_, node)| witnesses & node_bits([*node]) != 0);
+        let since_ns = from_ns.saturating_sub(STANDING_NS);
+        let first = told.find(|(at_ns, _)| (since_ns..=to_ns).contains(at_ns));
+        first.filter(|(at_ns, _)| *at_ns >= from_ns).map(|(at_ns, node)| (*node, *at_ns))
     }
 
     /// What the nodes last said before `time_ns`.

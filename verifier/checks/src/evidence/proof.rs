@@ -5,6 +5,7 @@ use delivery_history::manifest::{BiteProof, Fault};
 use delivery_history::{Event, EventKind};
 
 use crate::context::Context;
+use crate::evidence::machines::{full_looks, full_reasons, restart_reasons, slow_reasons};
 use crate::evidence::timeline::{FaultWindow, Look};
 use crate::judgement::{ProcessLooks, WritesLost};
 
@@ -39,6 +40,14 @@ pub(crate) fn why_not_bit(
             reasons.push(format!("{label} was never confirmed by the product while it was on"));
         }
         BiteProof::ChangeApplied => {}
+        BiteProof::DiskFull => {
+            let span_ns = window.span_ns();
+            let alarm =
+                span_ns.and_then(|(from_ns, to_ns)| context.observations.alarm_raised(u64::MAX, from_ns, to_ns));
+            reasons.extend(full_reasons(context, label, fault, window, alarm.is_some()));
+        }
+        BiteProof::DiskSlow => reasons.extend(slow_reasons(context, label, fault, window)),
+        BiteProof::ProcessRestarted => reasons.extend(restart_reasons(context, label, fault, window)),
         BiteProof::PowerLost => {
             reasons.extend(process_reasons(context, label, fault, window));
             if writes_lost(window).is_none_or(|lost| lost.writes == 0) {
@@ -109,10 +118,15 @@ fn limped(window: &FaultWindow, looks: &[&Look]) -> bool {
     went_on && thirds.iter().all(|(stopped, of)| *of > 0 && stopped * 2 >= *of)
 }
 
-/// All looks at the processes of a fault together; nothing for a fault of the network.
+/// All looks at what a fault holds down together; nothing for a fault that holds nothing down.
 pub(crate) fn looks(fault: &Fault, window: &FaultWindow) -> Option<ProcessLooks> {
-    if matches!(fault.bites_by, BiteProof::PacketsDropped | BiteProof::ChangeApplied) {
-        return None;
+    match fault.bites_by {
+        BiteProof::PacketsDropped | BiteProof::ChangeApplied | BiteProof::DiskSlow => return None,
+        BiteProof::DiskFull => {
+            let (as_expected, of) = full_looks(window);
+            return Some(ProcessLooks { expected: String::from("full"), as_expected, of });
+        }
+        _ => {}
     }
     let all: Vec<&Look> = window.looks.iter().collect();
     let (as_expected, of) = count(fault.bites_by, window, &all);
@@ -142,6 +156,7 @@ fn looks_at_worker(window: &FaultWindow, worker: u16) -> Vec<&Look> {
 fn count(proof: BiteProof, window: &FaultWindow, looks: &[&Look]) -> (u64, u64) {
     let from_ns = match (proof, window.span_ns()) {
         (BiteProof::ProcessEnded, Some((start_ns, end_ns))) => end_ns - (end_ns - start_ns) / 3,
+        (BiteProof::ProcessRestarted, _) => 0,
         (_, Some((start_ns, end_ns))) => start_ns + DYING_NS.min((end_ns - start_ns) / 3),
         _ => 0,
     };

@@ -112,6 +112,7 @@ pub fn cut() -> Fault {
         bites_by: BiteProof::default(),
         adds: Vec::new(),
         percent: None,
+        amount: None,
         gray: false,
     }
 }

@@ -64,7 +64,7 @@ pub enum ClusterError {
         /// What was refused, and where.
         source: io::Error,
     },
-    /// A disk that forgets could not be laid over a node's data.
+    /// A disk could not be laid over a node's data.
     #[error(
         "could not lay a disk over the data of node {node}: {source}. `verify doctor` shows what this machine lacks"
     )]

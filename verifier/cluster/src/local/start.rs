@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use delivery_broker::{NodeCommand, NodeSpec};
 
 use super::ClusterError;
+use super::disks::{Disks, NodeDisks};
 use super::log_file::{LineSearch, last_lines};
 use super::node::{Node, describe, kill_group};
 use super::rootfs::Root;
-use crate::disk::UnsyncedDisk;
 use crate::process::{Files, Place, start_in};
 
 /// Longest time one preparing command may take.
@@ -30,16 +30,20 @@ pub(super) fn start_all(
     places: Vec<Place>,
     hosts_file: &str,
     logs_dir: &Path,
-    forgetful: bool,
+    disks: Disks,
     should_stop: &dyn Fn() -> bool,
 ) -> Result<Vec<Node>, ClusterError> {
     fs::create_dir_all(logs_dir).map_err(|source| ClusterError::Write { path: logs_dir.to_owned(), source })?;
     let mut starting = Vec::new();
     for (spec, place) in specs.iter().zip(places) {
+        fs::create_dir_all(&spec.host.data_dir)
+            .map_err(|source| ClusterError::Write { path: spec.host.data_dir.clone(), source })?;
+        let refused = |source| ClusterError::Disk { node: spec.host.name.clone(), source };
+        let bounded = disks.lay_bounded(&spec.host.data_dir).map_err(refused)?;
         write_files(spec)?;
-        let disk = if forgetful { Some(lay_disk(spec)?) } else { None };
+        let disks = disks.lay_layered(&spec.host.data_dir, bounded).map_err(refused)?;
         let place = Place { files: files_of(spec, hosts_file)?, ..place };
-        starting.push(Starting::new(spec, place, disk, logs_dir)?);
+        starting.push(Starting::new(spec, place, disks, logs_dir)?);
     }
     while starting.iter().any(|node| node.node.is_none()) {
         if should_stop() {
@@ -57,7 +61,6 @@ pub(super) fn start_all(
 
 fn write_files(spec: &NodeSpec) -> Result<(), ClusterError> {
     let write = |path: &Path, source| ClusterError::Write { path: path.to_owned(), source };
-    fs::create_dir_all(&spec.host.data_dir).map_err(|source| write(&spec.host.data_dir, source))?;
     for file in &spec.files {
         let climbs = file.path.components().any(|part| part == std::path::Component::ParentDir);
         if climbs || !file.path.starts_with(&spec.host.data_dir) {
@@ -74,12 +77,6 @@ fn write_files(spec: &NodeSpec) -> Result<(), ClusterError> {
 fn write_private(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())
-}
-
-/// Lays a disk that forgets over the node's data.
-fn lay_disk(spec: &NodeSpec) -> Result<UnsyncedDisk, ClusterError> {
-    UnsyncedDisk::mount(&spec.host.data_dir)
-        .map_err(|source| ClusterError::Disk { node: spec.host.name.clone(), source })
 }
 
 /// The root file system of a node that has one.
@@ -103,7 +100,7 @@ struct Preparing {
 struct Starting<'a> {
     spec: &'a NodeSpec,
     place: Place,
-    disk: Option<UnsyncedDisk>,
+    disks: NodeDisks,
     log: PathBuf,
     left: VecDeque<&'a NodeCommand>,
     running: Option<Preparing>,
@@ -111,15 +108,10 @@ struct Starting<'a> {
 }
 
 impl<'a> Starting<'a> {
-    fn new(
-        spec: &'a NodeSpec,
-        place: Place,
-        disk: Option<UnsyncedDisk>,
-        logs_dir: &Path,
-    ) -> Result<Self, ClusterError> {
+    fn new(spec: &'a NodeSpec, place: Place, disks: NodeDisks, logs_dir: &Path) -> Result<Self, ClusterError> {
         let log = logs_dir.join(format!("{}.log", spec.host.name));
         File::create(&log).map_err(|source| ClusterError::Write { path: log.clone(), source })?;
-        Ok(Self { spec, place, disk, log, left: spec.prepare.iter().collect(), running: None, node: None })
+        Ok(Self { spec, place, disks, log, left: spec.prepare.iter().collect(), running: None, node: None })
     }
 
     /// Moves on if it can; never waits.
@@ -162,13 +154,11 @@ impl<'a> Starting<'a> {
     }
 
     fn start_node(&mut self) -> Result<Node, ClusterError> {
-        if let Some(disk) = &self.disk {
-            // It was prepared long ago, as it were.
-            disk.settle();
-        }
+        // It was prepared long ago, as it were.
+        self.disks.settle();
         let (child, search) = start_command(self.spec, &self.place, &self.log)?;
         let node = Node::new(self.spec.clone(), self.place.clone(), self.log.clone(), child, search);
-        Ok(node.on_disk(self.disk.take()))
+        Ok(node.on(std::mem::take(&mut self.disks)))
     }
 
     fn spawn(&self, wanted: &NodeCommand) -> Result<Child, ClusterError> {

@@ -59,6 +59,8 @@ pub(super) const fn role_of(kind: EventKind) -> Option<Role> {
         | EventKind::ProcessState
         | EventKind::ChangeApplied
         | EventKind::WritesDropped
+        | EventKind::DiskFree
+        | EventKind::OperationsHeld
         | EventKind::PhaseEntered => Some(Role::Runner),
         EventKind::WorkerStarted | EventKind::WorkerFinished | EventKind::SessionEnded => None,
     }
@@ -126,6 +128,7 @@ fn fault(declared: &super::draft::FaultDeclared) -> Fault {
         bites_by: BiteProof::default(),
         adds: Vec::new(),
         percent: None,
+        amount: None,
         gray: false,
     }
 }

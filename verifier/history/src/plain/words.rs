@@ -93,7 +93,9 @@ pub(super) const fn detail_of(kind: EventKind) -> Detail {
         | EventKind::FaultHealed
         | EventKind::ProcessState
         | EventKind::ChangeApplied
-        | EventKind::WritesDropped => Detail::Fault,
+        | EventKind::WritesDropped
+        | EventKind::DiskFree
+        | EventKind::OperationsHeld => Detail::Fault,
         EventKind::PhaseEntered => Detail::Phase,
         EventKind::ObservedIsr | EventKind::ObservedMembers | EventKind::ObservedPartitioned => Detail::Nodes,
         _ => Detail::Number,
@@ -106,6 +108,8 @@ pub(super) const fn is_observation(kind: EventKind) -> bool {
         kind,
         EventKind::ProcessState
             | EventKind::WritesDropped
+            | EventKind::DiskFree
+            | EventKind::OperationsHeld
             | EventKind::ObservedAlarms
             | EventKind::ObservedPartitioned
             | EventKind::ObservedLeader

@@ -150,6 +150,7 @@ fn cut() -> Fault {
         bites_by: BiteProof::default(),
         adds: Vec::new(),
         percent: None,
+        amount: None,
         gray: false,
     }
 }

@@ -76,6 +76,10 @@ fn proof_text(fault: &FaultJudgement) -> String {
             None => seen,
         };
     }
+    if let Some(held) = fault.operations_held {
+        let ([first, second, third], all) = (held.map(number), number(held.iter().sum()));
+        return format!("{all} writes and syncs held up ({first} / {second} / {third} by third)");
+    }
     let [first, second, third] = fault.dropped_by_third.map(number);
     format!(
         "{} packets dropped ({first} / {second} / {third} by third), {} crossed",

@@ -120,6 +120,7 @@ pub(crate) fn manifest(lanes: Vec<Lane>) -> RunManifest {
             bites_by: BiteProof::default(),
             adds: Vec::new(),
             percent: None,
+            amount: None,
             gray: false,
         }],
         by_hand: Vec::new(),
@@ -142,6 +143,7 @@ pub(crate) fn bitten() -> FaultJudgement {
         dropped_by_third: [4_101, 4_100, 4_144],
         looks: None,
         writes_lost: None,
+        operations_held: None,
         evidence: vec![String::from("n1 said leader n2 -> n3 after 9.4 s")],
         reasons: Vec::new(),
     }
@@ -285,6 +287,7 @@ pub(crate) fn unnoticed() -> Sample {
         dropped_by_third: [70, 71, 71],
         looks: None,
         writes_lost: None,
+        operations_held: None,
         evidence: Vec::new(),
         reasons: vec![reason.to_owned()],
         ..bitten()
