@@ -67,7 +67,6 @@ fn netsplit(shape: &str) -> Fault {
         workers: Vec::new(),
         bites_by: BiteProof::default(),
         adds: Vec::new(),
-        percent: None,
         amount: None,
         gray: false,
     }

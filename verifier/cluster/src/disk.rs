@@ -97,9 +97,10 @@ impl UnsyncedDisk {
         Ok(disk)
     }
 
-    /// Makes every write and sync take this much longer from now on; zero ends that, also for those that wait.
-    pub fn slow_down(&self, by: Duration) {
-        self.slowness.set(by);
+    /// Makes every write and sync take this much longer from now on, give or take the jitter; zero ends that, also for those
+    /// that wait.
+    pub fn slow_down(&self, by: Duration, jitter: Duration) {
+        self.slowness.set(by, jitter);
     }
 
     /// Writes and syncs that took that much longer so far.

@@ -12,6 +12,7 @@ mod log_file;
 pub(crate) mod netns;
 mod network;
 mod node;
+pub(crate) mod queues;
 mod reachable;
 mod rootfs;
 pub(crate) mod rules;
@@ -198,8 +199,9 @@ impl Machines for LocalCluster {
         self.disks_of("ask the disk of", node).ok()?.free_bytes()
     }
 
-    fn slow_disk(&mut self, node: u32, by_ms: u64) -> Result<(), ProcessError> {
-        let slowed = self.disks_of("slow the disk of", node)?.slow_down(Duration::from_millis(by_ms));
+    fn slow_disk(&mut self, node: u32, by_ms: u32, jitter_ms: u32) -> Result<(), ProcessError> {
+        let (by, jitter) = (Duration::from_millis(by_ms.into()), Duration::from_millis(jitter_ms.into()));
+        let slowed = self.disks_of("slow the disk of", node)?.slow_down(by, jitter);
         slowed.map_err(|cause| failed("slow the disk of", node, &cause))
     }
 

@@ -37,11 +37,11 @@ pub trait Machines {
     /// What is free on the node's disk, bytes; nothing where that has no bound.
     fn free_bytes(&mut self, node: u32) -> Option<u64>;
 
-    /// Makes every write and sync of the node's disk take this much longer, milliseconds; 0 ends it.
+    /// Makes every write and sync of the node's disk take this much longer, give or take the jitter, milliseconds; 0 ends it.
     ///
     /// # Errors
     /// When its disk is the machine's own.
-    fn slow_disk(&mut self, node: u32, by_ms: u64) -> Result<(), ProcessError>;
+    fn slow_disk(&mut self, node: u32, by_ms: u32, jitter_ms: u32) -> Result<(), ProcessError>;
 
     /// Writes and syncs of the node's disk that were held up so far; nothing where nobody counts them.
     fn held_up(&mut self, node: u32) -> Option<u64>;

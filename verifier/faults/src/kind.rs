@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use delivery_broker::{ConfigError, Observation};
@@ -10,9 +9,11 @@ use delivery_cluster::machines::Need;
 use delivery_cluster::network::{Network, NetworkError};
 use delivery_cluster::processes::{Dropped, ProcessError, Processes, Whose};
 use delivery_history::event::ProcessState;
-use delivery_history::manifest::{BiteProof, Fault, Role};
+use delivery_history::manifest::{Amount, BiteProof, Fault, Role};
 
 use crate::add_partition::AddPartition;
+use crate::bandwidth::Bandwidth;
+use crate::delay::Delay;
 use crate::disk_full::DiskFull;
 use crate::kill::Kill;
 use crate::limp::Limp;
@@ -20,14 +21,29 @@ use crate::loss::Loss;
 use crate::netsplit::Netsplit;
 use crate::pause::Pause;
 use crate::power_loss::PowerLoss;
+use crate::reset::Reset;
 use crate::restart::Restart;
 use crate::slow_disk::SlowDisk;
 use crate::stop::Stop;
 use crate::view::ClusterView;
 
 /// Every fault there is. Adding one is a file and a line here.
-pub const ALL: &[&dyn FaultKind] =
-    &[&Netsplit, &Loss, &Kill, &Stop, &Restart, &Pause, &Limp, &PowerLoss, &DiskFull, &SlowDisk, &AddPartition];
+pub const ALL: &[&dyn FaultKind] = &[
+    &Netsplit,
+    &Loss,
+    &Reset,
+    &Bandwidth,
+    &Delay,
+    &Kill,
+    &Stop,
+    &Restart,
+    &Pause,
+    &Limp,
+    &PowerLoss,
+    &DiskFull,
+    &SlowDisk,
+    &AddPartition,
+];
 
 /// The network of a run, shared between its driver and the guards of faults.
 pub type SharedNetwork = Rc<RefCell<dyn Network>>;
@@ -61,7 +77,7 @@ pub struct Ground {
 /// What a kind of fault needs of the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActsOn {
-    /// The links: at most one such fault is in force at a time.
+    /// The links.
     Network,
     /// Processes of their own.
     Processes,
@@ -76,6 +92,12 @@ pub enum Evidence {
     Dropped(u64),
     /// Packets (or frames) that crossed a full cut so far.
     Crossed(u64),
+    /// Packets its rules have answered with a reset so far.
+    Reset(u64),
+    /// Times so far that a packet had to wait because the bandwidth was used up.
+    HeldBack(u64),
+    /// Packets it has delayed so far.
+    Delayed(u64),
     /// What a process it holds down was seen to do.
     Process(Whose, ProcessState),
     /// What a node it holds down lost of what it had not synced.
@@ -86,19 +108,6 @@ pub enum Evidence {
     Held(u32, u64),
     /// Whether the product has confirmed the change it was asked for.
     Applied(bool),
-}
-
-/// How much of a fault there can be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Amount {
-    /// What it is counted in.
-    pub unit: &'static str,
-    /// Where nobody says.
-    pub default: u64,
-    /// What is taken.
-    pub range: RangeInclusive<u64>,
-    /// What is drawn by chance.
-    pub drawn: RangeInclusive<u64>,
 }
 
 /// A variant of a fault.
@@ -119,10 +128,8 @@ pub struct Resolved {
     pub cut: Vec<(u32, u32)>,
     /// TCP ports the cut is confined to; none cuts everything.
     pub only_ports: Vec<u16>,
-    /// Packets that are dropped of each hundred; nothing drops all.
-    pub percent: Option<u32>,
-    /// How much of it there is, in the unit of its kind.
-    pub amount: Option<u64>,
+    /// How much of it there is; nothing hits whole.
+    pub amount: Option<Amount>,
     /// Every path between the sides (on those ports) is cut.
     pub full_cut: bool,
     /// Sides, the targets' first; hosts on no side reach everybody. Of a fault that takes nodes down only those that
@@ -176,14 +183,14 @@ pub trait FaultKind: Sync {
         false
     }
 
-    /// Its share where nobody gives one, percent; nothing for a fault that hits whole.
-    fn percent(&self) -> Option<u32> {
+    /// How much of it there is where nobody says, in its unit; nothing for a fault that hits whole.
+    fn amount(&self) -> Option<Amount> {
         None
     }
 
-    /// How much of it there can be; nothing for a fault that is there or is not.
-    fn amount(&self) -> Option<Amount> {
-        None
+    /// Whether it needs the one queue a link has for itself, so that no two such faults may be on at a time.
+    fn takes_the_links_queue(&self) -> bool {
+        false
     }
 
     /// How long this shape takes at least, milliseconds, where that is longer than what any other does.
@@ -191,14 +198,19 @@ pub trait FaultKind: Sync {
         None
     }
 
-    /// Whether it adds a destination to every lane whose destinations are parts of something.
-    fn adds_destinations(&self) -> bool {
-        false
-    }
-
     /// What the nodes' machines must have for it from the start.
     fn needs(&self) -> Option<Need> {
         None
+    }
+
+    /// Why this machine cannot give it to a real cluster, found out by trying, and what would help; nothing when it can.
+    fn refusal(&self) -> Option<String> {
+        self.needs().and_then(Need::refusal)
+    }
+
+    /// Whether it adds a destination to every lane whose destinations are parts of something.
+    fn adds_destinations(&self) -> bool {
+        false
     }
 
     /// Whether a client it hits is gone for good, and another takes its place when the fault is taken back.
@@ -217,7 +229,6 @@ pub trait FaultKind: Sync {
         Resolved {
             targets: recorded.targets.clone(),
             cut: recorded.cut.clone(),
-            percent: recorded.percent,
             amount: recorded.amount,
             full_cut: recorded.full_cut,
             sides: recorded.sides.clone(),

@@ -3,8 +3,11 @@
 //! A new fault is one file that implements [`FaultKind`], and one line in [`kind::ALL`].
 
 pub mod add_partition;
-mod cut_guard;
+mod amount;
+pub mod bandwidth;
+pub mod delay;
 pub mod disk_full;
+mod impaired;
 pub mod kill;
 pub mod kind;
 pub mod limp;
@@ -15,6 +18,7 @@ pub mod power_loss;
 mod process;
 pub mod random;
 pub mod request;
+pub mod reset;
 pub mod restart;
 pub mod schedule;
 pub mod schedule_file;
@@ -24,7 +28,7 @@ pub mod stop;
 pub mod view;
 
 pub use kind::{
-    ActsOn, Amount, Evidence, FaultError, FaultGuard, FaultKind, Ground, Product, Resolved, Shape, SharedNetwork,
+    ActsOn, Evidence, FaultError, FaultGuard, FaultKind, Ground, Product, Resolved, Shape, SharedNetwork,
     SharedProcesses, SharedProduct, find_fault,
 };
 pub use request::FaultRequest;

@@ -1,16 +1,15 @@
 //! `slow-disk`: a node's disk takes its time over every write and sync
 
 use delivery_cluster::machines::Need;
-use delivery_history::manifest::{BiteProof, Fault};
+use delivery_history::manifest::{Amount, BiteProof, Fault};
 
-use crate::kind::{
-    ActsOn, Amount, Evidence, FaultError, FaultGuard, FaultKind, Ground, Resolved, Shape, SharedProcesses,
-};
+use crate::kind::{ActsOn, Evidence, FaultError, FaultGuard, FaultKind, Ground, Resolved, Shape, SharedProcesses};
 use crate::process::{ALL, FOLLOWER, LEADER, resolve};
 use crate::view::ClusterView;
 
-/// How much longer each operation takes.
-const LATENCY: Amount = Amount { unit: "ms", default: 200, range: 1..=60_000, drawn: 50..=500 };
+/// How much longer each operation takes where nobody says, milliseconds, give or take the second.
+const DELAY_MS: u32 = 200;
+const JITTER_MS: u32 = 50;
 
 /// `slow-disk`.
 pub struct SlowDisk;
@@ -21,7 +20,7 @@ impl FaultKind for SlowDisk {
     }
 
     fn about(&self) -> &'static str {
-        "every write and sync of a node's disk takes longer, 200 ms where nothing is given (`slow-disk=50`)"
+        "every write and sync of a node's disk takes 200 ms longer where nobody says how much, give or take 50 ms (`slow-disk=1s`, `slow-disk=100ms~20ms`)"
     }
 
     fn shapes(&self) -> &'static [Shape] {
@@ -37,7 +36,7 @@ impl FaultKind for SlowDisk {
     }
 
     fn amount(&self) -> Option<Amount> {
-        Some(LATENCY)
+        Some(Amount::Delay { ms: DELAY_MS, jitter_ms: JITTER_MS })
     }
 
     fn needs(&self) -> Option<Need> {
@@ -46,19 +45,23 @@ impl FaultKind for SlowDisk {
 
     fn resolve(&self, planned: &Fault, view: &ClusterView) -> Result<Resolved, FaultError> {
         // It is there, so there are no sides.
-        Ok(Resolved { sides: Vec::new(), ..resolve(planned, view, BiteProof::DiskSlow)? })
+        let amount = planned.amount.or(self.amount());
+        Ok(Resolved { sides: Vec::new(), amount, ..resolve(planned, view, BiteProof::DiskSlow)? })
     }
 
     fn start(&self, resolved: &Resolved, ground: &Ground) -> Result<Box<dyn FaultGuard>, FaultError> {
         let processes = ground.processes.clone().ok_or(FaultError::NoProcesses)?;
-        let by_ms = resolved.amount.unwrap_or(LATENCY.default);
+        let (by_ms, jitter_ms) = match resolved.amount {
+            Some(Amount::Delay { ms, jitter_ms }) => (ms, jitter_ms),
+            _ => (DELAY_MS, JITTER_MS),
+        };
         let mut guard = SlowGuard { processes, nodes: Vec::with_capacity(resolved.targets.len()) };
         for node in &resolved.targets {
             let mut processes = guard.processes.borrow_mut();
             let machines = processes.machines().ok_or(FaultError::NoMachines)?;
             let before = machines.held_up(*node).unwrap_or(0);
             guard.nodes.push((*node, before));
-            machines.slow_disk(*node, by_ms)?;
+            machines.slow_disk(*node, by_ms, jitter_ms)?;
         }
         Ok(Box::new(guard))
     }
@@ -82,7 +85,7 @@ impl FaultGuard for SlowGuard {
         let mut processes = self.processes.borrow_mut();
         let machines = processes.machines().ok_or(FaultError::NoMachines)?;
         let mut nodes = std::mem::take(&mut self.nodes).into_iter();
-        Ok(nodes.try_for_each(|(node, _)| machines.slow_disk(node, 0))?)
+        Ok(nodes.try_for_each(|(node, _)| machines.slow_disk(node, 0, 0))?)
     }
 }
 

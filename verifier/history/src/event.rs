@@ -252,6 +252,12 @@ event_kinds! {
     /// Evidence: `detail`: fault; `offset`: writes that node `session` had not synced and lost to the cut of its power so
     /// far; `sequence`: their bytes in KiB, rounded up.
     WritesDropped = 70, "writes-dropped";
+    /// Evidence: `detail`: fault; `offset`: packets its rules have answered with a reset so far.
+    FaultReset = 71, "fault-reset";
+    /// Evidence: `detail`: fault; `offset`: times so far that a packet had to wait because the bandwidth was used up.
+    FaultHeldBack = 72, "fault-held-back";
+    /// Evidence: `detail`: fault; `offset`: packets it has delayed so far.
+    FaultDelayed = 73, "fault-delayed";
     /// Evidence: `detail`: fault; `offset`: bytes that are free on the disk of node `session`, which the fault filled.
     DiskFree = 75, "disk-free";
     /// Evidence: `detail`: fault; `offset`: writes and syncs of the disk of node `session` that the fault held up so far.

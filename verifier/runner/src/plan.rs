@@ -263,7 +263,7 @@ fn check_faults(system: &dyn System, request: &RunRequest, nodes: u32) -> Result
             let (label, title) = (fault.label(), info.title);
             return Err(ConfigError::Contradiction(format!("`{label}` has no meaning for {title}: {reason}")));
         }
-        if let Some(reason) = kind.needs().and_then(Need::refusal) {
+        if let Some(reason) = kind.refusal().filter(|_| system.real().is_some()) {
             let label = fault.label();
             return Err(ConfigError::Contradiction(format!("`{label}` cannot be had on this machine: {reason}")));
         }
@@ -282,8 +282,8 @@ fn choices(system: &dyn System, nodes: u32) -> Vec<(&'static dyn FaultKind, Shap
     let info = system.info();
     let shapes = |kind: &'static dyn FaultKind| kind.shapes().iter().map(move |shape| (kind, *shape));
     let all = delivery_faults::kind::ALL.iter().flat_map(|kind| shapes(*kind));
-    let can = |kind: &dyn FaultKind| kind.needs().and_then(Need::refusal).is_none();
-    all.filter(|(kind, shape)| can(*kind) && why_not(system, &info, *kind, shape.name, nodes).is_none()).collect()
+    let can = |kind: &dyn FaultKind| system.real().is_none() || kind.refusal().is_none();
+    all.filter(|(kind, shape)| why_not(system, &info, *kind, shape.name, nodes).is_none() && can(*kind)).collect()
 }
 
 /// Draws faults from all that the backend can inject, the same for the same seed; they end by `last_end_ms`.
@@ -336,6 +336,10 @@ fn why_not_simulated(kind: &str, shape: &str) -> Option<&'static str> {
         ("disk-full" | "slow-disk", _) => Some("its nodes write nothing to a disk"),
         ("restart", _) => Some("simulated software has no orderly end; take kill"),
         ("stop", _) => Some("simulated software has no orderly end; take kill"),
+        ("reset", _) => Some("its nodes send each other datagrams, and there is no connection to reset; take netsplit"),
+        ("bandwidth" | "delay", _) => {
+            Some("simulated links take what they are given in their own time; take loss or limp")
+        }
         ("netsplit", "client") => Some("its clients live on its nodes, with no network in between"),
         (_, "producer" | "consumer") => Some("its clients share the fate of the node they live on; hit a node"),
         _ => None,

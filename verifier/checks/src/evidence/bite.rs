@@ -6,6 +6,7 @@ use delivery_history::{EventKind, NO_NODE};
 use crate::context::Context;
 use crate::evidence::machines::{ended_words, held_by_third, restart_words};
 use crate::evidence::observations::{Before, Change, Subject};
+use crate::evidence::packets::{counts_packets, packets_dropped, packets_hit};
 use crate::evidence::proof::{looks, was_at_work, why_not_bit, writes_lost};
 use crate::evidence::stall::stall_ns;
 use crate::evidence::timeline::FaultWindow;
@@ -32,7 +33,6 @@ pub(crate) struct FaultFacts {
     not_bit: Vec<String>,
     /// Why nobody can have noticed, or `no change was seen`.
     unnoticed: String,
-    dropped_by_third: [u64; 3],
     /// Clients that were hit themselves.
     workers: Vec<u16>,
     /// Of a fault that may stay below failure detection: lanes whose clients stalled, with for how long.
@@ -61,7 +61,6 @@ impl FaultFacts {
             context.observations.changes(&before, witnesses, from_ns, to_ns.saturating_add(NOTICE_GRACE_NS))
         });
         let label = fault_label(fault);
-        let dropped_by_third = window.growth_by_third(&window.dropped);
         let alarmed = window.span_ns().and_then(|(from_ns, to_ns)| {
             context.observations.alarm_raised(witnesses, from_ns, to_ns.saturating_add(NOTICE_GRACE_NS))
         });
@@ -70,10 +69,10 @@ impl FaultFacts {
             BiteProof::DiskFull => ended_words(context, fault, &window),
             _ => Vec::new(),
         };
-        let not_bit = why_not_bit(context, &label, fault, &window, dropped_by_third);
+        let not_bit = why_not_bit(context, &label, fault, &window);
         let unnoticed = why_unnoticed(context, &label, fault, &window, &before);
         let span_ns = window.span_ns();
-        let of_processes = !matches!(fault.bites_by, BiteProof::PacketsDropped | BiteProof::ChangeApplied);
+        let of_processes = !counts_packets(fault.bites_by) && fault.bites_by != BiteProof::ChangeApplied;
         let all_silent = of_processes && all_were_silent(context, target_bits, span_ns);
         let workers = fault.workers.clone();
         let stalls = if fault.gray { stalls(context, window.span_ns()) } else { Vec::new() };
@@ -87,7 +86,6 @@ impl FaultFacts {
             target_bits,
             not_bit,
             unnoticed,
-            dropped_by_third,
             workers,
             stalls,
             adds,
@@ -214,6 +212,7 @@ impl FaultFacts {
             || !self.workers.is_empty()
             || (!self.adds.is_empty() && self.adds.iter().all(|added| self.told_of.contains(added)));
         let healed = window.healed_ns.is_some() && flowed_again;
+        let (packets_dropped, dropped_by_third) = packets_dropped(&window);
         let mut reasons = self.not_bit.clone();
         if self.not_bit.is_empty() && !noticed {
             reasons.push(self.unnoticed.clone());
@@ -233,9 +232,10 @@ impl FaultFacts {
             bit: self.not_bit.is_empty(),
             noticed,
             healed,
-            packets_dropped: window.dropped.iter().map(|(_, total)| *total).max().unwrap_or(0),
+            packets_dropped,
             packets_crossed: window.crossed.unwrap_or(0),
-            dropped_by_third: self.dropped_by_third,
+            dropped_by_third,
+            packets_hit: packets_hit(fault, &window),
             looks: looks(fault, &window),
             writes_lost: writes_lost(&window),
             operations_held: (fault.bites_by == BiteProof::DiskSlow).then(|| held_by_third(&window, None)),

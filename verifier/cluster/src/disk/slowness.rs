@@ -3,7 +3,7 @@
 //! What was asked for is done at once, and only its answer waits. Whoever asked waits for the answer, so no more of them
 //! are held than requests the kernel has under way.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -22,11 +22,21 @@ pub(super) struct Slowness {
 #[derive(Default)]
 struct State {
     delay: Duration,
-    /// In the order they came, with when.
-    held: VecDeque<(Instant, Answer)>,
+    jitter: Duration,
+    /// By when they are due, and by the order they came in.
+    held: BTreeMap<(Instant, u64), Answer>,
+    came: u64,
     /// Answers that waited as long as they were to.
     held_up: u64,
     ended: bool,
+}
+
+impl State {
+    /// From the delay less its jitter to the delay and its jitter, each as likely.
+    fn draw(&self) -> Duration {
+        let spread_us = u64::try_from(2 * self.jitter.as_micros()).unwrap_or(u64::MAX);
+        self.delay - self.jitter + Duration::from_micros(fastrand::u64(0..=spread_us))
+    }
 }
 
 impl Slowness {
@@ -42,9 +52,11 @@ impl Slowness {
         Ok((slowness, thread))
     }
 
-    /// Holds back every answer from now on for this long; zero lets go of those that are held.
-    pub(super) fn set(&self, delay: Duration) {
-        self.state().delay = delay;
+    /// Holds back every answer from now on for this long, give or take the jitter; zero lets go of those that are held.
+    pub(super) fn set(&self, delay: Duration, jitter: Duration) {
+        let mut state = self.state();
+        (state.delay, state.jitter) = (delay, jitter.min(delay));
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -60,7 +72,10 @@ impl Slowness {
             drop(state);
             return say();
         }
-        state.held.push_back((Instant::now(), Box::new(say)));
+        let due = Instant::now() + state.draw();
+        state.came += 1;
+        let came = state.came;
+        state.held.insert((due, came), Box::new(say));
         self.changed.notify_all();
     }
 
@@ -73,22 +88,21 @@ impl Slowness {
     fn answer_all(&self) {
         let mut state = self.state();
         loop {
-            let Some((came, _)) = state.held.front() else {
+            let Some((due, _)) = state.held.first_key_value().map(|(key, _)| *key) else {
                 if state.ended {
                     return;
                 }
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            let waited = came.elapsed();
+            let left = due.saturating_duration_since(Instant::now());
             let lets_go = state.ended || state.delay.is_zero();
-            if !lets_go && waited < state.delay {
-                let left = state.delay - waited;
+            if !lets_go && !left.is_zero() {
                 state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
                 continue;
             }
             state.held_up += u64::from(!lets_go);
-            let answer = state.held.pop_front();
+            let answer = state.held.pop_first();
             drop(state);
             if let Some((_, say)) = answer {
                 say();
@@ -121,7 +135,7 @@ mod tests {
     fn answers_wait_for_their_time_in_order_and_are_counted() {
         let (slowness, thread) = Slowness::start().unwrap();
         assert_eq!(answered(&slowness, 3).try_iter().count(), 3, "a disk that is not slow answers at once");
-        slowness.set(Duration::from_millis(30));
+        slowness.set(Duration::from_millis(30), Duration::ZERO);
         let asked = Instant::now();
         let heard: Vec<u32> = answered(&slowness, 3).iter().collect();
         assert_eq!((heard, slowness.held_up()), (vec![0, 1, 2], 3));
@@ -133,14 +147,14 @@ mod tests {
     #[test]
     fn a_disk_that_is_slow_no_more_lets_go_of_what_it_held() {
         let (slowness, thread) = Slowness::start().unwrap();
-        slowness.set(Duration::from_secs(3_600));
+        slowness.set(Duration::from_secs(3_600), Duration::from_secs(1));
         let heard = answered(&slowness, 2);
-        slowness.set(Duration::ZERO);
-        assert_eq!(heard.iter().collect::<Vec<_>>(), [0, 1]);
-        slowness.set(Duration::from_secs(3_600));
+        slowness.set(Duration::ZERO, Duration::ZERO);
+        assert_eq!(heard.iter().count(), 2);
+        slowness.set(Duration::from_secs(3_600), Duration::from_secs(1));
         let heard = answered(&slowness, 2);
         slowness.end();
-        assert_eq!(heard.iter().collect::<Vec<_>>(), [0, 1], "nobody waits for a disk that has ended");
+        assert_eq!(heard.iter().count(), 2, "nobody waits for a disk that has ended");
         thread.join().unwrap();
         assert_eq!(slowness.held_up(), 0);
     }

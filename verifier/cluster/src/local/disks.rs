@@ -80,10 +80,10 @@ impl NodeDisks {
         self.was_full = self.is_filled();
     }
 
-    /// Makes every write and sync take this much longer.
-    pub(super) fn slow_down(&self, by: Duration) -> io::Result<()> {
+    /// Makes every write and sync take this much longer, give or take the jitter.
+    pub(super) fn slow_down(&self, by: Duration, jitter: Duration) -> io::Result<()> {
         let disk = self.layered.as_ref().ok_or_else(|| io::Error::other("it is the machine's own"))?;
-        disk.slow_down(by);
+        disk.slow_down(by, jitter);
         Ok(())
     }
 

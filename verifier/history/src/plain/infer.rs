@@ -58,6 +58,9 @@ pub(super) const fn role_of(kind: EventKind) -> Option<Role> {
         | EventKind::FaultHealed
         | EventKind::ProcessState
         | EventKind::ChangeApplied
+        | EventKind::FaultReset
+        | EventKind::FaultHeldBack
+        | EventKind::FaultDelayed
         | EventKind::WritesDropped
         | EventKind::DiskFree
         | EventKind::OperationsHeld
@@ -127,7 +130,6 @@ fn fault(declared: &super::draft::FaultDeclared) -> Fault {
         workers: Vec::new(),
         bites_by: BiteProof::default(),
         adds: Vec::new(),
-        percent: None,
         amount: None,
         gray: false,
     }
