@@ -123,6 +123,9 @@ pub struct FaultEntry {
     /// Writes that were not synced and lost to a cut of the power; absent for any other fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writes_lost: Option<WritesLost>,
+    /// Nodes that were gone and came back; absent for any fault but a restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarted: Option<u64>,
     /// Writes and syncs that were held up in each third of the window; absent for any fault but a slow disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operations_held: Option<[u64; 3]>,
@@ -256,6 +259,7 @@ fn fault_entries(report: &Report<'_>) -> Vec<FaultEntry> {
             packets_hit: fault.packets_hit.clone(),
             looks: fault.looks.clone(),
             writes_lost: fault.writes_lost,
+            restarted: fault.restarted,
             operations_held: fault.operations_held,
             evidence: fault.evidence.clone(),
             reasons: fault.reasons.clone(),

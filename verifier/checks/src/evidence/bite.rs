@@ -4,11 +4,11 @@ use delivery_history::manifest::{BiteProof, Fault, Role, Workload};
 use delivery_history::{EventKind, NO_NODE};
 
 use crate::context::Context;
-use crate::evidence::machines::{ended_words, held_by_third, restart_words};
+use crate::evidence::machines::{ended_words, held_by_third, restart_words, restarted};
 use crate::evidence::observations::{Before, Change, Subject};
 use crate::evidence::packets::{counts_packets, packets_dropped, packets_hit};
 use crate::evidence::proof::{looks, was_at_work, why_not_bit, writes_lost};
-use crate::evidence::stall::stall_ns;
+use crate::evidence::stall::{Slowed, slowed, stall_ns};
 use crate::evidence::timeline::FaultWindow;
 use crate::judgement::FaultJudgement;
 use crate::node_set::{node_bits, nodes_in};
@@ -37,6 +37,8 @@ pub(crate) struct FaultFacts {
     workers: Vec<u16>,
     /// Of a fault that may stay below failure detection: lanes whose clients stalled, with for how long.
     stalls: Vec<(u16, u64)>,
+    /// Lanes whose sends took longer, with how long.
+    slowed: Vec<(u16, Slowed)>,
     /// Destinations it added, those first that some node told of while it was on.
     adds: Vec<u16>,
     told_of: Vec<u16>,
@@ -76,6 +78,7 @@ impl FaultFacts {
         let all_silent = of_processes && all_were_silent(context, target_bits, span_ns);
         let workers = fault.workers.clone();
         let stalls = if fault.gray { stalls(context, window.span_ns()) } else { Vec::new() };
+        let slowed = if fault.gray { slowed_lanes(context, window.span_ns()) } else { Vec::new() };
         let told_of = told_of(context, fault, window.span_ns());
         let adds = fault.adds.clone();
         Self {
@@ -88,6 +91,7 @@ impl FaultFacts {
             unnoticed,
             workers,
             stalls,
+            slowed,
             adds,
             told_of,
             alarmed,
@@ -128,7 +132,8 @@ impl FaultFacts {
             let hit = context.host_names(nodes_in(self.target_bits));
             return Some(format!("{} hit {hit}, which neither led nor held anything of this lane", self.label));
         }
-        let stalled = self.stalls.iter().any(|(stalled, _)| *stalled == lane);
+        let stalled = self.stalls.iter().any(|(stalled, _)| *stalled == lane)
+            || self.slowed.iter().any(|(slowed, _)| *slowed == lane);
         (!self.noticed_by(destinations) && !stalled && self.alarmed.is_none()).then(|| self.unnoticed.clone())
     }
 
@@ -207,6 +212,7 @@ impl FaultFacts {
         // Clients notice themselves that they are gone or stand still.
         let noticed = !self.changes.is_empty()
             || !self.stalls.is_empty()
+            || !self.slowed.is_empty()
             || self.alarmed.is_some()
             || self.all_silent
             || !self.workers.is_empty()
@@ -238,6 +244,7 @@ impl FaultFacts {
             packets_hit: packets_hit(fault, &window),
             looks: looks(fault, &window),
             writes_lost: writes_lost(&window),
+            restarted: (fault.bites_by == BiteProof::ProcessRestarted).then(|| restarted(fault, &window)),
             operations_held: (fault.bites_by == BiteProof::DiskSlow).then(|| held_by_third(&window, None)),
             evidence: self.evidence(context, window.started_ns.unwrap_or(0)),
             reasons,
@@ -249,12 +256,13 @@ impl FaultFacts {
         changes.sort_by_key(|change| change.at_ns);
         changes.truncate(MAX_EVIDENCE);
         let stalls = self.stalls.iter().map(|(lane, stall_ns)| stall_words(context, *lane, *stall_ns));
+        let slowed = self.slowed.iter().map(|(lane, slowed)| slowed_words(context, *lane, *slowed));
         let alarm = self.alarmed.map(|(node, at_ns)| {
             let after_s = at_ns.saturating_sub(start_ns) as f64 / 1e9;
             format!("{} told of a resource alarm after {after_s:.1} s", context.host_name(node))
         });
         let changes = changes.iter().map(|change| change_words(context, change, start_ns));
-        self.words.iter().cloned().chain(alarm).chain(changes).chain(stalls).collect()
+        self.words.iter().cloned().chain(alarm).chain(changes).chain(stalls).chain(slowed).collect()
     }
 }
 
@@ -311,6 +319,19 @@ fn stalls(context: &Context<'_>, span_ns: Option<(u64, u64)>) -> Vec<(u16, u64)>
 fn stall_words(context: &Context<'_>, lane: u16, stall_ns: u64) -> String {
     let name = context.manifest.lanes.get(usize::from(lane)).map_or("?", |lane| lane.name.as_str());
     format!("{name} got no ack for {:.1} s", stall_ns as f64 / 1e9)
+}
+
+/// Lanes whose sends took longer while the fault was on.
+fn slowed_lanes(context: &Context<'_>, span_ns: Option<(u64, u64)>) -> Vec<(u16, Slowed)> {
+    let Some((from_ns, to_ns)) = span_ns else { return Vec::new() };
+    let lanes = (0u16..).zip(&context.manifest.lanes).map(|(lane, _)| lane);
+    lanes.filter_map(|lane| Some((lane, slowed(context, lane, from_ns, to_ns)?))).collect()
+}
+
+fn slowed_words(context: &Context<'_>, lane: u16, slowed: Slowed) -> String {
+    let name = context.manifest.lanes.get(usize::from(lane)).map_or("?", |lane| lane.name.as_str());
+    let (during_ms, before_ms) = (slowed.during_ns / 1_000_000, slowed.before_ns / 1_000_000);
+    format!("half of the sends of {name} took {during_ms} ms or longer, nine of ten no more than {before_ms} ms before")
 }
 
 /// Added destinations whose leader some node named while the fault was on.

@@ -103,7 +103,7 @@ pub(crate) fn restart_reasons(context: &Context<'_>, label: &str, fault: &Fault,
         match gone_span_ns(&looks) {
             None => reasons.push(format!("{name} was never seen gone during {label}: its turn did not come in time")),
             Some((from_ns, to_ns)) => {
-                if !looks.iter().any(|look| look.at_ns > to_ns && is(look, ProcessState::Running)) {
+                if !came_back(&looks, to_ns) {
                     reasons.push(format!("{name} was not seen to come back during {label}"));
                 }
                 spans.push((from_ns, to_ns, name));
@@ -122,17 +122,26 @@ pub(crate) fn restart_reasons(context: &Context<'_>, label: &str, fault: &Fault,
     reasons
 }
 
-/// `n1 was gone for 3.2 s`, for each node that was restarted.
+/// Nodes that were gone and came back.
+pub(crate) fn restarted(fault: &Fault, window: &FaultWindow) -> u64 {
+    let came_back = |node: &&u32| {
+        let looks: Vec<&Look> = window.looks.iter().filter(|look| look.node == Some(**node)).collect();
+        gone_span_ns(&looks).is_some_and(|(_, to_ns)| came_back(&looks, to_ns))
+    };
+    fault.targets.iter().filter(came_back).count() as u64
+}
+
+fn came_back(looks: &[&Look], gone_until_ns: u64) -> bool {
+    looks.iter().any(|look| look.at_ns > gone_until_ns && is(look, ProcessState::Running))
+}
+
+/// `n1 had ended after 2.9 s`, for each node that was restarted.
 pub(crate) fn restart_words(context: &Context<'_>, fault: &Fault, window: &FaultWindow) -> Vec<String> {
     let words = |node: &u32| {
         let looks: Vec<&Look> = window.looks.iter().filter(|look| look.node == Some(*node)).collect();
-        let (from_ns, to_ns) = gone_span_ns(&looks)?;
+        let (from_ns, _) = gone_span_ns(&looks)?;
         let after_s = from_ns.saturating_sub(window.started_ns?) as f64 / 1e9;
-        Some(format!(
-            "{} was gone from {after_s:.1} s on, for {:.1} s",
-            context.host_name(*node),
-            (to_ns - from_ns) as f64 / 1e9
-        ))
+        Some(format!("{} had ended after {after_s:.1} s", context.host_name(*node)))
     };
     fault.targets.iter().filter_map(words).collect()
 }

@@ -100,7 +100,7 @@ fn limped(window: &FaultWindow, looks: &[&Look]) -> bool {
 pub(crate) fn looks(fault: &Fault, window: &FaultWindow) -> Option<ProcessLooks> {
     match fault.bites_by {
         proof if counts_packets(proof) => return None,
-        BiteProof::ChangeApplied | BiteProof::DiskSlow => return None,
+        BiteProof::ChangeApplied | BiteProof::DiskSlow | BiteProof::ProcessRestarted => return None,
         BiteProof::DiskFull => {
             let (as_expected, of) = full_looks(window);
             return Some(ProcessLooks { expected: String::from("full"), as_expected, of });
@@ -135,7 +135,6 @@ fn looks_at_worker(window: &FaultWindow, worker: u16) -> Vec<&Look> {
 fn count(proof: BiteProof, window: &FaultWindow, looks: &[&Look]) -> (u64, u64) {
     let from_ns = match (proof, window.span_ns()) {
         (BiteProof::ProcessEnded, Some((start_ns, end_ns))) => end_ns - (end_ns - start_ns) / 3,
-        (BiteProof::ProcessRestarted, _) => 0,
         (_, Some((start_ns, end_ns))) => start_ns + DYING_NS.min((end_ns - start_ns) / 3),
         _ => 0,
     };
