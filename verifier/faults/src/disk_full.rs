@@ -93,3 +93,33 @@ impl Drop for FullGuard {
         let _ = self.heal();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use delivery_cluster::network::Counters;
+    use delivery_history::event::ProcessState;
+
+    use super::*;
+    use crate::impaired::tests::Switch;
+    use crate::process::tests::Crew;
+
+    fn ground(crew: &Rc<RefCell<Crew>>) -> Ground {
+        Ground { processes: Some(crew.clone()), ..Switch::ground(Counters::default()).1 }
+    }
+
+    #[test]
+    fn a_disk_is_filled_again_at_every_look_and_freed_however_the_fault_ends() {
+        let crew = Rc::new(RefCell::new(Crew::default()));
+        let resolved = Resolved { targets: vec![2], ..Resolved::default() };
+        let mut guard = DiskFull.start(&resolved, &ground(&crew)).unwrap();
+        crew.borrow_mut().free_bytes = 8_192;
+        let running = Evidence::Process(Whose::Node(2), ProcessState::Running);
+        assert_eq!(guard.evidence().unwrap(), [Evidence::Free(2, 8_192), running], "as it was before");
+        assert_eq!(guard.evidence().unwrap()[0], Evidence::Free(2, 0));
+        drop(guard);
+        assert_eq!(crew.borrow().done, ["Fill 2", "Fill 2", "Fill 2", "Free 2"]);
+    }
+}

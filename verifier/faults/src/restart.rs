@@ -188,3 +188,91 @@ impl Whole {
         self.members.iter().all(sees_all) && self.in_sync.iter().all(is_in_sync)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use delivery_cluster::network::Counters;
+
+    use super::*;
+    use crate::impaired::tests::Switch;
+    use crate::process::tests::Crew;
+
+    fn ground(crew: &Rc<RefCell<Crew>>) -> Ground {
+        Ground { processes: Some(crew.clone()), ..Switch::ground(Counters::default()).1 }
+    }
+
+    /// Three nodes with one queue that is in sync on all of them, of which every node is to be restarted.
+    fn rolling() -> Resolved {
+        let members = vec![1, 2, 3];
+        Resolved { targets: members.clone(), members, in_sync: BTreeMap::from([(0, 0b1110)]), ..Resolved::default() }
+    }
+
+    fn tell(guard: &mut dyn FaultGuard, in_sync: u32) {
+        for node in 1..=3 {
+            guard.see(&Observation::Members { node, members_bits: 0b1110 });
+            guard.see(&Observation::Isr { node, destination: 0, isr_bits: in_sync });
+        }
+    }
+
+    #[test]
+    fn the_next_node_ends_only_once_everything_is_back_that_was_there() {
+        let crew = Rc::new(RefCell::new(Crew::default()));
+        let mut guard = Restart.start(&rolling(), &ground(&crew)).unwrap();
+        let done = || crew.borrow().done.clone();
+        tell(guard.as_mut(), 0b1110);
+        guard.evidence().unwrap();
+        assert_eq!(done(), ["Terminate Node(1)", "Start Node(1)"]);
+        guard.evidence().unwrap();
+        assert_eq!(done().len(), 2, "what was said before it came back does not count");
+        tell(guard.as_mut(), 0b1100);
+        guard.evidence().unwrap();
+        assert_eq!(done().len(), 2, "its replica is not in sync");
+        tell(guard.as_mut(), 0b1110);
+        guard.see(&Observation::Members { node: 3, members_bits: 0b1100 });
+        guard.evidence().unwrap();
+        assert_eq!(done().len(), 2, "n3 does not see it");
+        for _ in 0..3 {
+            tell(guard.as_mut(), 0b1110);
+            guard.evidence().unwrap();
+            guard.evidence().unwrap();
+        }
+        let turn = |node: u32| [format!("Terminate Node({node})"), format!("Start Node({node})")];
+        assert_eq!(done(), [turn(1), turn(2), turn(3)].concat());
+        guard.heal().unwrap();
+        assert_eq!(done().len(), 6);
+    }
+
+    #[test]
+    fn who_has_ended_when_the_time_is_over_is_started_again_and_nobody_else_ends() {
+        let crew = Rc::new(RefCell::new(Crew::default()));
+        let mut guard = Restart.start(&rolling(), &ground(&crew)).unwrap();
+        guard.heal().unwrap();
+        tell(guard.as_mut(), 0b1110);
+        guard.evidence().unwrap();
+        assert_eq!(crew.borrow().done, ["Terminate Node(1)", "Start Node(1)"]);
+    }
+
+    #[test]
+    fn all_nodes_have_their_turn_or_the_one_that_holds_the_role() {
+        let mut view = ClusterView::new(vec![1, 2, 3], Vec::new(), false);
+        view.see(&Observation::Leader { node: 1, destination: 0, leader: Some(2), epoch: 1 });
+        view.see(&Observation::Isr { node: 1, destination: 0, isr_bits: 0b1110 });
+        let planned = |shape: &str| {
+            let request = crate::request::FaultRequest::parse(&format!("restart:{shape}")).unwrap();
+            let defaults = crate::schedule::Defaults {
+                baseline_ms: 1,
+                after_heal_ms: 1,
+                detection_ms: 11_000,
+                session_timeout_ms: 1,
+            };
+            crate::schedule::plan_load(&[request], None, defaults).unwrap().faults.remove(0)
+        };
+        let resolved = Restart.resolve(&planned("rolling"), &view).unwrap();
+        assert_eq!((resolved.targets, resolved.in_sync), (vec![1, 2, 3], BTreeMap::from([(0, 0b1110)])));
+        assert_eq!(Restart.resolve(&planned("leader"), &view).unwrap().targets, [2]);
+        assert_eq!((planned("rolling").duration_ms, planned("leader").duration_ms), (60_000, 15_000));
+    }
+}

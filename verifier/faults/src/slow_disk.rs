@@ -95,3 +95,31 @@ impl Drop for SlowGuard {
         let _ = self.heal();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use delivery_cluster::network::Counters;
+
+    use super::*;
+    use crate::impaired::tests::Switch;
+    use crate::process::tests::Crew;
+
+    fn ground(crew: &Rc<RefCell<Crew>>) -> Ground {
+        Ground { processes: Some(crew.clone()), ..Switch::ground(Counters::default()).1 }
+    }
+
+    #[test]
+    fn operations_are_counted_from_its_start_and_the_disk_is_quick_again_however_it_ends() {
+        let crew = Rc::new(RefCell::new(Crew::default()));
+        let amount = Some(Amount::Delay { ms: 80, jitter_ms: 5 });
+        let resolved = Resolved { targets: vec![2], amount, ..Resolved::default() };
+        let mut guard = SlowDisk.start(&resolved, &ground(&crew)).unwrap();
+        assert_eq!(guard.evidence().unwrap(), [Evidence::Held(2, 3)]);
+        assert_eq!(guard.evidence().unwrap(), [Evidence::Held(2, 6)]);
+        drop(guard);
+        assert_eq!(crew.borrow().done, ["Slow 2 by 80~5", "Slow 2 by 0~0"]);
+    }
+}
