@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use delivery_broker::observe::CLOCKS;
 use delivery_broker::{Admin, ClientError, ClientSpec, DestinationRef, LaneTopic, Prepared, Recovery};
 
+use crate::clocks::clock_topics;
 use crate::lane::NODES;
 use crate::observer::topics_of;
 use crate::peers::{Peer, first_answer, peers};
@@ -35,6 +37,8 @@ pub(crate) struct KafkaAdmin {
     version: String,
     /// Some lane works in transactions.
     transactional: bool,
+    /// Clocks of nodes are of interest.
+    tells_clocks: bool,
 }
 
 /// What the whole cluster agrees on.
@@ -52,7 +56,8 @@ impl KafkaAdmin {
     /// A node's address cannot be used.
     pub(crate) fn new(spec: &ClientSpec) -> Result<Self, ClientError> {
         let version = spec.config.get("cluster.version").cloned().unwrap_or_else(|| String::from("unknown"));
-        Ok(Self { peers: peers(spec)?, version, transactional: !spec.outputs.is_empty() })
+        let tells_clocks = spec.config.contains_key(CLOCKS);
+        Ok(Self { peers: peers(spec)?, version, transactional: !spec.outputs.is_empty(), tells_clocks })
     }
 
     fn nodes(&self) -> Vec<u32> {
@@ -157,6 +162,9 @@ impl Admin for KafkaAdmin {
         let leader = choose_leader(&self.nodes(), offices);
         let created: Vec<NewTopic> = topics.iter().map(|topic| new_topic(topic, leader, &self.nodes())).collect();
         self.create(&created)?;
+        if self.tells_clocks {
+            self.create(&clock_topics(&self.nodes()))?;
+        }
         let destinations: Vec<(String, u32)> = topics
             .iter()
             .flat_map(|topic| (0..topic.partitions).map(|partition| (topic.name.clone(), partition)))

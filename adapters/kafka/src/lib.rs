@@ -4,6 +4,7 @@
 mod admin;
 mod auditor;
 mod client_config;
+mod clocks;
 mod consumer;
 mod fates;
 mod install;

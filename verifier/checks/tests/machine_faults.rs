@@ -95,7 +95,7 @@ fn a_full_disk_that_nobody_wanted_shows_nothing_unless_an_alarm_is_raised() {
     assert_eq!(durability(&scene).0, Verdict::Holds, "the alarm is notice, too");
     let fault = &scene.judge().faults[0];
     assert_eq!(fault.evidence[0], "n1 told of a resource alarm after 0.6 s");
-    alarm(&mut scene, FAULT_MS - 500);
+    alarm(&mut scene, FAULT_MS - 1_200);
     is_open(&scene, "n2 neither ended nor raised an alarm");
 }
 
@@ -165,4 +165,35 @@ fn a_turn_that_did_not_come_or_did_not_end_keeps_the_verdict_open() {
     is_open(&restarted([10..12, 50..51, 0..0]), "n3 was never seen gone during restart@4s+15s");
     is_open(&restarted([10..12, 50..51, 90..150]), "n3 was not seen to come back during restart@4s+15s");
     is_open(&restarted([10..60, 50..51, 90..95]), "n1 and n2 were gone at once during restart@4s+15s");
+}
+
+/// n2's clock was set an hour ahead, and is read back twice a second until `until_ms`, `off_ms` off what it was set.
+fn jumped(until_ms: u64, off_ms: i64) -> Scene {
+    let mut scene = hit("clock", BiteProof::ClockShifted, &[2]);
+    let hour_ms = 3_600_000_i64;
+    for at_ms in looks() {
+        see(&mut scene, at_ms, EventKind::ClockSet, 2, hour_ms.cast_unsigned());
+    }
+    for at_ms in (500..until_ms).step_by(500) {
+        let ahead_ms = if at_ms > FAULT_MS { hour_ms + off_ms } else { 20 };
+        let told = Event::new(EventKind::ObservedClock).offset(ahead_ms.cast_unsigned()).message(2, u32::MAX);
+        scene.extra.push((OBSERVER, at(told, at_ms)));
+    }
+    scene
+}
+
+#[test]
+fn a_clock_that_was_read_back_as_it_was_set_went_wrong_and_is_notice_enough() {
+    let mut scene = jumped(LOAD_MS, 400);
+    scene.noticed = false;
+    assert_eq!(durability(&scene).0, Verdict::Holds);
+    let fault = &scene.judge().faults[0];
+    assert!(fault.bit && fault.noticed, "{:?}", fault.reasons);
+    assert_eq!(fault.evidence[0], "n2 went by a clock that was 3600.4 s ahead in the end");
+}
+
+#[test]
+fn a_clock_that_nobody_read_back_or_that_did_not_go_as_it_was_set_shows_nothing() {
+    is_open(&jumped(FAULT_MS + 6_000, 0), "the clock of n2 was not read back throughout clock@4s+15s");
+    is_open(&jumped(LOAD_MS, -3_600_000), "the clock of n2 was -20 ms off and had been set 3600000 ms off");
 }

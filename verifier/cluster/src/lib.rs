@@ -1,6 +1,7 @@
 //! Runs nodes and the network between them.
 
 pub mod bounded;
+pub mod clock;
 pub mod disk;
 pub mod enclosure;
 pub mod local;

@@ -21,7 +21,7 @@ pub(crate) mod tools;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +34,7 @@ pub use hosts::LocalHost;
 pub use network::LocalNetwork;
 pub use node::NodeEvent;
 
+use crate::clock::{FakeClock, Setting};
 use crate::disk::Dropped;
 use crate::machines::Machines;
 use crate::process::{Place, start_in};
@@ -50,6 +51,8 @@ pub struct LocalCluster {
     nodes: Vec<Node>,
     /// What nodes are started on.
     disks: Disks,
+    /// The library that lets nodes have clocks of their own.
+    clock_library: Option<PathBuf>,
 }
 
 impl LocalCluster {
@@ -62,7 +65,7 @@ impl LocalCluster {
         let hosts = hosts::check(hosts)?;
         hosts::publish_names(&hosts)?;
         let links = Arc::new(Links::make(hosts)?);
-        Ok(Self { links, ports, nodes: Vec::new(), disks: Disks::default() })
+        Ok(Self { links, ports, nodes: Vec::new(), disks: Disks::default(), clock_library: None })
     }
 
     /// Nodes started from now on have disks whose power can be cut ([`Blow::PowerLoss`]) and that can be made slow. They
@@ -74,6 +77,11 @@ impl LocalCluster {
     /// Nodes started from now on have disks of this size, which can be filled. What is on them ends with the cluster.
     pub fn use_bounded_disks(&mut self, bytes: u64) {
         self.disks.bytes = Some(bytes);
+    }
+
+    /// Nodes started from now on have clocks that can be set, through this library.
+    pub fn use_clocks(&mut self, library: PathBuf) {
+        self.clock_library = Some(library);
     }
 
     /// The network, for faults.
@@ -95,7 +103,8 @@ impl LocalCluster {
     ) -> Result<(), ClusterError> {
         let places = specs.iter().map(|spec| self.place(spec.host.id)).collect::<Result<Vec<_>, _>>()?;
         let hosts_file = hosts::hosts_file(&self.links.hosts);
-        let started = start::start_all(specs, places, &hosts_file, logs_dir, self.disks, should_stop)?;
+        let machines = start::MachineSetup { disks: self.disks, clock_library: self.clock_library.as_deref() };
+        let started = start::start_all(specs, places, &hosts_file, logs_dir, machines, should_stop)?;
         self.nodes.extend(started);
         Ok(())
     }
@@ -203,6 +212,13 @@ impl Machines for LocalCluster {
         let (by, jitter) = (Duration::from_millis(by_ms.into()), Duration::from_millis(jitter_ms.into()));
         let slowed = self.disks_of("slow the disk of", node)?.slow_down(by, jitter);
         slowed.map_err(|cause| failed("slow the disk of", node, &cause))
+    }
+
+    fn set_clock(&mut self, node: u32, setting: Setting) -> Result<(), ProcessError> {
+        let operation = "set the clock of";
+        let known = self.nodes.iter().find(|one| one.id() == node).and_then(Node::clock);
+        let clock = known.ok_or_else(|| failed(operation, node, &"it is the machine's own"))?;
+        FakeClock::set(clock, setting).map_err(|cause| failed(operation, node, &cause))
     }
 
     fn held_up(&mut self, node: u32) -> Option<u64> {

@@ -1,5 +1,6 @@
 //! What faults need of the machines that nodes run on, whichever backend runs them.
 
+use crate::clock::{self, Setting};
 use crate::disk;
 use crate::processes::ProcessError;
 
@@ -10,6 +11,8 @@ pub enum Need {
     LayeredDisk,
     /// A disk of bounded size.
     BoundedDisk,
+    /// A clock that can be set.
+    Clock,
 }
 
 impl Need {
@@ -19,6 +22,7 @@ impl Need {
             Self::LayeredDisk => disk::refusal(),
             // A tmpfs: whoever may make a root file system may have it.
             Self::BoundedDisk => None,
+            Self::Clock => clock::refusal(),
         }
     }
 }
@@ -42,6 +46,12 @@ pub trait Machines {
     /// # Errors
     /// When its disk is the machine's own.
     fn slow_disk(&mut self, node: u32, by_ms: u32, jitter_ms: u32) -> Result<(), ProcessError>;
+
+    /// Sets the node's clock.
+    ///
+    /// # Errors
+    /// When its clock is the machine's own, or the system refuses.
+    fn set_clock(&mut self, node: u32, setting: Setting) -> Result<(), ProcessError>;
 
     /// Writes and syncs of the node's disk that were held up so far; nothing where nobody counts them.
     fn held_up(&mut self, node: u32) -> Option<u64>;

@@ -13,6 +13,7 @@ use delivery_history::manifest::{Amount, BiteProof, Fault, Role};
 
 use crate::add_partition::AddPartition;
 use crate::bandwidth::Bandwidth;
+use crate::clock::Clock;
 use crate::delay::Delay;
 use crate::disk_full::DiskFull;
 use crate::kill::Kill;
@@ -42,6 +43,7 @@ pub const ALL: &[&dyn FaultKind] = &[
     &PowerLoss,
     &DiskFull,
     &SlowDisk,
+    &Clock,
     &AddPartition,
 ];
 
@@ -106,6 +108,8 @@ pub enum Evidence {
     Free(u32, u64),
     /// Writes and syncs of the disk of a node that it held up so far.
     Held(u32, u64),
+    /// How far ahead the clock of a node was set, milliseconds.
+    Clock(u32, i64),
     /// Whether the product has confirmed the change it was asked for.
     Applied(bool),
 }
@@ -141,6 +145,8 @@ pub struct Resolved {
     pub clients: Vec<u16>,
     /// Destinations it adds, by index.
     pub adds: Vec<u16>,
+    /// The variant, where that decides what is done and not to whom.
+    pub shape: String,
     /// Nodes that have to be back before it goes on.
     pub members: Vec<u32>,
     /// Replicas that have to be in sync before it goes on, by destination, as node bits.

@@ -5,6 +5,7 @@
 pub mod add_partition;
 mod amount;
 pub mod bandwidth;
+pub mod clock;
 pub mod delay;
 pub mod disk_full;
 mod impaired;

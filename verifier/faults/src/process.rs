@@ -160,6 +160,7 @@ pub(crate) mod tests {
     use std::rc::Rc;
 
     use delivery_broker::Observation;
+    use delivery_cluster::clock::Setting;
     use delivery_cluster::machines::Machines;
     use delivery_cluster::network::Counters;
     use delivery_cluster::processes::{ProcessError, Processes};
@@ -227,6 +228,10 @@ pub(crate) mod tests {
         }
         fn slow_disk(&mut self, node: u32, by_ms: u32, jitter_ms: u32) -> Result<(), ProcessError> {
             self.done.push(format!("Slow {node} by {by_ms}~{jitter_ms}"));
+            Ok(())
+        }
+        fn set_clock(&mut self, node: u32, setting: Setting) -> Result<(), ProcessError> {
+            self.done.push(format!("Clock {node} {setting:?}"));
             Ok(())
         }
         fn held_up(&mut self, _node: u32) -> Option<u64> {

@@ -262,6 +262,10 @@ event_kinds! {
     DiskFree = 75, "disk-free";
     /// Evidence: `detail`: fault; `offset`: writes and syncs of the disk of node `session` that the fault held up so far.
     OperationsHeld = 76, "operations-held";
+    /// Evidence: `detail`: fault; `offset`: how far ahead the clock of node `session` was set, milliseconds (two's complement).
+    ClockSet = 77, "clock-set";
+    /// Node `session` goes by a clock that is ahead of the observer's by `offset` milliseconds (two's complement).
+    ObservedClock = 78, "observed-clock";
 }
 
 /// What a process was doing when it was looked at. Numbers are part of the file format.

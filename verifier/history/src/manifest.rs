@@ -300,6 +300,8 @@ pub enum BiteProof {
     DiskFull,
     /// Writes and syncs of the disks it slowed were held up in every third of its time.
     DiskSlow,
+    /// The clocks it set were read back from the nodes as they were set, in every third of its time.
+    ClockShifted,
     /// Each of its nodes was gone and came back, and no two were gone at once.
     ProcessRestarted,
     /// The product confirmed the change it was asked for, and its nodes told of it.

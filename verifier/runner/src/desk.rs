@@ -111,6 +111,9 @@ fn evidence_event(fault: usize, evidence: Evidence) -> Event {
         }
         Evidence::Free(node, bytes) => event(EventKind::DiskFree, fault).offset(bytes).message(node, NO_SEQUENCE),
         Evidence::Held(node, count) => event(EventKind::OperationsHeld, fault).offset(count).message(node, NO_SEQUENCE),
+        Evidence::Clock(node, ahead_ms) => {
+            event(EventKind::ClockSet, fault).offset(ahead_ms.cast_unsigned()).message(node, NO_SEQUENCE)
+        }
         Evidence::Applied(done) => event(EventKind::ChangeApplied, fault).offset(done.into()),
         Evidence::Process(whose, state) => {
             let seen = event(EventKind::ProcessState, fault).offset(state as u64);

@@ -334,6 +334,7 @@ fn why_not_simulated(kind: &str, shape: &str) -> Option<&'static str> {
     match (kind, shape) {
         ("power-loss", _) => Some("it stores nothing that could be lost with the power"),
         ("disk-full" | "slow-disk", _) => Some("its nodes write nothing to a disk"),
+        ("clock", _) => Some("there is one clock, that of the simulation"),
         ("restart", _) => Some("simulated software has no orderly end; take kill"),
         ("stop", _) => Some("simulated software has no orderly end; take kill"),
         ("reset", _) => Some("its nodes send each other datagrams, and there is no connection to reset; take netsplit"),

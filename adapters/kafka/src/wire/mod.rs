@@ -1,10 +1,12 @@
 //! Asking one node at a time in Kafka's own protocol: librdkafka picks the node by itself.
 
 mod connection;
+mod produce;
 mod questions;
 mod topics;
 
 pub(crate) use connection::{Connection, WireError};
+pub(crate) use produce::append_time_ms;
 pub(crate) use questions::{
     MetadataAnswer, PartitionAnswer, ask_controller, ask_coordinator, ask_features, ask_metadata, ask_stable,
     ask_transaction_coordinator, committed_offsets, count_members, fetch, log_end,

@@ -61,6 +61,7 @@ Queues = case Running of
     false -> ["unknown\n" || _ <- Names]
 end,
 unicode:characters_to_binary([
-    io_lib:format("up ~s~nrunning ~s~npartitions ~s~nalarms ~b~nraft ~s~n", [Spaced(Up), Running, Spaced(Partitions), Alarms, RaftLog]),
+    io_lib:format("up ~s~nrunning ~s~npartitions ~s~nalarms ~b~nraft ~s~nclock ~b~n",
+                  [Spaced(Up), Running, Spaced(Partitions), Alarms, RaftLog, os:system_time(millisecond)]),
     Queues
 ]).

@@ -4,6 +4,7 @@ use delivery_history::manifest::{BiteProof, Fault, Role, Workload};
 use delivery_history::{EventKind, NO_NODE};
 
 use crate::context::Context;
+use crate::evidence::clocks::clock_words;
 use crate::evidence::machines::{ended_words, held_by_third, restart_words, restarted};
 use crate::evidence::observations::{Before, Change, Subject};
 use crate::evidence::packets::{counts_packets, packets_dropped, packets_hit};
@@ -48,6 +49,8 @@ pub(crate) struct FaultFacts {
     alarmed: Option<(u32, u64)>,
     /// What became of the processes of nodes whose machine was hit, in words.
     words: Vec<String>,
+    /// The product itself showed it to us: it stamped what it took with the wrong time.
+    shown_by_hit: bool,
     /// No node was left to notice, and each of them was asked and did not answer.
     all_silent: bool,
 }
@@ -68,10 +71,12 @@ impl FaultFacts {
         });
         let words = match fault.bites_by {
             BiteProof::ProcessRestarted => restart_words(context, fault, &window),
+            BiteProof::ClockShifted => clock_words(context, fault, &window),
             BiteProof::DiskFull => ended_words(context, fault, &window),
             _ => Vec::new(),
         };
         let not_bit = why_not_bit(context, &label, fault, &window);
+        let shown_by_hit = fault.bites_by == BiteProof::ClockShifted && not_bit.is_empty();
         let unnoticed = why_unnoticed(context, &label, fault, &window, &before);
         let span_ns = window.span_ns();
         let of_processes = !counts_packets(fault.bites_by) && fault.bites_by != BiteProof::ChangeApplied;
@@ -96,6 +101,7 @@ impl FaultFacts {
             told_of,
             alarmed,
             words,
+            shown_by_hit,
             of_processes,
             all_silent,
         }
@@ -134,7 +140,8 @@ impl FaultFacts {
         }
         let stalled = self.stalls.iter().any(|(stalled, _)| *stalled == lane)
             || self.slowed.iter().any(|(slowed, _)| *slowed == lane);
-        (!self.noticed_by(destinations) && !stalled && self.alarmed.is_none()).then(|| self.unnoticed.clone())
+        (!self.noticed_by(destinations) && !stalled && self.alarmed.is_none() && !self.shown_by_hit)
+            .then(|| self.unnoticed.clone())
     }
 
     /// Why a change of the product proves nothing about a lane with these destinations.
@@ -214,6 +221,7 @@ impl FaultFacts {
             || !self.stalls.is_empty()
             || !self.slowed.is_empty()
             || self.alarmed.is_some()
+            || self.shown_by_hit
             || self.all_silent
             || !self.workers.is_empty()
             || (!self.adds.is_empty() && self.adds.iter().all(|added| self.told_of.contains(added)));

@@ -5,6 +5,7 @@ use delivery_history::manifest::{BiteProof, Fault};
 use delivery_history::{Event, EventKind};
 
 use crate::context::Context;
+use crate::evidence::clocks::clock_reasons;
 use crate::evidence::machines::{full_looks, full_reasons, restart_reasons, slow_reasons};
 use crate::evidence::packets::{counts_packets, packet_reasons};
 use crate::evidence::timeline::{FaultWindow, Look};
@@ -44,6 +45,7 @@ pub(crate) fn why_not_bit(context: &Context<'_>, label: &str, fault: &Fault, win
                 span_ns.and_then(|(from_ns, to_ns)| context.observations.alarm_raised(u64::MAX, from_ns, to_ns));
             reasons.extend(full_reasons(context, label, fault, window, alarm.is_some()));
         }
+        BiteProof::ClockShifted => reasons.extend(clock_reasons(context, label, fault, window)),
         BiteProof::DiskSlow => reasons.extend(slow_reasons(context, label, fault, window)),
         BiteProof::ProcessRestarted => reasons.extend(restart_reasons(context, label, fault, window)),
         BiteProof::PowerLost => {
@@ -100,7 +102,9 @@ fn limped(window: &FaultWindow, looks: &[&Look]) -> bool {
 pub(crate) fn looks(fault: &Fault, window: &FaultWindow) -> Option<ProcessLooks> {
     match fault.bites_by {
         proof if counts_packets(proof) => return None,
-        BiteProof::ChangeApplied | BiteProof::DiskSlow | BiteProof::ProcessRestarted => return None,
+        BiteProof::ChangeApplied | BiteProof::DiskSlow | BiteProof::ClockShifted | BiteProof::ProcessRestarted => {
+            return None;
+        }
         BiteProof::DiskFull => {
             let (as_expected, of) = full_looks(window);
             return Some(ProcessLooks { expected: String::from("full"), as_expected, of });

@@ -31,6 +31,8 @@ pub(crate) struct FaultWindow {
     pub(crate) disk_free: Vec<(u64, u32, u64)>,
     /// By node: (time, writes and syncs that were held up by then).
     pub(crate) held: BTreeMap<u32, Vec<(u64, u64)>>,
+    /// (time, node, how far ahead its clock was set, milliseconds).
+    pub(crate) clock_set: Vec<(u64, u32, i64)>,
     /// When the product had confirmed the change it was asked for.
     pub(crate) applied_ns: Option<u64>,
 }
@@ -194,6 +196,7 @@ fn take_evidence(fault: &mut FaultWindow, kind: EventKind, event: &Event) {
             let lost = fault.writes_lost.entry(event.session).or_default();
             *lost = (lost.0.max(event.offset), lost.1.max(event.sequence.into()));
         }
+        EventKind::ClockSet => fault.clock_set.push((event.time_ns, event.session, event.offset.cast_signed())),
         EventKind::DiskFree => fault.disk_free.push((event.time_ns, event.session, event.offset)),
         EventKind::OperationsHeld => {
             fault.held.entry(event.session).or_default().push((event.time_ns, event.offset));

@@ -74,6 +74,16 @@ pub enum ClusterError {
         /// What was refused.
         source: io::Error,
     },
+    /// A clock could not be laid into a node's data.
+    #[error(
+        "could not give node {node} a clock that can be set: {source}. `verify doctor` shows what this machine lacks"
+    )]
+    Clock {
+        /// The node.
+        node: String,
+        /// What was refused.
+        source: io::Error,
+    },
     /// A process could not be started.
     #[error("could not start {program} on host {host}: {source}")]
     Start {

@@ -13,6 +13,7 @@ use super::disks::NodeDisks;
 use super::group;
 use super::log_file::{LineSearch, last_lines};
 use super::{ClusterError, start};
+use crate::clock::FakeClock;
 use crate::disk::{Dropped, UnsyncedDisk};
 use crate::process::Place;
 use crate::processes::{Blow, ProcessError};
@@ -65,6 +66,7 @@ pub(super) struct Node {
     log: PathBuf,
     /// After the place, whose files are bound to it.
     disks: NodeDisks,
+    clock: Option<FakeClock>,
     started: Instant,
     readiness: Readiness,
     child: Option<Child>,
@@ -83,6 +85,7 @@ impl Node {
             place,
             log,
             disks: NodeDisks::default(),
+            clock: None,
             started,
             readiness,
             child,
@@ -91,10 +94,15 @@ impl Node {
         }
     }
 
-    /// Its data is on these disks.
-    pub(super) fn on(mut self, disks: NodeDisks) -> Self {
-        self.disks = disks;
+    /// Its data is on these disks, and it goes by this clock.
+    pub(super) fn on(mut self, disks: NodeDisks, clock: Option<FakeClock>) -> Self {
+        (self.disks, self.clock) = (disks, clock);
         self
+    }
+
+    /// Its clock, where it has one of its own.
+    pub(super) fn clock(&self) -> Option<&FakeClock> {
+        self.clock.as_ref()
     }
 
     /// Its disks, for faults of theirs.
@@ -146,7 +154,7 @@ impl Node {
             let node = self.spec.host.name.clone();
             disk.restore_power().map_err(|source| ClusterError::Disk { node, source })?;
         }
-        let (child, search) = start::start_command(&self.spec, &self.place, &self.log)?;
+        let (child, search) = start::start_command(&self.spec, &self.place, &self.log, self.clock.as_ref())?;
         self.readiness = Readiness::Awaited { search, limit_ms: self.spec.ready_limit_ms };
         (self.child, self.started, self.struck_down) = (Some(child), Instant::now(), false);
         self.halted = None;

@@ -98,7 +98,8 @@ pub(super) const fn detail_of(kind: EventKind) -> Detail {
         | EventKind::FaultDelayed
         | EventKind::WritesDropped
         | EventKind::DiskFree
-        | EventKind::OperationsHeld => Detail::Fault,
+        | EventKind::OperationsHeld
+        | EventKind::ClockSet => Detail::Fault,
         EventKind::PhaseEntered => Detail::Phase,
         EventKind::ObservedIsr | EventKind::ObservedMembers | EventKind::ObservedPartitioned => Detail::Nodes,
         _ => Detail::Number,
@@ -113,6 +114,8 @@ pub(super) const fn is_observation(kind: EventKind) -> bool {
             | EventKind::WritesDropped
             | EventKind::DiskFree
             | EventKind::OperationsHeld
+            | EventKind::ClockSet
+            | EventKind::ObservedClock
             | EventKind::ObservedAlarms
             | EventKind::ObservedPartitioned
             | EventKind::ObservedLeader

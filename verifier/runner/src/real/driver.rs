@@ -7,7 +7,9 @@ use std::rc::Rc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use delivery_broker::observe::CLOCKS;
 use delivery_broker::{ClientSpec, ClusterPlan, HostPlan, Installation, LaneTopic, NodeAddress, System};
+use delivery_cluster::clock;
 use delivery_cluster::local::{ClusterError, LocalCluster, LocalHost, NodeEvent};
 use delivery_cluster::machines::Need;
 use delivery_cluster::processes::{Blow, Processes, Whose};
@@ -156,6 +158,10 @@ impl<'a> RealDriver<'a> {
         if self.needs(Need::BoundedDisk) {
             cluster.use_bounded_disks(bounded_disk_bytes(manifest));
         }
+        if self.needs(Need::Clock) {
+            let library = clock::library().ok_or_else(|| clock::refusal().unwrap_or_default())?;
+            cluster.use_clocks(library);
+        }
         let stop = || self.interrupts.pending();
         let started = cluster.start_nodes(&specs, &self.run_dir.logs_dir(), &stop);
         let network = cluster.network();
@@ -201,6 +207,9 @@ impl<'a> RealDriver<'a> {
         spec.config.insert(String::from("cluster.version"), self.installation.version.clone());
         spec.config.insert(String::from("cluster.timings"), self.plan.manifest.timings.clone());
         spec.config.insert(String::from(SECRET), self.secret.clone());
+        if self.needs(Need::Clock) {
+            spec.config.insert(String::from(CLOCKS), String::from("true"));
+        }
         spec.nodes.rotate_left(self.first_node_for(worker));
         spec
     }
