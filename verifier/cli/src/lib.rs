@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod check;
+pub mod commit;
 pub mod doctor;
 pub mod exit;
 pub mod export;
