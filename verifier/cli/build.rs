@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 /// What the program is made of, from this directory.
-const SOURCES: [&str; 5] = ["../../Cargo.lock", "../../Cargo.toml", "../../adapters", "../../verifier", "../../workloads/src"];
+const SOURCES: [&str; 5] =
+    ["../../Cargo.lock", "../../Cargo.toml", "../../adapters", "../../verifier", "../../workloads/src"];
 
 fn main() {
     for source in SOURCES {
@@ -22,7 +23,8 @@ fn commit() -> Option<String> {
     // Sources that were unpacked inside of somebody else's repository are not that repository's.
     git(&["ls-files", "--error-unmatch", "build.rs"])?;
     let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
-    let differs = !git(&[&["status", "--porcelain", "--untracked-files=no", "--"][..], &SOURCES[..]].concat())?.is_empty();
+    let differs =
+        !git(&[&["status", "--porcelain", "--untracked-files=no", "--"][..], &SOURCES[..]].concat())?.is_empty();
     Some(if differs { format!("{commit}-dirty") } else { commit })
 }
 

@@ -6,7 +6,8 @@ use delivery_faults::ScheduleFileError;
 use delivery_history::import::ImportError;
 use delivery_history::plain::ExportError;
 use delivery_history::{ReadError, RunDirError};
-use delivery_report::ReportError;
+use delivery_journal::JournalError;
+use delivery_report::{PublicationError, ReportError};
 use delivery_runner::{PlanError, RunError};
 
 /// What was asked for holds, or nothing was asked for.
@@ -85,6 +86,12 @@ pub enum CliError {
     /// A report.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// Published tables.
+    #[error(transparent)]
+    Publication(#[from] PublicationError),
+    /// The journal of a matrix.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// Standard output.
     #[error("cannot write to standard output: {0}")]
     Output(std::io::Error),
@@ -105,6 +112,9 @@ impl CliError {
             | Self::Create { .. }
             | Self::Read(_)
             | Self::Import { .. } => (BAD_INPUT, "bad usage or input; nothing was started"),
+            Self::Publication(PublicationError::Foreign { .. } | PublicationError::Results { .. })
+            | Self::Publication(PublicationError::Io { operation: "read", .. })
+            | Self::Journal(_) => (BAD_INPUT, "bad usage or input; nothing was started"),
             Self::RunDir(error) if error.is_disk_full() => (COULD_NOT_RUN, "could not run"),
             Self::RunDir(_) | Self::Install(InstallError::Config(_)) => {
                 (BAD_INPUT, "bad usage or input; nothing was started")
@@ -114,6 +124,7 @@ impl CliError {
             | Self::Run(_)
             | Self::CouldNotRun(_)
             | Self::Report(_)
+            | Self::Publication(_)
             | Self::Export(_)
             | Self::Output(_) => (COULD_NOT_RUN, "could not run"),
             Self::Stopped => (STOPPED, "stopped by the user"),

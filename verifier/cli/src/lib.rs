@@ -12,6 +12,7 @@ pub mod mutants;
 pub mod outcome;
 pub mod progress;
 pub mod replay;
+pub mod report;
 #[cfg(feature = "rabbitmq")]
 pub mod rootfs;
 pub mod run;
@@ -41,6 +42,7 @@ pub fn dispatch(cli: Cli) -> Result<i32, CliError> {
         Command::Shrink(args) => shrink::shrink(&args),
         Command::Check(args) => check::check(&args),
         Command::Replay(args) => replay::replay(&args),
+        Command::Report(args) => report::report(&args),
         Command::Export(args) => export::export(&args),
         Command::List(args) => list::list(&args),
         Command::Mutants(args) => mutants::mutants(&args),
