@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use delivery_checks::Picture;
-use delivery_checks::picture::{Bin, Change, ChangeKind, LanePicture};
+use delivery_checks::picture::{Bin, Change, ChangeKind, FaultSpan, LanePicture};
 use delivery_history::manifest::Phase;
 
 use super::markup::Markup;
@@ -15,6 +15,8 @@ use crate::words::{counted, number};
 /// What is told at most a stretch before it is cut off, in times of what is sent: what is caught up on after a fault would
 /// leave no room for the rest.
 const MOST_OF_SENT: f64 = 3.0;
+/// About as wide as a character of a label is.
+const CHARACTER: f64 = 6.8;
 
 /// A lane to be drawn.
 #[derive(Clone, Copy)]
@@ -78,11 +80,13 @@ fn write_drawing(plot: &Plot<'_>, markup: &mut Markup) {
     let time = TimeScale::of(plot.picture);
     write_faults(plot, &time, markup);
     write_axis(plot, &time, markup);
+    write_mark_lines(markup);
     write_rates(plot, &time, markup);
     write_times(plot, &time, markup);
     write_changes(plot, &time, markup);
     write_lost(plot, &time, markup);
-    let (top, bottom) = (at(RATES.0 - 6.0), at(TIMES.1));
+    write_fault_names(plot, &time, markup);
+    let (top, bottom) = (at(0.0), at(TIMES.1));
     let left = at(TIME.0);
     markup.empty(
         "line",
@@ -92,14 +96,33 @@ fn write_drawing(plot: &Plot<'_>, markup: &mut Markup) {
 
 fn write_faults(plot: &Plot<'_>, time: &TimeScale, markup: &mut Markup) {
     for fault in &plot.picture.faults {
-        let from = time.x(fault.from_ms as f64);
-        let to = fault.to_ms.map_or(TIME.1, |to_ms| time.x(to_ms as f64));
+        let (from, to) = span(fault, time);
         let (x, width) = (at(from), at((to - from).max(1.0)));
         let (y, height) = (at(RATES.0), at(TIMES.1 - RATES.0));
         markup.element("g", &[("class", "fault")], |markup| {
             markup.leaf("title", &[], &super::fault_words(fault));
             markup.empty("rect", &[("x", &x), ("y", &y), ("width", &width), ("height", &height)]);
         });
+    }
+}
+
+fn span(fault: &FaultSpan, time: &TimeScale) -> (f64, f64) {
+    (time.x(fault.from_ms as f64), fault.to_ms.map_or(TIME.1, |to_ms| time.x(to_ms as f64)))
+}
+
+/// Names of the faults, as far as there is room for them.
+fn write_fault_names(plot: &Plot<'_>, time: &TimeScale, markup: &mut Markup) {
+    let mut room_from = TIME.0;
+    for fault in &plot.picture.faults {
+        let from = span(fault, time).0 + 4.0;
+        let whole = format!("{} on {}", fault.fault, fault.targets.join(", "));
+        let end_of = |label: &str| from + label.chars().count() as f64 * CHARACTER;
+        let label = if end_of(&whole) <= TIME.1 { whole } else { fault.fault.clone() };
+        let end = end_of(&label);
+        if from >= room_from && end <= TIME.1 {
+            room_from = end + CHARACTER;
+            markup.leaf("text", &[("class", "label"), ("x", &at(from)), ("y", &at(RATES.0 + 12.0))], &label);
+        }
     }
 }
 
@@ -113,14 +136,16 @@ fn write_axis(plot: &Plot<'_>, time: &TimeScale, markup: &mut Markup) {
             &format!("{} s", at(at_s)),
         );
     }
-    let phases = plot.picture.phases.iter().filter(|(phase, _)| matches!(phase, Phase::Recover | Phase::Drain));
-    for (phase, at_ms) in phases.filter(|(_, at_ms)| time.holds(*at_ms as f64)) {
-        let x = at(time.x(*at_ms as f64));
+    // Each on a line of its own: they may come right after one another.
+    for (phase, line_y) in [(Phase::Recover, 26.0), (Phase::Drain, 39.0)] {
+        let entered = plot.picture.phases.iter().find(|(entered, _)| *entered == phase);
+        let Some((_, at_ms)) = entered.filter(|(_, at_ms)| time.holds(*at_ms as f64)) else { continue };
+        let place = time.x(*at_ms as f64);
         markup.element("g", &[("class", "phase")], |markup| {
             markup.leaf("title", &[], &format!("{} began", phase.label()));
-            line(markup, "phase-line", (&x, RATES.0), (&x, TIMES.1));
-            let x = at(time.x(*at_ms as f64) + 3.0);
-            markup.leaf("text", &[("class", "label"), ("x", &x), ("y", &at(RATES.0 + 9.0))], phase.label());
+            line(markup, "phase-line", (&at(place), RATES.0), (&at(place), TIMES.1));
+            let (class, x) = if place + 50.0 < TIME.1 { ("label", place + 3.0) } else { ("label end", place - 3.0) };
+            markup.leaf("text", &[("class", class), ("x", &at(x)), ("y", &at(RATES.0 + line_y))], phase.label());
         });
     }
     for bottom in [RATES.1, TIMES.1] {
@@ -136,8 +161,8 @@ fn per_s(plot: &Plot<'_>, count: u32) -> f64 {
 fn write_rates(plot: &Plot<'_>, time: &TimeScale, markup: &mut Markup) {
     let of = |count: fn(&Bin) -> u32| plot.lane.bins.iter().map(move |bin| per_s(plot, count(bin)));
     let largest = |count: fn(&Bin) -> u32| of(count).fold(0.0, f64::max);
-    let sent = largest(|bin| bin.invoked.max(bin.acked));
-    let all = sent.max(largest(|bin| bin.delivered)).max(largest(failures));
+    let sent = largest(|bin| bin.invoked);
+    let all = sent.max(largest(|bin| bin.acked)).max(largest(|bin| bin.delivered)).max(largest(failures));
     let scale = LinearScale::up_to(if sent > 0.0 { all.min(sent * MOST_OF_SENT) } else { all });
     for share in [0.0, 0.5, 1.0] {
         let value = scale.top * share;
@@ -145,6 +170,10 @@ fn write_rates(plot: &Plot<'_>, time: &TimeScale, markup: &mut Markup) {
         line(markup, "grid", (&at(TIME.0), y), (&at(TIME.1), y));
         let label = if share == 0.0 { String::from("0") } else { format!("{}/s", rounded(value)) };
         markup.leaf("text", &[("class", "label end"), ("x", &at(TIME.0 - 6.0)), ("y", &at(y + 4.0))], &label);
+    }
+    if all > scale.top {
+        let words = format!("peaks up to {}/s are cut off", rounded(all.round()));
+        markup.leaf("text", &[("class", "label end"), ("x", &at(TIME.1)), ("y", &at(RATES.0 - 4.0))], &words);
     }
     let y = |value: f64| scale.y(value);
     path(markup, "acked-area", &area(of(|bin| bin.acked), time, y));
@@ -196,9 +225,34 @@ fn write_changes(plot: &Plot<'_>, time: &TimeScale, markup: &mut Markup) {
         let x = time.x(change.at_ms as f64);
         markup.element("g", &[("class", "change")], |markup| {
             markup.leaf("title", &[], &format!("{} {}", super::moment(change.at_ms), change.what));
-            line(markup, "change-line", (&at(x), MARKS), (&at(x), RATES.1));
-            markup.empty("path", &[("class", change_class(change.kind)), ("d", &shape(change.kind, x, MARKS))]);
+            let y = mark_line(change.kind);
+            line(markup, "change-line", (&at(x), y), (&at(x), RATES.1));
+            markup.empty("path", &[("class", change_class(change.kind)), ("d", &shape(change.kind, x, y))]);
         });
+    }
+}
+
+/// Each kind has a line of its own: what comes together would else lie upon each other.
+fn mark_line(kind: ChangeKind) -> f64 {
+    let line = match kind {
+        ChangeKind::Leader => 0.0,
+        ChangeKind::InSync => 1.0,
+        ChangeKind::Controller => 2.0,
+        ChangeKind::Members => 3.0,
+    };
+    MARKS.0 + line * MARKS.1
+}
+
+fn write_mark_lines(markup: &mut Markup) {
+    let lines = [
+        (ChangeKind::Leader, "leader"),
+        (ChangeKind::InSync, "in sync"),
+        (ChangeKind::Controller, "controller"),
+        (ChangeKind::Members, "members"),
+    ];
+    for (kind, words) in lines {
+        let y = at(mark_line(kind) + 3.5);
+        markup.leaf("text", &[("class", "label end small"), ("x", &at(TIME.0 - 6.0)), ("y", &y)], words);
     }
 }
 
@@ -213,11 +267,11 @@ pub(super) const fn change_class(kind: ChangeKind) -> &'static str {
 
 /// A shape for each kind, so that no colour has to say it.
 pub(super) fn shape(kind: ChangeKind, x: f64, y: f64) -> String {
-    let (left, right, up, down) = (at(x - 5.0), at(x + 5.0), at(y - 5.0), at(y + 5.0));
+    let (left, right, up, down) = (at(x - 4.0), at(x + 4.0), at(y - 4.0), at(y + 4.0));
     let (x, y) = (at(x), at(y));
     match kind {
         ChangeKind::Leader => format!("M{x} {up}L{right} {y}L{x} {down}L{left} {y}Z"),
-        ChangeKind::InSync => format!("M{left} {y}A5 5 0 1 0 {right} {y}A5 5 0 1 0 {left} {y}Z"),
+        ChangeKind::InSync => format!("M{left} {y}A4 4 0 1 0 {right} {y}A4 4 0 1 0 {left} {y}Z"),
         ChangeKind::Controller => format!("M{left} {up}H{right}V{down}H{left}Z"),
         ChangeKind::Members => format!("M{x} {up}L{right} {down}H{left}Z"),
     }

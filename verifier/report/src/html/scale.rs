@@ -3,17 +3,17 @@
 use delivery_checks::Picture;
 
 /// Width and height of a picture.
-pub(super) const SIZE: (f64, f64) = (960.0, 268.0);
+pub(super) const SIZE: (f64, f64) = (960.0, 296.0);
 /// Where time begins and ends.
-pub(super) const TIME: (f64, f64) = (60.0, 948.0);
+pub(super) const TIME: (f64, f64) = (78.0, 948.0);
 /// Top and bottom of the part that shows messages a second.
-pub(super) const RATES: (f64, f64) = (30.0, 150.0);
+pub(super) const RATES: (f64, f64) = (52.0, 172.0);
 /// Top and bottom of the part that shows lost messages.
-pub(super) const LOST: (f64, f64) = (154.0, 166.0);
+pub(super) const LOST: (f64, f64) = (180.0, 192.0);
 /// Top and bottom of the part that shows times.
-pub(super) const TIMES: (f64, f64) = (178.0, 242.0);
-/// Middle of the line of marks of what nodes told of.
-pub(super) const MARKS: f64 = 18.0;
+pub(super) const TIMES: (f64, f64) = (206.0, 270.0);
+/// Middle of the first line of marks of what nodes told of, and how far the next ones are apart.
+pub(super) const MARKS: (f64, f64) = (7.0, 11.0);
 
 /// Where moments stand.
 #[derive(Clone, Copy, Debug)]

@@ -5,8 +5,11 @@ use delivery_claims::{ClaimJudgement, LaneVerdict, Standing, Violation};
 use delivery_history::manifest::RunStatus;
 
 use crate::terminal::{loss_base, lost_count, why_unshown};
-use crate::words::{counted, number, share};
+use crate::words::{clean, counted, number, share, shorten};
 use crate::{LaneView, Report};
+
+/// Longest sentence: what a node wrote before it died can be a page.
+const MAX_COLUMNS: usize = 600;
 
 /// The sentence for readers who know nothing of this program.
 pub(crate) fn meaning(report: &Report<'_>, view: &LaneView<'_>) -> String {
@@ -19,7 +22,7 @@ pub(crate) fn meaning(report: &Report<'_>, view: &LaneView<'_>) -> String {
         Standing::Held => sentences.push(held(report, view, verdict)),
         Standing::Unshown => sentences.push(unshown(report, view)),
     }
-    sentences.join(" ")
+    shorten(&clean(&sentences.join(" "), true), MAX_COLUMNS)
 }
 
 fn loss(view: &LaneView<'_>) -> Option<String> {

@@ -188,7 +188,8 @@ impl Results {
         }
         // Lanes of one run stay in its order where all else is equal.
         rows.sort_by_cached_key(|row| {
-            (row.system.clone(), natural(&row.version), row.faults.clone(), row.timings.clone(), row.run.lane_index)
+            let place = (row.run.lane_index, row.lane.clone(), row.settings.clone());
+            (row.system.clone(), natural(&row.version), row.faults.clone(), row.timings.clone(), place)
         });
         let matrices = &publication.matrices;
         Self {
