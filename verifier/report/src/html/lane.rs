@@ -233,7 +233,8 @@ fn write_claim(claim: &ClaimJudgement, markup: &mut Markup) {
         }
         markup.element("td", &[], |markup| {
             markup.text(&claim.promise);
-            if !claim.reason.is_empty() {
+            let unseen = claim.kind == ClaimKind::DocumentedLoss && claim.verdict != Verdict::Holds;
+            if !unseen && !claim.reason.is_empty() {
                 markup.text(&format!(" In this run: {}.", claim.reason.trim_end_matches('.')));
             }
             markup.text(" ");

@@ -117,6 +117,7 @@ fn write_row(row: &ResultRow, markup: &mut Markup) {
         markup.leaf("td", &[], &row.version);
         markup.element("th", &[("scope", "row")], |markup| {
             markup.leaf("a", &[("href", &format!("#{place}"))], &row.lane);
+            markup.text(" ");
             markup.leaf("span", &[("class", "settings")], &row.settings);
         });
         markup.leaf("td", &[], &format!("{faults}{timings}"));

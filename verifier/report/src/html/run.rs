@@ -143,6 +143,7 @@ fn write_lane_row(report: &Report<'_>, index: usize, view: &LaneView<'_>, markup
     markup.element("tr", &[], |markup| {
         markup.element("th", &[("scope", "row")], |markup| {
             markup.leaf("a", &[("href", &format!("#{}", lane_anchor(run_id, index)))], &view.lane.name);
+            markup.text(" ");
             markup.leaf("span", &[("class", "settings")], &view.lane.settings);
         });
         markup.element("td", &[], |markup| shell::badge(Outcome::of(view.verdict), markup));
