@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use delivery_history::manifest::Workload;
 use serde::{Deserialize, Serialize};
 
 use crate::jepsen::Anomaly;
@@ -94,7 +95,26 @@ impl Guarantee {
     pub fn from_label(label: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|guarantee| guarantee.label() == label)
     }
+
+    /// Whether it means anything for lanes that do this.
+    pub fn applies_to(self, workload: Workload) -> bool {
+        match self {
+            Self::Agreement => matches!(workload, Workload::Log | Workload::Transactions),
+            Self::Atomicity => workload == Workload::Transactions,
+            _ => true,
+        }
+    }
 }
+
+/// How the doubt begins that says of a lane's clients that they did not get up to the rate they were asked for.
+pub const SATURATED: &str = "clients were saturated";
+
+/// What the observed label says where nothing was shown.
+pub const NOT_SHOWN: &str = "not shown";
+
+/// Every label that can be observed; [`NOT_SHOWN`] is the last.
+pub const OBSERVED_LABELS: [&str; 7] =
+    ["CP", "unavailable-safe", "unavailable", "AP", "AP, lossy", "neither", NOT_SHOWN];
 
 /// A kind of anomaly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -166,6 +186,11 @@ pub enum FindingKind {
 }
 
 impl FindingKind {
+    /// The kind with this name, if histories of events are searched for it.
+    pub fn from_label(label: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.label() == label)
+    }
+
     /// Every kind that histories of events are searched for, in the order of the output.
     pub const ALL: &[FindingKind] = &[
         Self::Lost,

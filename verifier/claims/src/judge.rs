@@ -1,6 +1,6 @@
 //! Holds a judged history against claims and requirements.
 
-use delivery_checks::judgement::{FindingKind, Guarantee, Judgement, LaneJudgement, Verdict};
+use delivery_checks::judgement::{FindingKind, Guarantee, Judgement, LaneJudgement, NOT_SHOWN, Verdict};
 use delivery_history::RunManifest;
 use delivery_history::manifest::{Lane, Requirement};
 
@@ -10,9 +10,6 @@ use crate::registry::{Claim, Promise, Registry, registry};
 use crate::verdict::{
     ClaimJudgement, ClaimKind, LaneVerdict, Overall, RequiredJudgement, RunVerdict, Standing, Violation,
 };
-
-/// What the observed label says where nothing was shown.
-const NOT_SHOWN: &str = "not shown";
 
 /// Judges a run: what vendors promise for its lanes, and what the user requires of them.
 ///

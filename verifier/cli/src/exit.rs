@@ -7,6 +7,7 @@ use delivery_history::import::ImportError;
 use delivery_history::plain::ExportError;
 use delivery_history::{ReadError, RunDirError};
 use delivery_journal::JournalError;
+use delivery_matrix::{EngineError, MatrixFileError};
 use delivery_report::{PublicationError, ReportError};
 use delivery_runner::{PlanError, RunError};
 
@@ -46,6 +47,15 @@ pub enum CliError {
     /// A mistake in a schedule file.
     #[error(transparent)]
     ScheduleFile(#[from] ScheduleFileError),
+    /// A mistake in a matrix file.
+    #[error(transparent)]
+    MatrixFile(#[from] MatrixFileError),
+    /// A matrix's journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A matrix that cannot go on.
+    #[error(transparent)]
+    Matrix(#[from] EngineError),
     /// A history that cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -89,9 +99,6 @@ pub enum CliError {
     /// Published tables.
     #[error(transparent)]
     Publication(#[from] PublicationError),
-    /// The journal of a matrix.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
     /// Standard output.
     #[error("cannot write to standard output: {0}")]
     Output(std::io::Error),
@@ -108,18 +115,26 @@ impl CliError {
             | Self::Plan(_)
             | Self::Usage(_)
             | Self::ScheduleFile(_)
+            | Self::MatrixFile(_)
+            | Self::Journal(JournalError::Exists { .. } | JournalError::Line { .. })
             | Self::Input { .. }
             | Self::Create { .. }
             | Self::Read(_)
             | Self::Import { .. } => (BAD_INPUT, "bad usage or input; nothing was started"),
             Self::Publication(PublicationError::Foreign { .. } | PublicationError::Results { .. })
-            | Self::Publication(PublicationError::Io { operation: "read", .. })
-            | Self::Journal(_) => (BAD_INPUT, "bad usage or input; nothing was started"),
+            | Self::Publication(PublicationError::Io { operation: "read", .. }) => {
+                (BAD_INPUT, "bad usage or input; nothing was started")
+            }
             Self::RunDir(error) if error.is_disk_full() => (COULD_NOT_RUN, "could not run"),
             Self::RunDir(_) | Self::Install(InstallError::Config(_)) => {
                 (BAD_INPUT, "bad usage or input; nothing was started")
             }
+            Self::Journal(JournalError::Io { operation: "read", .. }) => {
+                (BAD_INPUT, "bad usage or input; nothing was started")
+            }
             Self::Install(_)
+            | Self::Journal(_)
+            | Self::Matrix(_)
             | Self::Enclose(_)
             | Self::Run(_)
             | Self::CouldNotRun(_)

@@ -24,7 +24,7 @@ pub use kind::{
     ActsOn, Evidence, FaultError, FaultGuard, FaultKind, Ground, Product, Resolved, Shape, SharedNetwork,
     SharedProcesses, SharedProduct, find_fault,
 };
-pub use request::FaultRequest;
+pub use request::{FaultRequest, time_ms};
 pub use schedule::{LoadPlan, ScheduleError, plan_load};
 pub use schedule_file::{Schedule, ScheduleFileError};
 pub use view::ClusterView;

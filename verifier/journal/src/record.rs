@@ -116,6 +116,9 @@ pub struct Attempt {
     pub run: Option<String>,
     /// The cell had the cluster to itself.
     pub alone: bool,
+    /// Its clients did not get up to the rate they were asked for before the fault.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub saturated: bool,
     /// What was seen; none where there was nothing to judge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<Observed>,
@@ -168,15 +171,15 @@ pub enum Comparison {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CellStatus {
-    /// As expected, in every repetition.
+    /// As expected wherever it was shown, and it was shown: an expected violation in one run at least, anything else in all.
     Agreed,
-    /// Otherwise than expected, and again so when it was run alone.
+    /// Otherwise than expected, and again so when it was run alone, or with messages for witnesses.
     Surprising,
-    /// Not shown either way in a repetition, whatever was tried.
+    /// Something that is expected was not shown either way in any run.
     Inconclusive,
     /// Judged, with nothing expected of it.
     Judged,
-    /// Listed and not run; the reason says what is missing.
+    /// Listed and not run, or not any more; the reason says why.
     NotRun,
 }
 

@@ -47,6 +47,7 @@ fn attempt(cell: &str, repetition: u32) -> Record {
         cause: Cause::Due,
         run: Some(String::from("runs/kafka-1")),
         alone: false,
+        saturated: false,
         observed: Some(Observed {
             verdict: Overall::NotJudged,
             standing: Standing::Documented,
