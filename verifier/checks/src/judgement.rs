@@ -96,6 +96,22 @@ impl Guarantee {
         Self::ALL.iter().copied().find(|guarantee| guarantee.label() == label)
     }
 
+    /// Kinds of findings that break it (`docs/guarantees.md`).
+    pub const fn broken_by(self) -> &'static [FindingKind] {
+        use FindingKind::*;
+        match self {
+            Self::Durability => &[Lost],
+            Self::AtLeastOnce => &[Lost, Undelivered],
+            Self::AtMostOnce => &[ProcessedTwice, StoredTwice, OutputTwice],
+            Self::ExactlyOnce => &[Lost, Undelivered, ProcessedTwice, OutputTwice],
+            Self::Ordering => &[Reordered],
+            Self::Agreement => &[Disagreement],
+            Self::Integrity => &[Phantom, Corrupt, FailedButStored],
+            Self::Atomicity => &[TornTransaction, AbortedRead, UncommittedRead],
+            Self::Liveness => &[NotRecovered, HangingTransaction],
+        }
+    }
+
     /// Whether it means anything for lanes that do this.
     pub fn applies_to(self, workload: Workload) -> bool {
         match self {
@@ -459,7 +475,7 @@ impl LaneJudgement {
 }
 
 /// What one fault was found to have done.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FaultJudgement {
     /// `netsplit:leader`.
     pub fault: String,
@@ -481,6 +497,8 @@ pub struct FaultJudgement {
     pub packets_crossed: u64,
     /// Drops in each third of the window.
     pub dropped_by_third: [u64; 3],
+    /// What it did to packets other than dropping them; nothing for any other fault.
+    pub packets_hit: Option<PacketsHit>,
     /// Looks at the processes it held down; nothing for a fault of the network.
     pub looks: Option<ProcessLooks>,
     /// What was not synced and lost to a cut of the power; nothing for any other fault.
@@ -489,6 +507,17 @@ pub struct FaultJudgement {
     pub evidence: Vec<String>,
     /// Why it did not bite, was not noticed or did not heal.
     pub reasons: Vec<String>,
+}
+
+/// What a fault did to packets other than dropping them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PacketsHit {
+    /// `answered with a reset`, `held back`, `delayed`.
+    pub how: String,
+    /// How many, or how often (a packet may be held back more than once).
+    pub count: u64,
+    /// The same in each third of its time.
+    pub by_third: [u64; 3],
 }
 
 /// Writes that were not synced, and lost when the power was cut.

@@ -3,7 +3,10 @@
 //! A new fault is one file that implements [`FaultKind`], and one line in [`kind::ALL`].
 
 pub mod add_partition;
-mod cut_guard;
+mod amount;
+pub mod bandwidth;
+pub mod delay;
+mod impaired;
 pub mod kill;
 pub mod kind;
 pub mod limp;
@@ -14,6 +17,7 @@ pub mod power_loss;
 mod process;
 pub mod random;
 pub mod request;
+pub mod reset;
 pub mod schedule;
 pub mod schedule_file;
 mod shapes;

@@ -79,7 +79,7 @@ pub fn cells(
             }
             match made {
                 Made::Run(cell) => cells.run.push(*cell),
-                Made::Listed(entry) => cells.listed.push(entry),
+                Made::Listed(entry) => cells.listed.push(*entry),
             }
         }
     }
@@ -88,7 +88,7 @@ pub fn cells(
 
 enum Made {
     Run(Box<Cell>),
-    Listed(CellEntry),
+    Listed(Box<CellEntry>),
 }
 
 impl Made {
@@ -120,7 +120,7 @@ impl Reading<'_> {
             Some(reason) if reason.get_ref().trim().is_empty() => {
                 Err((reason.span(), String::from("says nothing: tell what is missing for it to be run")))
             }
-            Some(reason) => Ok(Made::Listed(self.entry(combination, reason.get_ref(), &expected))),
+            Some(reason) => Ok(Made::Listed(Box::new(self.entry(combination, reason.get_ref(), &expected)))),
             None => self.cell(combination, expected).map(|cell| Made::Run(Box::new(cell))),
         }
     }
@@ -300,10 +300,26 @@ fn timings(text: Option<&Spanned<String>>) -> Result<Timings, Mistake> {
     }
 }
 
-/// The faults as they are typed, names in full.
+/// The faults as they are typed, names in full: `kill:leader@8s*3`.
 fn typed(faults: &[FaultRequest]) -> String {
-    let typed: Vec<String> = faults.iter().map(FaultRequest::typed).collect();
-    if typed.is_empty() { String::from("none") } else { typed.join(",") }
+    if faults.is_empty() {
+        return String::from("none");
+    }
+    let follows = |first: &FaultRequest, next: &FaultRequest| {
+        next.start_ms.is_none() && FaultRequest { start_ms: first.start_ms, ..next.clone() } == *first
+    };
+    let mut runs: Vec<(&FaultRequest, usize)> = Vec::new();
+    for fault in faults {
+        match runs.last_mut() {
+            Some((first, times)) if follows(first, fault) => *times += 1,
+            _ => runs.push((fault, 1)),
+        }
+    }
+    let text = |(fault, times): (&FaultRequest, usize)| match times {
+        1 => fault.typed(),
+        times => format!("{}*{times}", fault.typed()),
+    };
+    runs.into_iter().map(text).collect::<Vec<_>>().join(",")
 }
 
 fn name(row: &str, system: &str, version: Option<&str>, lane: &str, faults: &str, timings: &str) -> String {
@@ -321,4 +337,30 @@ fn shares(entry: &CellEntry, request: &RunRequest, planned: &RunPlan) -> String 
         "{} {:?} {timings:?} {} {duration_ms:?} {rate_per_s} {size_bytes} {producers:?} {consumers} {audit:?} {:?}",
         entry.system, entry.version, entry.faults, planned.broker_config
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use delivery_faults::FaultRequest;
+    use proptest::prelude::*;
+
+    use super::typed;
+
+    #[test]
+    fn faults_that_come_again_are_said_once() {
+        let again = |text: &str| typed(&FaultRequest::parse_list(text).unwrap());
+        assert_eq!(again("kill@8s+2s*3,netsplit"), "kill:leader@8s+2s*3,netsplit:leader");
+        assert_eq!(again("kill,kill@9s,kill"), "kill:leader,kill:leader@9s*2");
+        assert_eq!(again("none"), "none");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_typed_is_read_back(picks in proptest::collection::vec((0usize..4, 1usize..4), 0..5)) {
+            let texts = ["kill:leader@8s+2s", "kill:leader", "netsplit+15s", "loss=30"];
+            let list: Vec<String> = picks.iter().map(|(text, times)| format!("{}*{times}", texts[*text])).collect();
+            let faults = FaultRequest::parse_list(&list.join(",")).unwrap();
+            prop_assert_eq!(FaultRequest::parse_list(&typed(&faults)).unwrap(), faults);
+        }
+    }
 }

@@ -135,7 +135,7 @@ impl Expectation {
     pub(crate) fn seen(&self, observed: &Observed) -> Seen {
         let said = said(self.subject, observed);
         match said {
-            Said::Shown(value) if self.values.iter().any(|expected| *expected == value) => Seen::Expected,
+            Said::Shown(value) if self.values.contains(&value) => Seen::Expected,
             Said::Shown(value) => Seen::Other(value),
             Said::Open(value) if self.values.iter().any(|expected| expected == value) => Seen::Expected,
             Said::Open(_) => Seen::Open,

@@ -132,7 +132,7 @@ fn deciding<'a>(attempts: &[&'a Attempt], status: CellStatus) -> Vec<&'a Attempt
     repetitions.dedup();
     let of = |repetition: u32| {
         let of_it = || attempts.iter().copied().filter(move |attempt| attempt.repetition == repetition);
-        of_it().filter(|attempt| shows(attempt)).last().or_else(|| of_it().last())
+        of_it().rfind(|attempt| shows(attempt)).or_else(|| of_it().next_back())
     };
     repetitions.into_iter().filter_map(of).collect()
 }

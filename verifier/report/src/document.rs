@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use delivery_checks::judgement::{
-    EventCounts, FaultJudgement, Finding, GuaranteeJudgement, Judgement, Label, LaneJudgement, ProcessLooks, Recovery,
-    SideWrites, Stats, WritesLost,
+    EventCounts, FaultJudgement, Finding, GuaranteeJudgement, Judgement, Label, LaneJudgement, PacketsHit,
+    ProcessLooks, Recovery, SideWrites, Stats, WritesLost,
 };
 use delivery_claims::{ClaimJudgement, LaneVerdict, Overall, RequiredJudgement, RunVerdict, Standing, Violation};
 use delivery_history::manifest::{Requirement, RunStatus, Workload};
@@ -118,6 +118,9 @@ pub struct FaultEntry {
     pub packets_crossed: u64,
     /// Drops in each third of the window.
     pub dropped_by_third: [u64; 3],
+    /// What it did to packets other than dropping them; absent for any other fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packets_hit: Option<PacketsHit>,
     /// Looks at the processes it held down; absent for a fault of the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looks: Option<ProcessLooks>,
@@ -229,6 +232,7 @@ impl FaultEntry {
             packets_dropped: self.packets_dropped,
             packets_crossed: self.packets_crossed,
             dropped_by_third: self.dropped_by_third,
+            packets_hit: self.packets_hit,
             looks: self.looks,
             writes_lost: self.writes_lost,
             evidence: self.evidence,
@@ -315,6 +319,7 @@ fn fault_entries(report: &Report<'_>) -> Vec<FaultEntry> {
             packets_dropped: fault.packets_dropped,
             packets_crossed: fault.packets_crossed,
             dropped_by_third: fault.dropped_by_third,
+            packets_hit: fault.packets_hit.clone(),
             looks: fault.looks.clone(),
             writes_lost: fault.writes_lost,
             evidence: fault.evidence.clone(),

@@ -5,6 +5,7 @@ use delivery_history::{EventKind, NO_NODE};
 
 use crate::context::Context;
 use crate::evidence::observations::{Before, Change, Subject};
+use crate::evidence::packets::{counts_packets, packets_dropped, packets_hit};
 use crate::evidence::proof::{looks, was_at_work, why_not_bit, writes_lost};
 use crate::evidence::stall::stall_ns;
 use crate::evidence::timeline::FaultWindow;
@@ -31,7 +32,6 @@ pub(crate) struct FaultFacts {
     not_bit: Vec<String>,
     /// Why nobody can have noticed, or `no change was seen`.
     unnoticed: String,
-    dropped_by_third: [u64; 3],
     /// Clients that were hit themselves.
     workers: Vec<u16>,
     /// Of a fault that may stay below failure detection: lanes whose clients stalled, with for how long.
@@ -56,11 +56,10 @@ impl FaultFacts {
             context.observations.changes(&before, witnesses, from_ns, to_ns.saturating_add(NOTICE_GRACE_NS))
         });
         let label = fault_label(fault);
-        let dropped_by_third = dropped_by_third(&window);
-        let not_bit = why_not_bit(context, &label, fault, &window, dropped_by_third);
+        let not_bit = why_not_bit(context, &label, fault, &window);
         let unnoticed = why_unnoticed(context, &label, fault, &window, &before);
         let span_ns = window.span_ns();
-        let of_processes = !matches!(fault.bites_by, BiteProof::PacketsDropped | BiteProof::ChangeApplied);
+        let of_processes = !counts_packets(fault.bites_by) && fault.bites_by != BiteProof::ChangeApplied;
         let all_silent = of_processes && all_were_silent(context, target_bits, span_ns);
         let workers = fault.workers.clone();
         let stalls = if fault.gray { stalls(context, window.span_ns()) } else { Vec::new() };
@@ -74,7 +73,6 @@ impl FaultFacts {
             target_bits,
             not_bit,
             unnoticed,
-            dropped_by_third,
             workers,
             stalls,
             adds,
@@ -198,6 +196,7 @@ impl FaultFacts {
             || !self.workers.is_empty()
             || (!self.adds.is_empty() && self.adds.iter().all(|added| self.told_of.contains(added)));
         let healed = window.healed_ns.is_some() && flowed_again;
+        let (packets_dropped, dropped_by_third) = packets_dropped(&window);
         let mut reasons = self.not_bit.clone();
         if self.not_bit.is_empty() && !noticed {
             reasons.push(self.unnoticed.clone());
@@ -217,9 +216,10 @@ impl FaultFacts {
             bit: self.not_bit.is_empty(),
             noticed,
             healed,
-            packets_dropped: window.dropped.iter().map(|(_, total)| *total).max().unwrap_or(0),
+            packets_dropped,
             packets_crossed: window.crossed.unwrap_or(0),
-            dropped_by_third: self.dropped_by_third,
+            dropped_by_third,
+            packets_hit: packets_hit(fault, &window),
             looks: looks(fault, &window),
             writes_lost: writes_lost(&window),
             evidence: self.evidence(context, window.started_ns.unwrap_or(0)),
@@ -276,23 +276,6 @@ fn fault_label(fault: &Fault) -> String {
 /// Milliseconds as seconds without idle zeros: `1.5s`.
 pub(crate) fn seconds(time_ms: u64) -> String {
     format!("{}s", time_ms as f64 / 1e3)
-}
-
-/// Drops in each third of the window, from cumulative samples.
-fn dropped_by_third(window: &FaultWindow) -> [u64; 3] {
-    let Some((start_ns, end_ns)) = window.span_ns() else { return [0; 3] };
-    let third_ns = (end_ns - start_ns) / 3;
-    let bounds_ns = [start_ns + third_ns, start_ns + 2 * third_ns, end_ns];
-    let mut thirds = [0; 3];
-    let mut counted = 0;
-    for (third, bound_ns) in thirds.iter_mut().zip(bounds_ns) {
-        // The sample just before the heal is recorded with it, so the last bound takes what there is.
-        let until = window.dropped.iter().filter(|(at_ns, _)| *at_ns <= bound_ns).map(|(_, total)| *total).max();
-        let until = until.unwrap_or(0).max(counted);
-        *third = until - counted;
-        counted = until;
-    }
-    thirds
 }
 
 /// Nodes and clients that were hit, by name.

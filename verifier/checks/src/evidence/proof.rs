@@ -5,6 +5,7 @@ use delivery_history::manifest::{BiteProof, Fault};
 use delivery_history::{Event, EventKind};
 
 use crate::context::Context;
+use crate::evidence::packets::{counts_packets, packet_reasons};
 use crate::evidence::timeline::{FaultWindow, Look};
 use crate::judgement::{ProcessLooks, WritesLost};
 
@@ -14,13 +15,7 @@ const DYING_NS: u64 = 1_000_000_000;
 const AT_WORK_NS: u64 = 2_000_000_000;
 
 /// Why nothing shows that the fault bit; empty when it did.
-pub(crate) fn why_not_bit(
-    context: &Context<'_>,
-    label: &str,
-    fault: &Fault,
-    window: &FaultWindow,
-    thirds: [u64; 3],
-) -> Vec<String> {
+pub(crate) fn why_not_bit(context: &Context<'_>, label: &str, fault: &Fault, window: &FaultWindow) -> Vec<String> {
     match (window.started_ns, window.healed_ns) {
         (None, _) => return vec![format!("{label} never started")],
         (Some(_), None) => return vec![format!("{label} was never healed: how long it lasted is not known")],
@@ -34,7 +29,10 @@ pub(crate) fn why_not_bit(
         reasons.push(format!("{label} hit nobody"));
     }
     match fault.bites_by {
-        BiteProof::PacketsDropped => reasons.extend(cut_reasons(label, fault, window, thirds)),
+        BiteProof::PacketsDropped
+        | BiteProof::PacketsReset
+        | BiteProof::PacketsHeldBack
+        | BiteProof::PacketsDelayed => reasons.extend(packet_reasons(label, fault, window)),
         BiteProof::ChangeApplied if window.applied_ns.is_none() => {
             reasons.push(format!("{label} was never confirmed by the product while it was on"));
         }
@@ -47,26 +45,6 @@ pub(crate) fn why_not_bit(
         }
         BiteProof::ProcessGone | BiteProof::ProcessEnded | BiteProof::ProcessStopped | BiteProof::ProcessLimped => {
             reasons.extend(process_reasons(context, label, fault, window));
-        }
-    }
-    reasons
-}
-
-fn cut_reasons(label: &str, fault: &Fault, window: &FaultWindow, thirds: [u64; 3]) -> Vec<String> {
-    let mut reasons = Vec::new();
-    if thirds == [0; 3] {
-        reasons.push(format!("{label} dropped no packet: there was nothing to bite"));
-    } else if thirds.contains(&0) {
-        let [first, second, last] = thirds;
-        reasons.push(format!(
-            "{label} did not drop packets throughout: {first}, {second} and {last} in the thirds of its time"
-        ));
-    }
-    if fault.full_cut {
-        match window.crossed {
-            None => reasons.push(format!("{label}: nobody counted what crossed the cut")),
-            Some(0) => {}
-            Some(crossed) => reasons.push(format!("{crossed} packets crossed the full cut of {label}")),
         }
     }
     reasons
@@ -111,7 +89,7 @@ fn limped(window: &FaultWindow, looks: &[&Look]) -> bool {
 
 /// All looks at the processes of a fault together; nothing for a fault of the network.
 pub(crate) fn looks(fault: &Fault, window: &FaultWindow) -> Option<ProcessLooks> {
-    if matches!(fault.bites_by, BiteProof::PacketsDropped | BiteProof::ChangeApplied) {
+    if counts_packets(fault.bites_by) || fault.bites_by == BiteProof::ChangeApplied {
         return None;
     }
     let all: Vec<&Look> = window.looks.iter().collect();

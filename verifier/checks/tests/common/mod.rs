@@ -111,7 +111,7 @@ pub fn cut() -> Fault {
         workers: Vec::new(),
         bites_by: BiteProof::default(),
         adds: Vec::new(),
-        percent: None,
+        amount: None,
         gray: false,
     }
 }
@@ -186,6 +186,7 @@ pub fn manifest(workload: Workload) -> RunManifest {
         groups,
         faults: vec![cut()],
         by_hand: Vec::new(),
+        cluster_of: None,
         limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 30_000 },
     }

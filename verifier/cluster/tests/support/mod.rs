@@ -77,8 +77,9 @@ pub(crate) fn this_program() -> PathBuf {
 
 /// A command that runs this program in another role.
 pub(crate) fn role(arguments: &[&str]) -> Command {
-    let mut command = Command::new(this_program());
-    command.arg("--role").args(arguments);
+    // Signals act as they do by themselves, even where this test runs under `nohup`.
+    let mut command = Command::new("env");
+    command.arg("--default-signal=HUP,INT,TERM").arg(this_program()).arg("--role").args(arguments);
     command
 }
 

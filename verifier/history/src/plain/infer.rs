@@ -58,6 +58,9 @@ pub(super) const fn role_of(kind: EventKind) -> Option<Role> {
         | EventKind::FaultHealed
         | EventKind::ProcessState
         | EventKind::ChangeApplied
+        | EventKind::FaultReset
+        | EventKind::FaultHeldBack
+        | EventKind::FaultDelayed
         | EventKind::WritesDropped
         | EventKind::PhaseEntered => Some(Role::Runner),
         EventKind::WorkerStarted | EventKind::WorkerFinished | EventKind::SessionEnded => None,
@@ -125,7 +128,7 @@ fn fault(declared: &super::draft::FaultDeclared) -> Fault {
         workers: Vec::new(),
         bites_by: BiteProof::default(),
         adds: Vec::new(),
-        percent: None,
+        amount: None,
         gray: false,
     }
 }

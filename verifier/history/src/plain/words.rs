@@ -93,6 +93,9 @@ pub(super) const fn detail_of(kind: EventKind) -> Detail {
         | EventKind::FaultHealed
         | EventKind::ProcessState
         | EventKind::ChangeApplied
+        | EventKind::FaultReset
+        | EventKind::FaultHeldBack
+        | EventKind::FaultDelayed
         | EventKind::WritesDropped => Detail::Fault,
         EventKind::PhaseEntered => Detail::Phase,
         EventKind::ObservedIsr | EventKind::ObservedMembers | EventKind::ObservedPartitioned => Detail::Nodes,

@@ -70,6 +70,7 @@ pub(crate) fn manifest(lane: Lane) -> RunManifest {
         groups: groups(workload),
         faults: vec![cut()],
         by_hand: vec![],
+        cluster_of: None,
         limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 20_000 },
     }
@@ -150,7 +151,7 @@ fn cut() -> Fault {
         workers: Vec::new(),
         bites_by: BiteProof::default(),
         adds: Vec::new(),
-        percent: None,
+        amount: None,
         gray: false,
     }
 }

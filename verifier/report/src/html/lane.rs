@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use delivery_checks::Picture;
 use delivery_checks::judgement::{Finding, FindingKind, Guarantee, LaneJudgement, Percentiles, Verdict, Witness};
-use delivery_claims::{ClaimJudgement, ClaimKind};
+use delivery_claims::{ClaimJudgement, ClaimKind, ClaimOutcome};
 
 use super::anchors::{finding_anchor, lane_anchor};
 use super::markup::Markup;
@@ -41,7 +41,7 @@ pub(super) fn write(
             write_counts(judged, headings[2], markup);
             write_guarantees(judged, headings[2], markup);
         }
-        write_claims(view, headings[2], markup);
+        write_claims(run_id, index, view, headings[2], markup);
         write_configuration(&view.lane.config, &view.lane.defaults_of, markup);
         write_doubts(view, markup);
     });
@@ -203,7 +203,7 @@ fn scrolled(caption: &str, markup: &mut Markup, inside: impl FnOnce(&mut Markup)
     );
 }
 
-fn write_claims(view: &LaneView<'_>, heading: &'static str, markup: &mut Markup) {
+fn write_claims(run_id: &str, index: usize, view: &LaneView<'_>, heading: &'static str, markup: &mut Markup) {
     let claims = view.verdict.map_or(&[][..], |verdict| &verdict.claims);
     if claims.is_empty() {
         return;
@@ -211,11 +211,17 @@ fn write_claims(view: &LaneView<'_>, heading: &'static str, markup: &mut Markup)
     markup.leaf(heading, &[], "What the vendor says");
     scrolled("What the vendor says", markup, |markup| {
         head(&["claim", "said of", "in this run", "what is said, and where"], markup);
-        markup.element("tbody", &[], |markup| claims.iter().for_each(|claim| write_claim(claim, markup)));
+        markup.element("tbody", &[], |markup| {
+            for claim in claims {
+                let decided = claim.decided_by.map(|decided| finding_anchor(run_id, index, decided.kind.label()));
+                write_claim(claim, decided.as_deref(), markup);
+            }
+        });
     });
 }
 
-fn write_claim(claim: &ClaimJudgement, markup: &mut Markup) {
+/// `decided`: the place of the finding that decides.
+fn write_claim(claim: &ClaimJudgement, decided: Option<&str>, markup: &mut Markup) {
     markup.element("tr", &[], |markup| {
         markup.leaf("th", &[("scope", "row")], &claim.id);
         let about =
@@ -226,29 +232,52 @@ fn write_claim(claim: &ClaimJudgement, markup: &mut Markup) {
             ClaimKind::Label => "label",
         };
         markup.leaf("td", &[], &format!("{about} ({kind})"));
-        match (claim.kind, claim.verdict) {
-            (ClaimKind::DocumentedLoss, Verdict::Holds) => markup.leaf("td", &[("class", "advertised")], "! seen"),
-            (ClaimKind::DocumentedLoss, _) => markup.leaf("td", &[], "not seen"),
-            (_, verdict) => write_verdict(verdict, markup),
-        }
+        write_outcome(claim, decided, markup);
         markup.element("td", &[], |markup| {
             markup.text(&claim.promise);
-            let unseen = claim.kind == ClaimKind::DocumentedLoss && claim.verdict != Verdict::Holds;
-            if !unseen && !claim.reason.is_empty() {
+            if claim.outcome != ClaimOutcome::NotExercised && !claim.reason.is_empty() {
                 markup.text(&format!(" In this run: {}.", claim.reason.trim_end_matches('.')));
             }
             markup.text(" ");
-            write_source(&claim.source, markup);
+            write_source(&claim.documented_in, markup);
+            for other in &claim.contradicted {
+                markup.text(&format!(" Elsewhere: {} ", other.says));
+                write_source(&other.documented_in, markup);
+            }
         });
     });
 }
 
-/// A link where it is an address on the web, and nothing else: a registry must not make a page run anything.
-fn write_source(source: &str, markup: &mut Markup) {
-    if source.starts_with("https://") {
-        markup.leaf("a", &[("href", source), ("rel", "noreferrer")], "Source");
-    } else {
-        markup.text(&format!("({source})"));
+/// What the run says of a claim; it leads to the finding that decides.
+fn write_outcome(claim: &ClaimJudgement, decided: Option<&str>, markup: &mut Markup) {
+    let (class, mark) = match claim.outcome {
+        ClaimOutcome::Holds => ("holds", Outcome::Holds.mark()),
+        ClaimOutcome::Violated => ("violated", Outcome::Violated.mark()),
+        ClaimOutcome::AsAdvertised => ("advertised", Outcome::AsAdvertised.mark()),
+        ClaimOutcome::Inconclusive => ("inconclusive", Outcome::Inconclusive.mark()),
+        ClaimOutcome::NotExercised => ("inconclusive", '-'),
+    };
+    markup.element("td", &[("class", class)], |markup| {
+        markup.leaf("span", &[("aria-hidden", "true")], &format!("{mark} "));
+        markup.text(claim.outcome.label());
+        if let (Some(place), Some(decided)) = (decided, claim.decided_by) {
+            markup.text(": ");
+            let words = format!("{} {}", number(decided.count), decided.kind.label());
+            markup.leaf("a", &[("href", &format!("#{place}"))], &words);
+        }
+    });
+}
+
+/// A link where an address on the web ends it, and nothing else: a registry must not make a page run anything.
+fn write_source(documented_in: &str, markup: &mut Markup) {
+    let address = documented_in.rsplit(' ').next().filter(|address| address.starts_with("https://"));
+    match address {
+        Some(address) => {
+            let title = documented_in.trim_end_matches(address).trim_end_matches([',', ' ']);
+            let title = if title.is_empty() { "Source" } else { title };
+            markup.leaf("a", &[("href", address), ("rel", "noreferrer")], title);
+        }
+        None => markup.text(&format!("({documented_in})")),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use delivery_checks::judgement::Verdict;
+use delivery_claims::ClaimOutcome;
 
 use super::markdown::escape;
 use super::results::{Key, ResultRow, Results};
@@ -166,9 +166,9 @@ fn compare(before: &ResultRow, row: &ResultRow, all: &mut Vec<Change>) {
 }
 
 fn add(row: &ResultRow, all: &mut Vec<Change>) {
-    let violated = row.statements.iter().filter(|(_, verdict)| **verdict == Verdict::Violated);
-    let mut violated = violated.map(|(name, verdict)| {
-        let what = format!("{name} is {}, in a result that was not there", words(Some(*verdict)));
+    let violated = row.statements.iter().filter(|(_, outcome)| **outcome == ClaimOutcome::Violated);
+    let mut violated = violated.map(|(name, outcome)| {
+        let what = format!("{name} is {}, in a result that was not there", words(Some(*outcome)));
         change(ChangeKind::NewlyViolated, row, what, Some(&row.run.id))
     });
     match violated.next() {
@@ -177,25 +177,20 @@ fn add(row: &ResultRow, all: &mut Vec<Change>) {
     }
 }
 
-/// A statement that is no longer made, or is made for the first time, changes nothing unless it is or was violated.
-const fn kind_of(was: Option<Verdict>, is: Option<Verdict>) -> Option<ChangeKind> {
+/// A statement that is no longer made, or is made for the first time, changes nothing unless it is or was violated. That a
+/// documented loss was seen, or was not, is told as another outcome.
+const fn kind_of(was: Option<ClaimOutcome>, is: Option<ClaimOutcome>) -> Option<ChangeKind> {
+    use ClaimOutcome::{Holds, Inconclusive, NotExercised, Violated};
     match (was, is) {
-        (Some(Verdict::Violated), Some(Verdict::Violated)) => None,
-        (_, Some(Verdict::Violated)) => Some(ChangeKind::NewlyViolated),
-        (Some(Verdict::Violated), Some(Verdict::Holds)) => Some(ChangeKind::NewlyHeld),
-        (Some(Verdict::Violated), _) | (Some(Verdict::Holds), Some(Verdict::Inconclusive)) => {
-            Some(ChangeKind::NoLongerShown)
-        }
-        (Some(Verdict::Inconclusive), Some(Verdict::Holds)) => Some(ChangeKind::NowShown),
+        (Some(Violated), Some(Violated)) => None,
+        (_, Some(Violated)) => Some(ChangeKind::NewlyViolated),
+        (Some(Violated), Some(Holds)) => Some(ChangeKind::NewlyHeld),
+        (Some(Violated), _) | (Some(Holds), Some(Inconclusive | NotExercised)) => Some(ChangeKind::NoLongerShown),
+        (Some(Inconclusive | NotExercised), Some(Holds)) => Some(ChangeKind::NowShown),
         _ => None,
     }
 }
 
-const fn words(verdict: Option<Verdict>) -> &'static str {
-    match verdict {
-        Some(Verdict::Holds) => "holds",
-        Some(Verdict::Inconclusive) => "inconclusive",
-        Some(Verdict::Violated) => "violated",
-        None => "not there",
-    }
+fn words(outcome: Option<ClaimOutcome>) -> &'static str {
+    outcome.map_or("not there", ClaimOutcome::label)
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use delivery_checks::judgement::{Guarantee, Verdict};
-use delivery_claims::{LaneVerdict, Standing};
-use delivery_history::manifest::{Fault, RunManifest};
+use delivery_claims::{ClaimOutcome, LaneVerdict, Standing};
+use delivery_history::manifest::{Amount, Fault, RunManifest};
 use serde::{Deserialize, Serialize};
 
 use super::expectations::{Expectation, NotRun};
@@ -112,8 +112,8 @@ pub struct ResultRow {
     pub acknowledged: bool,
     /// What it means, in a sentence.
     pub meaning: String,
-    /// What the outcome rests on: promises by the id of their claim, `required:` and `undocumented:` guarantees.
-    pub statements: BTreeMap<String, Verdict>,
+    /// What the outcome rests on: the vendor's claims by their id, `required:` and `undocumented:` guarantees.
+    pub statements: BTreeMap<String, ClaimOutcome>,
     /// How many messages show each kind of finding.
     pub findings: BTreeMap<String, u64>,
     /// Every guarantee that applies.
@@ -264,16 +264,22 @@ fn row(run: &JudgedRun, index: usize, view: &LaneView<'_>) -> ResultRow {
     }
 }
 
-fn statements(verdict: &LaneVerdict) -> BTreeMap<String, Verdict> {
-    let claims = verdict.claims.iter().filter(|claim| claim.counts).map(|claim| (claim.id.clone(), claim.verdict));
-    let required =
-        verdict.required.iter().map(|required| (format!("required:{}", required.guarantee), required.verdict));
+fn statements(verdict: &LaneVerdict) -> BTreeMap<String, ClaimOutcome> {
+    let claims = verdict.claims.iter().map(|claim| (claim.id.clone(), claim.outcome));
+    let required = verdict.required.iter().map(|required| {
+        let outcome = match required.verdict {
+            Verdict::Holds => ClaimOutcome::Holds,
+            Verdict::Inconclusive => ClaimOutcome::Inconclusive,
+            Verdict::Violated => ClaimOutcome::Violated,
+        };
+        (format!("required:{}", required.guarantee), outcome)
+    });
     let undocumented = verdict
         .violations
         .iter()
         .filter(|found| found.breaks.is_empty() && found.documented_by.is_empty() && !found.required);
     let undocumented =
-        undocumented.map(|found| (format!("undocumented:{}", found.guarantee.label()), Verdict::Violated));
+        undocumented.map(|found| (format!("undocumented:{}", found.guarantee.label()), ClaimOutcome::Violated));
     claims.chain(required).chain(undocumented).collect()
 }
 
@@ -295,12 +301,20 @@ pub(crate) fn faults_as_typed(faults: &[Fault]) -> String {
     series.collect::<Vec<_>>().join(",")
 }
 
+fn amount_as_typed(amount: Amount) -> String {
+    match amount {
+        Amount::Percent(share) => share.to_string(),
+        Amount::KbitPerS(rate) => format!("{rate}kbit"),
+        Amount::Delay { ms, jitter_ms } => format!("{ms}ms~{jitter_ms}ms"),
+    }
+}
+
 fn fault_as_typed(fault: &Fault) -> String {
     let shape = if fault.shape.is_empty() { String::new() } else { format!(":{}", fault.shape) };
-    let percent = fault.percent.map_or_else(String::new, |percent| format!("={percent}"));
+    let amount = fault.amount.map_or_else(String::new, |amount| format!("={}", amount_as_typed(amount)));
     let length = match fault.duration_ms {
         whole if whole.is_multiple_of(1_000) => format!("{}s", whole / 1_000),
         other => format!("{other}ms"),
     };
-    format!("{}{shape}{percent}+{length}", fault.fault)
+    format!("{}{shape}{amount}+{length}", fault.fault)
 }

@@ -77,7 +77,7 @@ impl Crew {
         }
     }
 
-    /// Ends every worker, politely where `polite`, and every node.
+    /// Ends every worker, politely where `polite`.
     pub(crate) fn dismiss(&mut self, polite: bool) {
         if polite {
             for worker in self.workers.values_mut() {
@@ -88,7 +88,6 @@ impl Crew {
             }
         }
         self.workers.clear();
-        self.cluster = None;
     }
 }
 
