@@ -34,6 +34,9 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Run the cells of a file: many configurations, versions and faults, against what is expected of each.
     Matrix(MatrixArgs),
+    /// Make the runs of a matrix, told what to do on standard input: for `verify matrix` itself.
+    #[command(hide = true)]
+    MatrixRuns,
     /// Show what vendors promise, and where they say it.
     Claims(ClaimsArgs),
     /// Take away run directories that are not worth their space.

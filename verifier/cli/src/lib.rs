@@ -43,6 +43,7 @@ pub fn dispatch(cli: Cli) -> Result<i32, CliError> {
             None => run::run(&systems::PUBSUB, &args.run),
         },
         Command::Matrix(args) => matrix::matrix(&args),
+        Command::MatrixRuns => matrix::runs(),
         Command::Claims(args) => claims::claims(&args),
         Command::Prune(args) => prune::prune(&args),
         Command::Shrink(args) => shrink::shrink(&args),

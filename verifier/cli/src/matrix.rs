@@ -1,6 +1,10 @@
 //! `verify matrix`: the cells of a file, run by run, against what is expected of each.
 
 mod machine;
+mod protocol;
+mod runs;
+mod session;
+mod watchdog;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,14 +16,17 @@ use delivery_matrix::{
     Carries, Cell, Cells, Engine, Keep, MatrixFile, Options, Outcome, Summary, Watcher, cells, length, listing,
     matches, result_line,
 };
+use delivery_runner::Interrupts;
 
-use crate::args::{KeepArg, MatrixArgs};
+use crate::args::{ColorChoice, KeepArg, MatrixArgs, OutputArgs};
 use crate::commit::plan;
 use crate::exit::{self, CliError};
 use crate::run::{check_lanes, new_seed};
 use crate::systems;
 use crate::terminal::use_unicode;
 use machine::Machine;
+use protocol::{Opening, Told};
+pub use runs::runs;
 
 /// Runs the matrix; returns the exit code.
 ///
@@ -38,11 +45,23 @@ pub fn matrix(args: &MatrixArgs) -> Result<i32, CliError> {
     let mut machine = Machine::new(args.quiet)?;
     make_ready(&mut machine, &mut cells)?;
     let (options, mut journal, known) = open(args, &file, &cells)?;
-    machine.work_in(&options.directory)?;
+    let opening = Opening { file: args.file.display().to_string(), text, repeat: args.repeat, quiet: args.quiet };
+    machine.work_in(&options.directory, opening)?;
     let mut lines = Lines { unicode: use_unicode(), json: args.json };
     let outcome = Engine::new(&cells, &options, &mut journal, known).run(&mut machine, &mut lines)?;
     let journal = Matrix::read(&options.directory)?;
     show(args, &options.directory, &outcome, &journal)
+}
+
+/// A run of a matrix prints nothing by itself.
+fn silent() -> OutputArgs {
+    OutputArgs { json: false, quiet: true, color: ColorChoice::Never, csv: None, silent: true }
+}
+
+/// What a run says of itself once it is judged, or why it is not.
+fn told(ran: Result<i32, CliError>, interrupts: &Interrupts) -> Told {
+    let stopped = interrupts.were_asked() || matches!(ran, Err(CliError::Stopped));
+    Told { stopped, trouble: ran.err().map(|error| error.to_string()) }
 }
 
 /// Leaves the cells that were asked for.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use delivery_broker::config::split_scope;
 use delivery_broker::{ConfigError, LanePlan, LaneRequest, System, Timings};
-use delivery_faults::FaultRequest;
+use delivery_faults::{FaultKind, FaultRequest, find_fault};
 use delivery_journal::CellEntry;
 use delivery_runner::{AuditMode, PlanError, RunPlan, RunRequest, plan};
 use toml::Spanned;
@@ -35,6 +35,8 @@ pub struct Cell {
     pub expected: Vec<Expectation>,
     /// What two cells must agree in to be lanes of one run.
     pub shares: String,
+    /// What two cells must agree in for their runs to have the same cluster, one after the other.
+    pub cluster: String,
     /// It shares with none.
     pub alone: bool,
     /// A run that takes longer is stopped, milliseconds.
@@ -183,6 +185,7 @@ impl Reading<'_> {
         let version = entry.version.as_deref();
         entry.name = name(&entry.row, &entry.system, version, &entry.lane, &entry.faults, &entry.timings);
         Ok(Cell {
+            cluster: cluster(&entry, &request, &planned),
             shares: shares(&entry, &request, &planned),
             entry,
             system,
@@ -248,6 +251,7 @@ impl Reading<'_> {
             audit: AuditMode::Full,
             out: std::path::PathBuf::new(),
             keep_data: false,
+            name_suffix: String::new(),
         })
     }
 
@@ -328,6 +332,13 @@ fn name(row: &str, system: &str, version: Option<&str>, lane: &str, faults: &str
     let product = format!("{system}{version}");
     let parts = [row, &product, lane, faults, timings].into_iter().filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join("/")
+}
+
+/// Everything that makes a cluster.
+fn cluster(entry: &CellEntry, request: &RunRequest, planned: &RunPlan) -> String {
+    let forgets = |fault: &FaultRequest| find_fault(fault.fault).is_ok_and(FaultKind::needs_forgetful_disks);
+    let forgetful = request.faults.iter().any(forgets);
+    format!("{} {:?} {:?} {:?} {forgetful}", entry.system, entry.version, request.timings, planned.broker_config)
 }
 
 /// Everything that makes a cluster, its load and its schedule.

@@ -23,10 +23,27 @@ pub struct Job<'a> {
     pub cells: Vec<&'a Cell>,
     /// The run.
     pub request: RunRequest,
+    /// How many runs were made before it, and one.
+    pub number: usize,
     /// A run that takes longer is stopped.
     pub limit: Duration,
     /// Its length as expected; nothing of a simulated one.
     pub expected: Option<Duration>,
+    /// It needs a cluster nobody had before: it is to show whether something was the cluster's doing.
+    pub fresh: bool,
+}
+
+impl<'a> Job<'a> {
+    /// The run in which each of these cells is a lane. `number` tells it apart from the runs before it on its cluster.
+    pub fn of(cells: Vec<&'a Cell>, out: PathBuf, seed: u64, number: usize, fresh: bool) -> Self {
+        let mut request = cells[0].request.clone();
+        request.lanes = cells.iter().flat_map(|cell| cell.request.lanes.clone()).collect();
+        (request.out, request.seed) = (out, seed);
+        request.name_suffix = format!("-{number}");
+        let limit_ms = cells.iter().map(|cell| cell.limit_ms).max().unwrap_or_default();
+        let expected = length(cells[0]);
+        Self { cells, request, limit: Duration::from_millis(limit_ms), expected, fresh, number }
+    }
 }
 
 /// What came of a run.
@@ -244,13 +261,9 @@ impl<'a> Engine<'a> {
     }
 
     fn job(&self, lanes: &[&'a Cell], repetition: u32, cause: Cause) -> Job<'a> {
-        let first = lanes[0];
-        let mut request = first.request.clone();
-        request.lanes = lanes.iter().flat_map(|cell| cell.request.lanes.clone()).collect();
-        request.out = self.options.directory.join("runs");
-        request.seed = seed(self.options.seed, &first.entry.name, repetition, cause);
-        let limit_ms = lanes.iter().map(|cell| cell.limit_ms).max().unwrap_or_default();
-        Job { cells: lanes.to_vec(), request, limit: Duration::from_millis(limit_ms), expected: length(first) }
+        let seed = seed(self.options.seed, &lanes[0].entry.name, repetition, cause);
+        let number = self.matrix.attempts.len() + 1;
+        Job::of(lanes.to_vec(), self.options.directory.join("runs"), seed, number, cause != Cause::Due)
     }
 
     fn ahead(&self, rest: Duration) -> Ahead {

@@ -26,8 +26,8 @@ impl Carries {
     }
 }
 
-/// Puts cells that share a cluster and a schedule into one run, as many as the machine carries; in the order of their
-/// first cells. Numbers are indices into `cells`.
+/// Puts cells that share a cluster and a schedule into one run, as many as the machine carries, and runs that can have the
+/// same cluster behind each other; otherwise in the order of their first cells. Numbers are indices into `cells`.
 pub fn group(cells: &[Cell], carries: Carries) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for (index, cell) in cells.iter().enumerate() {
@@ -45,5 +45,13 @@ pub fn group(cells: &[Cell], carries: Carries) -> Vec<Vec<usize>> {
             None => groups.push(vec![index]),
         }
     }
+    let mut clusters: Vec<&str> = Vec::new();
+    groups.iter().for_each(|group| {
+        let cluster = cells[group[0]].cluster.as_str();
+        if !clusters.contains(&cluster) {
+            clusters.push(cluster);
+        }
+    });
+    groups.sort_by_key(|group| clusters.iter().position(|cluster| *cluster == cells[group[0]].cluster));
     groups
 }

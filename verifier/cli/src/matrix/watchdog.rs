@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use delivery_runner::Interrupts;
 
-use super::Told;
+use super::protocol::Told;
 
 /// Between two ways of ending a run.
 const GRACE: Duration = Duration::from_secs(60);
