@@ -10,6 +10,7 @@ use common::published::{judged_run, named, publication};
 use common::xml::{Element, parse};
 use common::{Sample, held, losing, losses, unnoticed};
 use delivery_checks::judgement::{FindingKind, Guarantee, Verdict};
+use delivery_claims::ClaimOutcome;
 use delivery_history::manifest::RunStatus;
 use delivery_journal::{CellEntry, CellResult, CellStatus, Matrix, MatrixEntry, Window};
 use delivery_report::{
@@ -140,7 +141,7 @@ fn the_newest_run_of_each_configuration_is_the_result() {
         ("safe", "2026-11-25-bad0", Outcome::Violated)
     );
     assert_eq!((safe.lost, safe.counted, safe.runs, safe.runs_that_lost), (Some(3), 17_320, 3, 1));
-    assert_eq!(safe.statements["kafka-acks-all-durability"], Verdict::Violated);
+    assert_eq!(safe.statements["kafka-acks-all-durability"], ClaimOutcome::Violated);
     let fast = &results.results[2];
     assert_eq!((fast.lane.as_str(), fast.outcome, fast.runs_that_lost), ("fast", Outcome::AsAdvertised, 3));
 }
@@ -158,7 +159,7 @@ fn what_no_document_warns_of_is_red() {
     sample.manifest.system = String::from("somebody's");
     sample.judgement.lanes[0] = losing("safe", 17_320, 3);
     let row = publication([sample]).results().results.remove(0);
-    assert_eq!((row.outcome, row.statements["undocumented:durability"]), (Outcome::Violated, Verdict::Violated));
+    assert_eq!((row.outcome, row.statements["undocumented:durability"]), (Outcome::Violated, ClaimOutcome::Violated));
     assert!(row.meaning.contains("of which no document in the registry warns"), "{}", row.meaning);
 }
 
