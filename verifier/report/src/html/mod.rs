@@ -2,11 +2,14 @@
 
 mod anchors;
 mod lane;
+mod lines;
+mod marks;
 mod markup;
 mod overview;
 mod plot;
 mod run;
 mod scale;
+mod series;
 mod shell;
 mod values;
 

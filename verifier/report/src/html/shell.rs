@@ -2,8 +2,8 @@
 
 use delivery_checks::picture::ChangeKind;
 
+use super::marks::{change_class, shape};
 use super::markup::Markup;
-use super::plot::{change_class, shape};
 use crate::publication::Outcome;
 
 const STYLE: &str = include_str!("style.css");

@@ -3,7 +3,8 @@
 use delivery_checks::picture::Bin;
 use serde_json::{Map, Value, json};
 
-use super::plot::{Plot, changes_of};
+use super::marks::changes_of;
+use super::plot::Plot;
 use super::scale::{SIZE, TIME};
 
 /// A series: its name, and its value in a stretch.
