@@ -5,7 +5,7 @@ use delivery_checks::Picture;
 /// Width and height of a picture.
 pub(super) const SIZE: (f64, f64) = (960.0, 296.0);
 /// Where time begins and ends.
-pub(super) const TIME: (f64, f64) = (78.0, 948.0);
+pub(super) const TIME: (f64, f64) = (78.0, 938.0);
 /// Top and bottom of the part that shows messages a second.
 pub(super) const RATES: (f64, f64) = (52.0, 172.0);
 /// Top and bottom of the part that shows lost messages.
