@@ -20,6 +20,9 @@ pub struct RunManifest {
     pub run_id: String,
     /// Version of this program.
     pub tool_version: String,
+    /// Commit this program was built from, with `-dirty` behind it where its sources differed; empty where that is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tool_commit: String,
     /// `kafka`, `rabbitmq`, `pubsub`.
     pub system: String,
     /// Version of the product under test, as the running product said where it can.

@@ -455,6 +455,7 @@ fn manifest(
         format: MANIFEST_FORMAT,
         run_id: run_id(info.name, now),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        tool_commit: String::new(),
         system: info.name.to_owned(),
         broker_version: info.default_version.to_owned(),
         features: BTreeMap::new(),

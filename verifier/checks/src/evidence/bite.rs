@@ -310,8 +310,13 @@ fn witnesses(context: &Context<'_>, target_bits: u64) -> u64 {
 }
 
 fn change_words(context: &Context<'_>, change: &Change, start_ns: u64) -> String {
-    let who = context.host_name(change.node);
     let after_s = change.at_ns.saturating_sub(start_ns) as f64 / 1e9;
+    format!("{} after {after_s:.1} s", said_words(context, change))
+}
+
+/// `n2 said leader of safe-0 n1 -> n2`.
+pub(crate) fn said_words(context: &Context<'_>, change: &Change) -> String {
+    let who = context.host_name(change.node);
     let set = |bits: u32| context.host_names(nodes_in(u64::from(bits)));
     let name = |node: u32| context.host_name(node);
     let said = match change.subject {
@@ -326,7 +331,7 @@ fn change_words(context: &Context<'_>, change: &Change, start_ns: u64) -> String
         Subject::Controller => format!("controller {} -> {}", name(change.before), name(change.now)),
         Subject::Members => format!("members {{{}}} -> {{{}}}", set(change.before), set(change.now)),
     };
-    format!("{who} said {said} after {after_s:.1} s")
+    format!("{who} said {said}")
 }
 
 /// `netsplit@2s+1s`.

@@ -46,7 +46,7 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    fn of(event: &Event) -> Option<Self> {
+    pub(crate) fn of(event: &Event) -> Option<Self> {
         match event.kind()? {
             EventKind::ObservedLeader => Some(Self::Leader(event.destination)),
             EventKind::ObservedIsr => Some(Self::Isr(event.destination)),

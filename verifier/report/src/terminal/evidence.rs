@@ -47,7 +47,8 @@ fn series_line(faults: &[FaultJudgement]) -> String {
     )
 }
 
-fn fault_line(fault: &FaultJudgement) -> String {
+/// What one fault really did, in a sentence.
+pub(crate) fn fault_line(fault: &FaultJudgement) -> String {
     let targets = if fault.targets.is_empty() { String::from("nobody") } else { fault.targets.join(", ") };
     let mut parts = vec![proof_text(fault)];
     parts.extend(fault.evidence.iter().take(MAX_OBSERVATIONS).cloned());
