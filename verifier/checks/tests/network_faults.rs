@@ -82,3 +82,39 @@ fn a_packet_that_got_past_a_reset_is_told() {
     assert_eq!(verdict, Verdict::Inconclusive);
     assert!(why.contains("3 packets crossed the full cut"), "{why}");
 }
+
+/// A cut with a reset inside of its time, which counted this much.
+fn overlapping(reset: u64) -> Scene {
+    let (start_ms, end_ms) = (FAULT_MS + 3_000, HEAL_MS - 3_000);
+    let mut scene = Scene::log();
+    let bites_by = BiteProof::PacketsReset;
+    let fault = String::from("reset");
+    let duration_ms = end_ms - start_ms;
+    scene.manifest.faults.push(Fault { fault, start_ms, duration_ms, sides: Vec::new(), bites_by, ..cut() });
+    let of_second = |kind: EventKind| Event::new(kind).detail(1);
+    let mut tell = |event: Event, at_ms: u64| scene.extra.push((RUNNER, at(event, at_ms)));
+    tell(of_second(EventKind::FaultStarted), start_ms);
+    for (third, by) in (1..=3).zip([1, 2, 3]) {
+        let by_ms = start_ms + third * duration_ms / 3 - 100;
+        tell(of_second(EventKind::FaultReset).offset(reset * by), by_ms);
+        tell(of_second(EventKind::FaultCrossed).offset(0), by_ms);
+    }
+    tell(of_second(EventKind::FaultHealed), end_ms);
+    scene
+}
+
+#[test]
+fn faults_that_overlap_are_each_shown_by_their_own_evidence() {
+    let scene = overlapping(10);
+    assert_eq!(durability(&scene).0, Verdict::Holds, "{}", durability(&scene).1);
+    let judged = scene.judge();
+    assert!(judged.faults.iter().all(|fault| fault.bit && fault.noticed && fault.healed), "{:#?}", judged.faults);
+    assert_eq!(judged.faults[0].packets_dropped, 1_500);
+    assert_eq!(judged.faults[1].packets_hit.as_ref().map(|hit| hit.count), Some(30));
+    let doubts = &judged.lanes[0].doubts;
+    assert!(!doubts.iter().any(|doubt| doubt.contains("sent nothing")), "{doubts:?}");
+
+    let scene = overlapping(0);
+    let judged = scene.judge();
+    assert!(judged.faults[0].bit && !judged.faults[1].bit, "the one that bit does not vouch for the other");
+}
