@@ -1,12 +1,24 @@
 //! Asking nodes what they believe, preparing destinations, reading everything that is stored.
 
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::change::{Change, Changed};
 use crate::client::{ClientError, DestinationRef};
 use crate::payload::Decoded;
 use crate::reason::Reason;
+
+/// Setting of clients of a run in which clocks go wrong: observers tell by which clock each node goes.
+pub const CLOCKS: &str = "cluster.clocks";
+
+/// How far a node's clock, which it gave in answer to a question that was asked at `asked`, is ahead of ours, milliseconds;
+/// nothing where ours stepped back meanwhile. Half of the time the answer took counts for the way to the node.
+pub fn ahead_ms(node_ms: i64, asked: SystemTime) -> Option<i64> {
+    let (took, asked) = (asked.elapsed().ok()?, asked.duration_since(UNIX_EPOCH).ok()?);
+    Some(node_ms - i64::try_from((asked + took / 2).as_millis()).ok()?)
+}
 
 /// What one node said when asked. Sets of nodes are bits: node `n` is bit `n`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +102,13 @@ pub enum Observation {
         node: u32,
         /// Node bits.
         from_bits: u32,
+    },
+    /// `node` goes by a clock that is ahead of the observer's by this much, behind where it is negative.
+    Clock {
+        /// Who was asked.
+        node: u32,
+        /// Milliseconds.
+        ahead_ms: i64,
     },
     /// `node` did not answer.
     Silence {
@@ -175,6 +194,15 @@ pub trait Admin {
     fn add_partition(&mut self, name: &str, _partitions: u32) -> Result<(), ClientError> {
         let operation = format!("adding a partition to `{name}`");
         Err(ClientError::Refused { operation, cause: String::from("this product's destinations have none") })
+    }
+
+    /// Changes something of `destinations` while clients work, and waits until it is seen to be made.
+    ///
+    /// # Errors
+    /// When nobody can be asked; a refusal is an answer.
+    fn change(&mut self, _change: Change, _destinations: &[DestinationRef]) -> Result<Changed, ClientError> {
+        let operation = String::from("a change of the product itself");
+        Err(ClientError::Refused { operation, cause: String::from("this product cannot be asked for any") })
     }
 
     /// Whether every member and every replica of `destinations` is back.

@@ -3,7 +3,9 @@
 
 mod admin;
 mod auditor;
+mod changes;
 mod client_config;
+mod clocks;
 mod consumer;
 mod fates;
 mod install;

@@ -276,7 +276,7 @@ fn a_node_loses_its_power() {
         let logs = directory.path().join("logs");
         let host = LocalHost { id: 1, name: "host-1".into(), address: "198.18.0.1".into() };
         let mut cluster = LocalCluster::create(&[host], Vec::new()).unwrap();
-        cluster.use_forgetful_disks();
+        cluster.use_layered_disks();
         cluster.start_nodes(&[node(directory.path())], &logs, &|| false).unwrap();
         await_ready(&mut cluster);
         assert_eq!(cluster.dropped(1), Some(Dropped::default()));
@@ -315,6 +315,7 @@ fn node(directory: &Path) -> NodeSpec {
         rootfs: None,
         host: HostPlan { id: 1, name: "host-1".into(), address: "198.18.0.1".into(), data_dir: directory.join("data") },
         files: Vec::new(),
+        storage: None,
         prepare: vec![shell("echo prepared > file")],
         command: shell(script),
         ready_line: "now ready".into(),

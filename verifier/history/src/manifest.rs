@@ -298,8 +298,26 @@ pub enum BiteProof {
     ProcessStopped,
     /// Its processes stood still at half of the looks and more, in every third of its time, and went on in between.
     ProcessLimped,
+    /// The disks it filled had no page left at nine of ten looks and more, in every third of its time, and the node on
+    /// each of them ended, or some node raised an alarm.
+    DiskFull,
+    /// Writes and syncs of the disks it slowed were held up in every third of its time.
+    DiskSlow,
+    /// The clocks it set were read back from the nodes as they were set, in every third of its time.
+    ClockShifted,
+    /// Each of its nodes was gone and came back, and no two were gone at once.
+    ProcessRestarted,
     /// The product confirmed the change it was asked for, and its nodes told of it.
     ChangeApplied,
+    /// The product confirmed that it moved leaders, and its nodes told of others.
+    LeaderMoved,
+    /// The same, and the new leader had not been in sync.
+    UncleanElected,
+    /// The product confirmed that it moved replicas, and its nodes told of one in sync that had not been.
+    ReplicasMoved,
+    /// The product confirmed that a node is no member any more, what that stored was gone, the others told of it as out
+    /// of sync, and of it as in sync again in the end.
+    MemberLeft,
 }
 
 /// Phases of a run; the number is the one in [`crate::EventKind::PhaseEntered`].

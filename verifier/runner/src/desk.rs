@@ -36,6 +36,7 @@ impl FaultDesk {
     /// Takes an observation in: faults aim at roles as they were last seen.
     pub fn see(&mut self, observation: &Observation) {
         self.view.see(observation);
+        self.guards.iter_mut().flatten().for_each(|guard| guard.see(observation));
     }
 
     /// Starts fault `index` and writes into `fault` whom it hits; one that was resolved before (in the run that is played
@@ -107,6 +108,15 @@ fn evidence_event(fault: usize, evidence: Evidence) -> Event {
         Evidence::Lost(node, lost) => {
             let kib = u32::try_from(lost.bytes.div_ceil(1_024)).unwrap_or(NO_SEQUENCE - 1);
             event(EventKind::WritesDropped, fault).offset(lost.writes).message(node, kib.min(NO_SEQUENCE - 1))
+        }
+        Evidence::Answered(destination, outcome) => {
+            event(EventKind::ChangeAnswered, fault).destination(destination).offset(outcome as u64)
+        }
+        Evidence::Wiped(node, bytes) => event(EventKind::DataWiped, fault).offset(bytes).message(node, NO_SEQUENCE),
+        Evidence::Free(node, bytes) => event(EventKind::DiskFree, fault).offset(bytes).message(node, NO_SEQUENCE),
+        Evidence::Held(node, count) => event(EventKind::OperationsHeld, fault).offset(count).message(node, NO_SEQUENCE),
+        Evidence::Clock(node, ahead_ms) => {
+            event(EventKind::ClockSet, fault).offset(ahead_ms.cast_unsigned()).message(node, NO_SEQUENCE)
         }
         Evidence::Applied(done) => event(EventKind::ChangeApplied, fault).offset(done.into()),
         Evidence::Process(whose, state) => {

@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use delivery_broker::{ConfigError, LanePlan, LaneRequest, System, SystemInfo, Timings, TransactionPlan};
+use delivery_broker::{ChangeKind, ConfigError, LanePlan, LaneRequest, System, SystemInfo, Timings, TransactionPlan};
 use delivery_checks::judgement::Guarantee;
+use delivery_cluster::machines::Need;
 use delivery_faults::random::{Lot, draw};
 use delivery_faults::schedule::Defaults;
-use delivery_faults::{ActsOn, FaultKind, FaultRequest, LoadPlan, Shape, find_fault, plan_load};
+use delivery_faults::{FaultKind, FaultRequest, LoadPlan, Shape, find_fault, plan_load};
 use delivery_history::manifest::{
     Destination, Fault, Group, Host, MANIFEST_FORMAT, Requirement, Role, RunManifest, RunStatus, Worker, Workload,
 };
 use delivery_workloads::handler::processing;
 
+use crate::disk_size::check_memory;
 use crate::machine::{FaultWindow, Limits, MachinePlan};
 use crate::machine_facts::machine_facts;
 use crate::request::{AuditMode, PlanError, RunRequest};
@@ -43,6 +45,8 @@ pub struct RunPlan {
     pub audit: AuditMode,
     /// In every payload.
     pub run_tag: u64,
+    /// Node that is to lead every lane when the load begins; nothing leaves that to the adapter.
+    pub leader: Option<u32>,
     /// Broker settings of the run, by full name.
     pub broker_config: BTreeMap<String, String>,
     /// Leave the nodes' data.
@@ -120,7 +124,7 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
     let info = system.info();
     let lanes = plan_lanes(system, &info, request)?;
     let broker_config = common_broker_config(&lanes)?;
-    check_faults(system, request, node_count(&info, &lanes))?;
+    check_faults(system, request, &lanes, node_count(&info, &lanes))?;
     let session_timeout_ms = longest_session_timeout_ms(&lanes);
     let load = plan_load(
         &request.faults,
@@ -135,6 +139,9 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
     let backlog_ms = longest_backlog_ms(&lanes, request, load.load_ms);
     let limits = limits(&info, &lanes, backlog_ms + discovery_ms(request, &lanes));
     let manifest = manifest(system, &info, request, &lanes, &load, &limits)?;
+    if needs(&manifest.faults, Need::BoundedDisk) {
+        check_memory(&manifest)?;
+    }
     let windows = windows(&load.faults);
     let run_tag = if manifest.simulated { request.seed } else { tag_of(&manifest.run_id) };
     let around_ms = info.start_ms + AROUND_LOAD_MS;
@@ -146,6 +153,7 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
         timings: request.timings,
         audit: request.audit,
         run_tag,
+        leader: None,
         broker_config,
         keep_data: request.keep_data,
     })
@@ -154,6 +162,11 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
 /// Expected length of everything that is neither cluster start nor load: destinations, clients,
 /// recovery, drain, audit, judging.
 pub(crate) const AROUND_LOAD_MS: u64 = 14_000;
+
+/// Whether any of the faults needs it of the nodes' machines.
+pub(crate) fn needs(faults: &[Fault], need: Need) -> bool {
+    faults.iter().any(|fault| find_fault(&fault.fault).is_ok_and(|kind| kind.needs() == Some(need)))
+}
 
 /// When each fault is on.
 pub(crate) fn windows(faults: &[Fault]) -> Vec<FaultWindow> {
@@ -245,17 +258,24 @@ fn longest_backlog_ms(lanes: &[LanePlan], request: &RunRequest, load_ms: u64) ->
 const VENDOR_REFRESH_MS: u64 = 300_000;
 
 /// What the backend cannot inject is refused, never skipped.
-fn check_faults(system: &dyn System, request: &RunRequest, nodes: u32) -> Result<(), ConfigError> {
+fn check_faults(system: &dyn System, request: &RunRequest, lanes: &[LanePlan], nodes: u32) -> Result<(), ConfigError> {
     let info = system.info();
     for fault in &request.faults {
         let kind = find_fault(fault.fault)?;
-        if let Some(reason) = why_not(system, &info, kind, fault.shape, nodes) {
+        let why_not = why_not(system, &info, kind, fault.shape, nodes);
+        if let Some(reason) = why_not.or_else(|| why_no_lane(system, kind, fault.shape, lanes)) {
             let (label, title) = (fault.label(), info.title);
             return Err(ConfigError::Contradiction(format!("`{label}` has no meaning for {title}: {reason}")));
         }
         if let Some(reason) = kind.refusal().filter(|_| system.real().is_some()) {
             let label = fault.label();
             return Err(ConfigError::Contradiction(format!("`{label}` cannot be had on this machine: {reason}")));
+        }
+        if request.keep_data && kind.needs() == Some(Need::BoundedDisk) {
+            let label = fault.label();
+            return Err(ConfigError::Contradiction(format!(
+                "`{label}` and --keep-data exclude each other: the nodes' disks lie in memory and end with the run"
+            )));
         }
     }
     Ok(())
@@ -266,7 +286,7 @@ fn choices(system: &dyn System, nodes: u32) -> Vec<(&'static dyn FaultKind, Shap
     let info = system.info();
     let shapes = |kind: &'static dyn FaultKind| kind.shapes().iter().map(move |shape| (kind, *shape));
     let all = delivery_faults::kind::ALL.iter().flat_map(|kind| shapes(*kind));
-    let can = |kind: &dyn FaultKind| system.real().is_none() || kind.refusal().is_none();
+    let can = |kind: &dyn FaultKind| kind.is_drawn() && (system.real().is_none() || kind.refusal().is_none());
     all.filter(|(kind, shape)| why_not(system, &info, *kind, shape.name, nodes).is_none() && can(*kind)).collect()
 }
 
@@ -282,7 +302,8 @@ pub fn draw_faults(
 ) -> Result<Vec<FaultRequest>, PlanError> {
     let info = system.info();
     let lanes = plan_lanes(system, &info, request)?;
-    let choices = choices(system, node_count(&info, &lanes));
+    let mut choices = choices(system, node_count(&info, &lanes));
+    choices.retain(|(kind, shape)| why_no_lane(system, *kind, shape.name, &lanes).is_none());
     let lot = Lot {
         choices: &choices,
         first_start_ms: first_start_ms.unwrap_or(info.baseline_ms),
@@ -300,10 +321,16 @@ fn why_not(
     shape: &str,
     nodes: u32,
 ) -> Option<&'static str> {
-    if kind.acts_on() == ActsOn::Product && !info.grows {
+    if kind.adds_destinations() && !info.grows {
         return Some("it needs topics of partitions, and there are none");
     }
+    if let Some(change) = kind.change(shape).filter(|change| !info.changes.contains(change)) {
+        return Some(why_no_change(change));
+    }
     match shape {
+        _ if kind.change(shape) == Some(ChangeKind::Reassign) && nodes <= REPLICAS => {
+            return Some("every node holds a replica already; more nodes are needed (cluster.nodes=5)");
+        }
         "controller" if !info.has_controller => return Some("it has no controller"),
         "coordinator" if !info.has_controller => return Some("its groups have no coordinator"),
         "ring" if nodes != 5 => return Some("a ring of majorities takes five nodes (cluster.nodes=5)"),
@@ -313,10 +340,36 @@ fn why_not(
     if system.real().is_none() { why_not_simulated(kind.name(), shape) } else { None }
 }
 
+/// Why no lane has anything that a fault could change; nothing where one has.
+fn why_no_lane(system: &dyn System, kind: &dyn FaultKind, shape: &str, lanes: &[LanePlan]) -> Option<&'static str> {
+    let change = kind.change(shape)?;
+    let mut reasons = lanes.iter().map(|lane| system.why_no_change(change, lane));
+    let first = reasons.next()??;
+    reasons.all(|reason| reason.is_some()).then_some(first)
+}
+
+/// Replicas of a partition where nobody says otherwise.
+const REPLICAS: u32 = 3;
+
+/// Why a system that cannot be asked for it cannot be asked for it.
+const fn why_no_change(change: ChangeKind) -> &'static str {
+    match change {
+        ChangeKind::TransferLeaders => "it has no leaders that could be moved",
+        ChangeKind::ElectPreferred => "none of its replicas is to lead before the others",
+        ChangeKind::ElectUnclean => "it cannot be told to let a replica lead that is not in sync",
+        ChangeKind::Rebalance => "it has no queues whose leaders it could spread",
+        ChangeKind::Reassign => "its replicas cannot be given to another node",
+        ChangeKind::Leave => "a node cannot be told to leave it",
+    }
+}
+
 /// Why a simulated bus whose clients live on its nodes cannot be given it; nothing when it can.
 fn why_not_simulated(kind: &str, shape: &str) -> Option<&'static str> {
     match (kind, shape) {
         ("power-loss", _) => Some("it stores nothing that could be lost with the power"),
+        ("disk-full" | "slow-disk", _) => Some("its nodes write nothing to a disk"),
+        ("clock", _) => Some("there is one clock, that of the simulation"),
+        ("restart", _) => Some("simulated software has no orderly end; take kill"),
         ("stop", _) => Some("simulated software has no orderly end; take kill"),
         ("reset", _) => Some("its nodes send each other datagrams, and there is no connection to reset; take netsplit"),
         ("bandwidth" | "delay", _) => {

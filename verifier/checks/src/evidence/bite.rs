@@ -4,10 +4,13 @@ use delivery_history::manifest::{BiteProof, Fault, Role, Workload};
 use delivery_history::{EventKind, NO_NODE};
 
 use crate::context::Context;
+use crate::evidence::change::{ChangeFacts, confirmed, is_change};
+use crate::evidence::clocks::clock_words;
+use crate::evidence::machines::{ended_words, held_by_third, restart_words, restarted};
 use crate::evidence::observations::{Before, Change, Subject};
-use crate::evidence::packets::{counts_packets, packets_dropped, packets_hit};
-use crate::evidence::proof::{looks, was_at_work, why_not_bit, writes_lost};
-use crate::evidence::stall::stall_ns;
+use crate::evidence::packets::{packets_dropped, packets_hit};
+use crate::evidence::proof::{is_of_processes, looks, was_at_work, why_not_bit, writes_lost};
+use crate::evidence::stall::{Slowed, slowed, stall_ns};
 use crate::evidence::timeline::FaultWindow;
 use crate::judgement::FaultJudgement;
 use crate::node_set::{node_bits, nodes_in};
@@ -36,11 +39,21 @@ pub(crate) struct FaultFacts {
     workers: Vec<u16>,
     /// Of a fault that may stay below failure detection: lanes whose clients stalled, with for how long.
     stalls: Vec<(u16, u64)>,
+    /// Lanes whose sends took longer, with how long.
+    slowed: Vec<(u16, Slowed)>,
     /// Destinations it added, those first that some node told of while it was on.
     adds: Vec<u16>,
     told_of: Vec<u16>,
+    /// It is a change the product was asked for.
+    change: Option<ChangeFacts>,
     /// It held processes down, and cut nothing.
     of_processes: bool,
+    /// Some node that was not hit told of a resource alarm that was raised meanwhile: who, and when.
+    alarmed: Option<(u32, u64)>,
+    /// What became of the processes of nodes whose machine was hit, in words.
+    words: Vec<String>,
+    /// The product itself showed it to us: it stamped what it took with the wrong time.
+    shown_by_hit: bool,
     /// No node was left to notice, and each of them was asked and did not answer.
     all_silent: bool,
 }
@@ -51,18 +64,36 @@ impl FaultFacts {
         let window = context.timeline.faults.get(index).cloned().unwrap_or_default();
         let before = window.started_ns.map(|at_ns| context.observations.before(at_ns)).unwrap_or_default();
         let target_bits = node_bits(fault.targets.iter().copied());
-        let witnesses = witnesses(context, target_bits);
+        // A change of the product leaves everybody able to tell, but for a node that is taken out.
+        let is_well = is_change(fault.bites_by) && fault.bites_by != BiteProof::MemberLeft;
+        let witnesses = witnesses(context, if is_well { 0 } else { target_bits });
         let changes = window.span_ns().map_or_else(Vec::new, |(from_ns, to_ns)| {
-            context.observations.changes(&before, witnesses, from_ns, to_ns.saturating_add(NOTICE_GRACE_NS))
+            let until_ns = to_ns.saturating_add(NOTICE_GRACE_NS);
+            match is_change(fault.bites_by) {
+                true => context.observations.moves(&before, witnesses, from_ns, until_ns),
+                false => context.observations.changes(&before, witnesses, from_ns, until_ns),
+            }
         });
         let label = fault_label(fault);
+        let change = ChangeFacts::collect(context, &label, fault, &window, &before);
+        let alarmed = window.span_ns().and_then(|(from_ns, to_ns)| {
+            context.observations.alarm_raised(witnesses, from_ns, to_ns.saturating_add(NOTICE_GRACE_NS))
+        });
+        let words = match fault.bites_by {
+            BiteProof::ProcessRestarted => restart_words(context, fault, &window),
+            BiteProof::ClockShifted => clock_words(context, fault, &window),
+            BiteProof::DiskFull => ended_words(context, fault, &window),
+            _ => Vec::new(),
+        };
         let not_bit = why_not_bit(context, &label, fault, &window);
+        let shown_by_hit = fault.bites_by == BiteProof::ClockShifted && not_bit.is_empty();
         let unnoticed = why_unnoticed(context, &label, fault, &window, &before);
         let span_ns = window.span_ns();
-        let of_processes = !counts_packets(fault.bites_by) && fault.bites_by != BiteProof::ChangeApplied;
+        let of_processes = is_of_processes(fault.bites_by);
         let all_silent = of_processes && all_were_silent(context, target_bits, span_ns);
         let workers = fault.workers.clone();
         let stalls = if fault.gray { stalls(context, window.span_ns()) } else { Vec::new() };
+        let slowed = if fault.gray { slowed_lanes(context, window.span_ns()) } else { Vec::new() };
         let told_of = told_of(context, fault, window.span_ns());
         let adds = fault.adds.clone();
         Self {
@@ -75,8 +106,13 @@ impl FaultFacts {
             unnoticed,
             workers,
             stalls,
+            slowed,
             adds,
             told_of,
+            change,
+            alarmed,
+            words,
+            shown_by_hit,
             of_processes,
             all_silent,
         }
@@ -106,6 +142,9 @@ impl FaultFacts {
         if !self.workers.is_empty() {
             return self.why_clients_vacuous(context, lane);
         }
+        if let Some(change) = &self.change {
+            return change.why_vacuous(destinations);
+        }
         if !self.adds.is_empty() {
             return self.why_unchanged(destinations);
         }
@@ -113,8 +152,10 @@ impl FaultFacts {
             let hit = context.host_names(nodes_in(self.target_bits));
             return Some(format!("{} hit {hit}, which neither led nor held anything of this lane", self.label));
         }
-        let stalled = self.stalls.iter().any(|(stalled, _)| *stalled == lane);
-        (!self.noticed_by(destinations) && !stalled).then(|| self.unnoticed.clone())
+        let stalled = self.stalls.iter().any(|(stalled, _)| *stalled == lane)
+            || self.slowed.iter().any(|(slowed, _)| *slowed == lane);
+        (!self.noticed_by(destinations) && !stalled && self.alarmed.is_none() && !self.shown_by_hit)
+            .then(|| self.unnoticed.clone())
     }
 
     /// Why a change of the product proves nothing about a lane with these destinations.
@@ -180,6 +221,19 @@ impl FaultFacts {
         })
     }
 
+    /// Whether anybody noticed a fault that is no change of the product's own.
+    fn is_noticed(&self) -> bool {
+        // Clients notice themselves that they are gone or stand still.
+        !self.changes.is_empty()
+            || !self.stalls.is_empty()
+            || !self.slowed.is_empty()
+            || self.alarmed.is_some()
+            || self.shown_by_hit
+            || self.all_silent
+            || !self.workers.is_empty()
+            || (!self.adds.is_empty() && self.adds.iter().all(|added| self.told_of.contains(added)))
+    }
+
     /// What the report says of the fault; `flowed_again`: writes were taken after the heal.
     pub(crate) fn judgement(
         &self,
@@ -189,18 +243,21 @@ impl FaultFacts {
         flowed_again: bool,
     ) -> FaultJudgement {
         let window = context.timeline.faults.get(index).cloned().unwrap_or_default();
-        // Clients notice themselves that they are gone or stand still.
-        let noticed = !self.changes.is_empty()
-            || !self.stalls.is_empty()
-            || self.all_silent
-            || !self.workers.is_empty()
-            || (!self.adds.is_empty() && self.adds.iter().all(|added| self.told_of.contains(added)));
-        let healed = window.healed_ns.is_some() && flowed_again;
+        let noticed = match &self.change {
+            Some(change) => change.is_noticed(),
+            None => self.is_noticed(),
+        };
+        let is_back = self.change.as_ref().is_none_or(|change| change.why_not_back().is_none());
+        let healed = window.healed_ns.is_some() && flowed_again && is_back;
         let (packets_dropped, dropped_by_third) = packets_dropped(&window);
         let mut reasons = self.not_bit.clone();
         if self.not_bit.is_empty() && !noticed {
-            reasons.push(self.unnoticed.clone());
+            reasons.push(match &self.change {
+                Some(change) => format!("{} was confirmed, but {}", self.label, change.untold()),
+                None => self.unnoticed.clone(),
+            });
         }
+        reasons.extend(self.change.as_ref().and_then(ChangeFacts::why_not_back));
         if window.healed_ns.is_some() && !flowed_again {
             reasons.push(format!("no write was taken after {} was healed", self.label));
         }
@@ -222,6 +279,9 @@ impl FaultFacts {
             packets_hit: packets_hit(fault, &window),
             looks: looks(fault, &window),
             writes_lost: writes_lost(&window),
+            confirmed: confirmed(fault, &window),
+            restarted: (fault.bites_by == BiteProof::ProcessRestarted).then(|| restarted(fault, &window)),
+            operations_held: (fault.bites_by == BiteProof::DiskSlow).then(|| held_by_third(&window, None)),
             evidence: self.evidence(context, window.started_ns.unwrap_or(0)),
             reasons,
         }
@@ -232,7 +292,13 @@ impl FaultFacts {
         changes.sort_by_key(|change| change.at_ns);
         changes.truncate(MAX_EVIDENCE);
         let stalls = self.stalls.iter().map(|(lane, stall_ns)| stall_words(context, *lane, *stall_ns));
-        changes.iter().map(|change| change_words(context, change, start_ns)).chain(stalls).collect()
+        let slowed = self.slowed.iter().map(|(lane, slowed)| slowed_words(context, *lane, *slowed));
+        let alarm = self.alarmed.map(|(node, at_ns)| {
+            let after_s = at_ns.saturating_sub(start_ns) as f64 / 1e9;
+            format!("{} told of a resource alarm after {after_s:.1} s", context.host_name(node))
+        });
+        let changes = changes.iter().map(|change| change_words(context, change, start_ns));
+        self.words.iter().cloned().chain(alarm).chain(changes).chain(stalls).chain(slowed).collect()
     }
 }
 
@@ -289,6 +355,19 @@ fn stalls(context: &Context<'_>, span_ns: Option<(u64, u64)>) -> Vec<(u16, u64)>
 fn stall_words(context: &Context<'_>, lane: u16, stall_ns: u64) -> String {
     let name = context.manifest.lanes.get(usize::from(lane)).map_or("?", |lane| lane.name.as_str());
     format!("{name} got no ack for {:.1} s", stall_ns as f64 / 1e9)
+}
+
+/// Lanes whose sends took longer while the fault was on.
+fn slowed_lanes(context: &Context<'_>, span_ns: Option<(u64, u64)>) -> Vec<(u16, Slowed)> {
+    let Some((from_ns, to_ns)) = span_ns else { return Vec::new() };
+    let lanes = (0u16..).zip(&context.manifest.lanes).map(|(lane, _)| lane);
+    lanes.filter_map(|lane| Some((lane, slowed(context, lane, from_ns, to_ns)?))).collect()
+}
+
+fn slowed_words(context: &Context<'_>, lane: u16, slowed: Slowed) -> String {
+    let name = context.manifest.lanes.get(usize::from(lane)).map_or("?", |lane| lane.name.as_str());
+    let (during_ms, before_ms) = (slowed.during_ns / 1_000_000, slowed.before_ns / 1_000_000);
+    format!("half of the sends of {name} took {during_ms} ms or longer, nine of ten no more than {before_ms} ms before")
 }
 
 /// Added destinations whose leader some node named while the fault was on.

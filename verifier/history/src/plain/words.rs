@@ -96,7 +96,12 @@ pub(super) const fn detail_of(kind: EventKind) -> Detail {
         | EventKind::FaultReset
         | EventKind::FaultHeldBack
         | EventKind::FaultDelayed
-        | EventKind::WritesDropped => Detail::Fault,
+        | EventKind::ChangeAnswered
+        | EventKind::DataWiped
+        | EventKind::WritesDropped
+        | EventKind::DiskFree
+        | EventKind::OperationsHeld
+        | EventKind::ClockSet => Detail::Fault,
         EventKind::PhaseEntered => Detail::Phase,
         EventKind::ObservedIsr | EventKind::ObservedMembers | EventKind::ObservedPartitioned => Detail::Nodes,
         _ => Detail::Number,
@@ -109,6 +114,11 @@ pub(super) const fn is_observation(kind: EventKind) -> bool {
         kind,
         EventKind::ProcessState
             | EventKind::WritesDropped
+            | EventKind::DataWiped
+            | EventKind::DiskFree
+            | EventKind::OperationsHeld
+            | EventKind::ClockSet
+            | EventKind::ObservedClock
             | EventKind::ObservedAlarms
             | EventKind::ObservedPartitioned
             | EventKind::ObservedLeader
