@@ -408,3 +408,25 @@ pub const fn first_session(worker: u16) -> u32 {
 pub const fn worker_of_session(session: u32) -> u16 {
     (session >> 16) as u16
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_stands_beside_the_rest_of_its_fault_under_its_unit() {
+        let plain = r#"{"fault":"loss","shape":"leader","start_ms":1,"duration_ms":2,"targets":[],"cut":[],
+            "full_cut":false,"sides":[],"detection_ms":3"#;
+        for (more, amount) in [
+            ("}", None),
+            (r#","percent":30}"#, Some(Amount::Percent(30))),
+            (r#","kbit_per_s":64}"#, Some(Amount::KbitPerS(64))),
+            (r#","delay":{"ms":200,"jitter_ms":50}}"#, Some(Amount::Delay { ms: 200, jitter_ms: 50 })),
+        ] {
+            let fault: Fault = serde_json::from_str(&format!("{plain}{more}")).unwrap();
+            assert_eq!(fault.amount, amount);
+            let again: Fault = serde_json::from_str(&serde_json::to_string(&fault).unwrap()).unwrap();
+            assert_eq!(again, fault);
+        }
+    }
+}

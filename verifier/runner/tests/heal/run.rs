@@ -71,6 +71,7 @@ pub(crate) fn run(fault: &str, way: Way, directory: &Path) -> i32 {
     planned.manifest.faults = load.faults;
     planned.manifest.faults[0].adds = vec![0];
     planned.machine.load_ms = load.load_ms;
+    planned.machine.limits.recover_ms = PATIENCE.as_millis() as u64;
     planned.machine.faults = vec![FaultWindow { start_ms: 10, duration_ms: FAULT_MS }];
     let kind = find_fault(&planned.manifest.faults[0].fault).unwrap();
 
