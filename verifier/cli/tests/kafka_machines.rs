@@ -1,4 +1,4 @@
-//! A Kafka cluster whose nodes lose their power.
+//! Kafka clusters whose machines fail: power, disks, clocks, and restarts one after the other.
 #![cfg(feature = "kafka")]
 #![allow(clippy::unwrap_used)]
 
@@ -8,7 +8,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use common::running::start;
-use common::{can_run, count, document, guarantee, lane, one_cluster, run, told, verify};
+use common::{can_run, count, document, guarantee, lane, latest, one_cluster, run, told, verify};
 
 /// Whether this machine has disks that forget; says why not. With `VERIFY_REQUIRE=fuse` a machine without fails.
 fn has_disks() -> bool {
@@ -43,14 +43,16 @@ fn a_cluster_that_loses_its_power_loses_what_it_acked_and_did_not_flush() {
 }
 
 #[test]
-fn a_sigkill_while_the_power_is_off_leaves_nothing_behind() {
+fn a_sigkill_while_disks_fail_leaves_nothing_behind() {
     if !can_run("kafka") || !has_disks() {
         return;
     }
     let _turn = one_cluster();
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     let out = tempfile::tempdir().unwrap();
-    let faults = ["--preset", "safe", "--faults", "power-loss:leader@1s+5s", "--rate", "200"];
+    // Every disk there is, and what each can do, is in force when it happens.
+    let faults = "power-loss:leader@1s+9s,slow-disk:follower@1s+9s,disk-full:follower@2s+8s";
+    let faults = ["--preset", "safe", "--faults", faults, "--rate", "200"];
     let mut running = start("kafka", &faults, out.path());
     running.wait_for("fault");
     running.child.kill().unwrap();
@@ -61,4 +63,33 @@ fn a_sigkill_while_the_power_is_off_leaves_nothing_behind() {
         std::thread::sleep(Duration::from_millis(10));
     }
     assert_eq!(fs::read_to_string("/proc/self/mountinfo").unwrap(), mounts);
+}
+
+#[test]
+fn slow_and_full_disks_and_a_rolling_restart_are_shown_noticed_and_healed() {
+    if !can_run("kafka") || !has_disks() {
+        return;
+    }
+    let _turn = one_cluster();
+    let out = tempfile::tempdir().unwrap();
+    let faults = "slow-disk:leader=600ms~0ms@2s+5s,disk-full:leader@9s+6s,restart:rolling@27s+45s";
+    let arguments = ["kafka", "--preset", "safe", "--faults", faults, "--timings", "short", "--rate", "100", "--json"];
+    let output = run(&arguments, out.path());
+    let document = document(&output);
+    let by_hand = document["run"]["by_hand"].to_string();
+    let [slow, full, rolling] = &document["faults"].as_array().unwrap()[..] else { panic!("{document:#}") };
+    for fault in [slow, full, rolling] {
+        assert!(fault["bit"] == true && fault["noticed"] == true && fault["healed"] == true, "{fault:#}");
+    }
+    let held = slow["operations_held"].as_array().unwrap();
+    assert!(held.iter().all(|third| third.as_u64().unwrap() > 0), "{slow:#}");
+    assert_eq!(full["looks"]["expected"], "full", "{full:#}");
+    assert!(by_hand.contains("again, which had ended") && by_hand.contains("disk was full"), "{by_hand}");
+    assert_eq!(rolling["restarted"], 3, "{rolling:#}");
+    let safe = lane(&document, "safe");
+    assert_eq!(count(safe, "lost"), 0);
+    assert_eq!(guarantee(safe, "durability").0, "holds", "{safe:#}");
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let again = verify().arg("check").arg(latest(out.path())).arg("--json").output().unwrap();
+    assert_eq!(common::document(&again), document);
 }
