@@ -102,6 +102,7 @@ fn manifest(lanes: Vec<Lane>) -> RunManifest {
         groups: Vec::new(),
         faults: vec![netsplit("leader")],
         by_hand: Vec::new(),
+        cluster_of: None,
         limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 58_000 },
     }

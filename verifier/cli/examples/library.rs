@@ -41,6 +41,7 @@ fn run() -> Result<(), AnyError> {
         audit: AuditMode::Full,
         out: std::env::args().nth(1).unwrap_or_else(|| String::from("runs")).into(),
         keep_data: false,
+        name_suffix: String::new(),
     };
     let planned = plan(&Kafka, &request)?;
     let install = InstallRequest { cache_dir: delivery_verifier::run::cache_dir(), ..InstallRequest::default() };

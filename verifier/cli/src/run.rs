@@ -178,6 +178,7 @@ pub(crate) fn request(system: &dyn System, args: &RunArgs) -> Result<RunRequest,
         audit: args.audit.into(),
         out: args.out.clone(),
         keep_data: args.keep_data,
+        name_suffix: String::new(),
     };
     if draws(args) {
         request.faults = draw_faults(system, &request, None, None)?;

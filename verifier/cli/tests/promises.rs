@@ -29,6 +29,7 @@ fn planned(system: &dyn System, preset: &str) -> RunPlan {
         audit: AuditMode::Full,
         out: PathBuf::from("unused"),
         keep_data: false,
+        name_suffix: String::new(),
     };
     plan(system, &request).unwrap()
 }

@@ -73,6 +73,9 @@ pub struct RunManifest {
     /// What had to be done by hand, as an operator would, for the cluster to come back.
     #[serde(default)]
     pub by_hand: Vec<String>,
+    /// The run that started the cluster, where it stood already. Logs of its nodes begin with that run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_of: Option<String>,
     /// Limits the run worked under, milliseconds, by name (`recover`, `drain`, ...).
     pub limits_ms: BTreeMap<String, u64>,
     /// How the run stands or ended.
@@ -392,4 +395,26 @@ pub const fn first_session(worker: u16) -> u32 {
 /// The worker a producer session belongs to.
 pub const fn worker_of_session(session: u32) -> u16 {
     (session >> 16) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_stands_beside_the_rest_of_its_fault_under_its_unit() {
+        let plain = r#"{"fault":"loss","shape":"leader","start_ms":1,"duration_ms":2,"targets":[],"cut":[],
+            "full_cut":false,"sides":[],"detection_ms":3"#;
+        for (more, amount) in [
+            ("}", None),
+            (r#","percent":30}"#, Some(Amount::Percent(30))),
+            (r#","kbit_per_s":64}"#, Some(Amount::KbitPerS(64))),
+            (r#","delay":{"ms":200,"jitter_ms":50}}"#, Some(Amount::Delay { ms: 200, jitter_ms: 50 })),
+        ] {
+            let fault: Fault = serde_json::from_str(&format!("{plain}{more}")).unwrap();
+            assert_eq!(fault.amount, amount);
+            let again: Fault = serde_json::from_str(&serde_json::to_string(&fault).unwrap()).unwrap();
+            assert_eq!(again, fault);
+        }
+    }
 }

@@ -48,6 +48,7 @@ fn manifest(workers: &[&str]) -> RunManifest {
         groups: Vec::new(),
         faults: Vec::new(),
         by_hand: Vec::new(),
+        cluster_of: None,
         limits_ms: Default::default(),
         status: RunStatus::Running,
     }

@@ -43,6 +43,7 @@ impl Bus {
             audit: AuditMode::Full,
             out: out.path().to_owned(),
             keep_data: false,
+            name_suffix: String::new(),
         };
         let planned = plan(system, &request).map_err(|error| words(&error))?;
         let simulated = system.simulated().ok_or("it does not run in a simulation")?;

@@ -89,6 +89,7 @@ mod tests {
             groups: Vec::new(),
             faults: Vec::new(),
             by_hand: Vec::new(),
+            cluster_of: None,
             limits_ms: Default::default(),
             status: RunStatus::Running,
         }

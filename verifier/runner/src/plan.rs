@@ -446,6 +446,7 @@ fn manifest(
         groups: topology.groups,
         faults,
         by_hand: Vec::new(),
+        cluster_of: None,
         limits_ms: limits_by_name(limits),
         status: RunStatus::Running,
     })
@@ -560,7 +561,7 @@ impl Topology {
 
     fn add_lane(&mut self, index: u16, plan: &LanePlan, request: &RunRequest, info: &SystemInfo) {
         let simulated = self.client_hosts.is_empty();
-        let name = self.unused_name(&plan.lane.name);
+        let name = self.unused_name(&plan.lane.name, &request.name_suffix);
         for partition in 0..plan.partitions {
             let partition = matches!(plan.lane.workload, Workload::Log | Workload::Transactions).then_some(partition);
             self.destinations.push(Destination {
@@ -694,8 +695,9 @@ impl Topology {
     }
 
     /// The lane's name as a file, topic and group name.
-    fn unused_name(&self, lane: &str) -> String {
-        let plain: String = lane
+    fn unused_name(&self, lane: &str, suffix: &str) -> String {
+        let plain: String = [lane, suffix]
+            .concat()
             .chars()
             .map(|letter| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' })
             .collect();

@@ -39,6 +39,7 @@ pub fn replan(system: &dyn System, recorded: &RunManifest) -> Result<RunPlan, Pl
     manifest.client.clone_from(&info.client);
     manifest.features.clear();
     manifest.by_hand.clear();
+    manifest.cluster_of = None;
     manifest.status = RunStatus::Running;
     let lanes: Vec<LanePlan> = (0u16..).zip(&recorded.lanes).map(|(lane, _)| lane_plan(recorded, lane)).collect();
     Ok(RunPlan {

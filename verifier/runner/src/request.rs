@@ -46,6 +46,8 @@ pub struct RunRequest {
     pub out: PathBuf,
     /// Leave the nodes' data.
     pub keep_data: bool,
+    /// Ends the name of every topic, queue, group and client: tells a run apart from those before it on the same cluster.
+    pub name_suffix: String,
 }
 
 /// A request that cannot be run as it stands. Exit 2: nothing was started.

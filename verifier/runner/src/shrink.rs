@@ -204,6 +204,7 @@ mod tests {
             audit: AuditMode::Full,
             out: std::path::PathBuf::new(),
             keep_data: false,
+            name_suffix: String::new(),
         };
         assert!(PubSub::new().simulated().is_some());
         crate::plan::plan(&PubSub::new(), &request).unwrap()

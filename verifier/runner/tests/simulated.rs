@@ -28,6 +28,7 @@ fn request(faults: &str, out: &Path) -> RunRequest {
         audit: AuditMode::Full,
         out: out.to_owned(),
         keep_data: false,
+        name_suffix: String::new(),
     }
 }
 

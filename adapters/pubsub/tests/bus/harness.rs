@@ -127,6 +127,7 @@ impl Setup {
             groups: every.map(group).collect(),
             faults: Vec::new(),
             by_hand: Vec::new(),
+            cluster_of: None,
             limits_ms: BTreeMap::new(),
             status: RunStatus::Finished { took_ms: 0 },
         }

@@ -93,6 +93,7 @@ fn manifest(workload: Workload, messages: u64) -> RunManifest {
         }],
         faults: vec![],
         by_hand: Vec::new(),
+        cluster_of: None,
         limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 1 },
     }

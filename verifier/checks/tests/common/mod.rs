@@ -185,6 +185,7 @@ pub fn manifest(workload: Workload) -> RunManifest {
         groups,
         faults: vec![cut()],
         by_hand: Vec::new(),
+        cluster_of: None,
         limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 30_000 },
     }

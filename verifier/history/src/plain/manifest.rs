@@ -42,6 +42,7 @@ pub fn file_manifest(file: &str, format: &str, acknowledged: bool, spans_ms: u64
         groups: Vec::new(),
         faults: Vec::new(),
         by_hand: Vec::new(),
+        cluster_of: None,
         limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: spans_ms },
     }

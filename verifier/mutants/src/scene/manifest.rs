@@ -69,6 +69,7 @@ pub(crate) fn manifest(lane: Lane) -> RunManifest {
         groups: groups(workload),
         faults: vec![cut()],
         by_hand: vec![],
+        cluster_of: None,
         limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 20_000 },
     }

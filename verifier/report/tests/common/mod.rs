@@ -123,6 +123,7 @@ pub(crate) fn manifest(lanes: Vec<Lane>) -> RunManifest {
             gray: false,
         }],
         by_hand: Vec::new(),
+        cluster_of: None,
         limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 57_800 },
     }

@@ -78,7 +78,7 @@ impl Crew {
         }
     }
 
-    /// Ends every worker, politely where `polite`, and every node.
+    /// Ends every worker, politely where `polite`.
     pub(crate) fn dismiss(&mut self, polite: bool) {
         if polite {
             for worker in self.workers.values_mut() {
@@ -89,7 +89,6 @@ impl Crew {
             }
         }
         self.workers.clear();
-        self.cluster = None;
     }
 }
 

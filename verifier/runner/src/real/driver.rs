@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -29,6 +29,7 @@ use crate::plan::{KEYS, RunPlan, needs};
 use crate::real::crew::{Crew, Post};
 use crate::real::process::{Word, describe};
 use crate::real::protocol::{Command, Job, Report, TransformJob, WorkerSpec};
+use crate::real::standing::{Home, MachineNeeds, Recipe, Standing};
 use crate::real::trouble::node_trouble;
 use crate::request::AuditMode;
 
@@ -76,6 +77,11 @@ pub struct RealDriver<'a> {
     running_version: Option<String>,
     features: BTreeMap<String, String>,
     secret: String,
+    /// A cluster of a run before this one, until it is looked at.
+    standing: Option<Standing>,
+    /// A folder of the cluster's own, where it is to outlive this run.
+    cluster_dir: Option<PathBuf>,
+    home: Option<Home>,
 }
 
 impl<'a> RealDriver<'a> {
@@ -110,63 +116,99 @@ impl<'a> RealDriver<'a> {
             running_version: None,
             features: BTreeMap::new(),
             secret: Uuid::new_v4().simple().to_string().to_uppercase(),
+            standing: None,
+            cluster_dir: None,
+            home: None,
         }
+    }
+
+    /// Takes over a cluster that stands, if it is one that this run wants, and keeps what the cluster has in a folder that
+    /// outlives this run: `cluster_dir`, which goes with the cluster.
+    pub(crate) fn share_cluster(&mut self, standing: Option<Standing>, cluster_dir: PathBuf) {
+        (self.standing, self.cluster_dir) = (standing, Some(cluster_dir));
     }
 
     /// Ends every worker, politely where `polite`, and every node.
     pub fn shut_down(&mut self, polite: bool) {
-        self.crew.borrow_mut().dismiss(polite);
-        self.network = None;
+        drop(self.leave(polite));
     }
 
-    /// Where the nodes keep their data.
-    pub fn data_dir(run_dir: &RunDir) -> PathBuf {
-        run_dir.path().join("data")
+    /// Ends every worker, politely where `polite`, and hands out the cluster as it stands.
+    pub(crate) fn leave(&mut self, polite: bool) -> Option<Standing> {
+        self.network = None;
+        self.standing = None;
+        let mut crew = self.crew.borrow_mut();
+        crew.dismiss(polite);
+        let (cluster, home) = (crew.cluster.take(), self.home.take());
+        Some(Standing { cluster: cluster?, home: home? })
     }
 
     fn start_cluster(&mut self) -> Result<(), String> {
-        let real = self.system.real().ok_or("this system does not run as processes")?;
-        let info = self.system.info();
+        let plan = self.cluster_plan();
         let manifest = &self.plan.manifest;
         let hosts = manifest.nodes.iter().chain(&manifest.controllers).chain(&manifest.client_hosts);
         let hosts: Vec<LocalHost> = hosts.map(local_host).collect();
-        let nodes: Vec<HostPlan> = manifest.nodes.iter().map(|node| self.host_plan(node)).collect();
-        let controllers: Vec<HostPlan> = manifest.controllers.iter().map(|node| self.host_plan(node)).collect();
-        for node in nodes.iter().chain(&controllers) {
-            std::fs::create_dir_all(&node.data_dir)
-                .map_err(|error| format!("cannot create {}: {error}", node.data_dir.display()))?;
+        let recipe = Recipe::new(&hosts, &plan, self.installation, self.machines());
+        if let Some(mut standing) = self.standing.take()
+            && standing.serves(&recipe)
+        {
+            self.move_in(standing);
+            return Ok(());
         }
-        let plan = ClusterPlan {
-            nodes,
-            controllers,
-            config: self
-                .plan
-                .broker_config
-                .clone()
-                .into_iter()
-                .chain([(String::from(SECRET), self.secret.clone())])
-                .collect(),
+        self.build(&hosts, plan, recipe)
+    }
+
+    /// What the cluster is to be, but for what it draws for itself.
+    fn cluster_plan(&self) -> ClusterPlan {
+        let manifest = &self.plan.manifest;
+        ClusterPlan {
+            nodes: manifest.nodes.iter().map(|node| self.host_plan(node)).collect(),
+            controllers: manifest.controllers.iter().map(|node| self.host_plan(node)).collect(),
+            config: self.plan.broker_config.clone(),
             timings: self.plan.timings,
-            run_id: self.plan.manifest.run_id.clone(),
+            run_id: manifest.run_id.clone(),
+        }
+    }
+
+    fn move_in(&mut self, standing: Standing) {
+        let Standing { cluster, home } = standing;
+        home.share_logs(&self.run_dir.logs_dir());
+        self.secret.clone_from(&home.secret);
+        self.ready_nodes = self.all_nodes().collect();
+        self.network = Some(Rc::new(RefCell::new(cluster.network())));
+        self.crew.borrow_mut().cluster = Some(cluster);
+        self.home = Some(home);
+    }
+
+    fn build(&mut self, hosts: &[LocalHost], mut plan: ClusterPlan, recipe: Recipe) -> Result<(), String> {
+        let real = self.system.real().ok_or("this system does not run as processes")?;
+        let make = |path: &Path| {
+            std::fs::create_dir_all(path).map_err(|error| format!("cannot create {}: {error}", path.display()))
         };
+        let home = self.new_home(recipe);
+        make(&home.logs_dir)?;
+        plan.nodes.iter().chain(&plan.controllers).try_for_each(|node| make(&node.data_dir))?;
+        plan.config.insert(String::from(SECRET), self.secret.clone());
         let specs = real.nodes(&plan, self.installation).map_err(|error| error.to_string())?;
-        let ports = specs.first().map_or_else(|| vec![info.client_port], |spec| spec.ports.clone());
-        let mut cluster = LocalCluster::create(&hosts, ports).map_err(|error| error.to_string())?;
-        if self.needs(Need::LayeredDisk) {
+        let ports = specs.first().map_or_else(|| vec![self.system.info().client_port], |spec| spec.ports.clone());
+        let mut cluster = LocalCluster::create(hosts, ports).map_err(|error| error.to_string())?;
+        if home.recipe.machines.layered_disks {
             cluster.use_layered_disks();
         }
-        if self.needs(Need::BoundedDisk) {
-            cluster.use_bounded_disks(bounded_disk_bytes(manifest));
+        if let Some(bytes) = home.recipe.machines.disk_bytes {
+            cluster.use_bounded_disks(bytes);
         }
-        if self.needs(Need::Clock) {
+        if home.recipe.machines.clocks {
             let library = clock::library().ok_or_else(|| clock::refusal().unwrap_or_default())?;
             cluster.use_clocks(library);
         }
         let stop = || self.interrupts.pending();
-        let started = cluster.start_nodes(&specs, &self.run_dir.logs_dir(), &stop);
+        let started = cluster.start_nodes(&specs, &home.logs_dir, &stop);
+        home.share_logs(&self.run_dir.logs_dir());
         let network = cluster.network();
         self.network = Some(Rc::new(RefCell::new(network)));
         self.crew.borrow_mut().cluster = Some(cluster);
+        self.home = Some(home);
         match started {
             // The interrupt itself is told by the next look.
             Err(ClusterError::Stopped) => Ok(()),
@@ -179,13 +221,42 @@ impl<'a> RealDriver<'a> {
         needs(&self.plan.manifest.faults, need)
     }
 
+    fn machines(&self) -> MachineNeeds {
+        MachineNeeds {
+            layered_disks: self.needs(Need::LayeredDisk),
+            disk_bytes: self.needs(Need::BoundedDisk).then(|| bounded_disk_bytes(&self.plan.manifest)),
+            clocks: self.needs(Need::Clock),
+        }
+    }
+
     fn host_plan(&self, host: &Host) -> HostPlan {
         HostPlan {
             id: host.id,
             name: host.name.clone(),
             address: host.address.clone(),
-            data_dir: Self::data_dir(self.run_dir).join(&host.name),
+            data_dir: self.data_dir().join(&host.name),
         }
+    }
+
+    /// Where the nodes keep their data.
+    fn data_dir(&self) -> PathBuf {
+        self.cluster_dir.as_deref().unwrap_or(self.run_dir.path()).join("data")
+    }
+
+    fn new_home(&self, recipe: Recipe) -> Home {
+        let whole = self.cluster_dir.clone().unwrap_or_else(|| self.data_dir());
+        Home {
+            recipe,
+            secret: self.secret.clone(),
+            run_id: self.plan.manifest.run_id.clone(),
+            logs_dir: self.cluster_dir.as_ref().map_or_else(|| self.run_dir.logs_dir(), |own| own.join("logs")),
+            goes: (!self.plan.keep_data).then_some(whole),
+        }
+    }
+
+    fn all_nodes(&self) -> impl Iterator<Item = u32> {
+        let manifest = &self.plan.manifest;
+        manifest.nodes.iter().chain(&manifest.controllers).map(|node| node.id)
     }
 
     fn post(&self, worker: u16) -> Post {
@@ -524,8 +595,7 @@ impl<'a> RealDriver<'a> {
     }
 
     fn all_nodes_ready(&self) -> bool {
-        let manifest = &self.plan.manifest;
-        self.ready_nodes.len() == manifest.nodes.len() + manifest.controllers.len()
+        self.ready_nodes.len() == self.all_nodes().count()
     }
 
     fn clients_ready(&self) -> bool {
@@ -590,6 +660,8 @@ impl Driver for RealDriver<'_> {
                 if let Err(reason) = self.start_cluster() {
                     arrivals.inputs.push(Input::Trouble(reason));
                 }
+                let home = self.home.as_ref().map(|home| home.run_id.clone());
+                manifest.cluster_of = home.filter(|run_id| *run_id != manifest.run_id);
             }
             Action::Prepare => {
                 self.start_role(Role::Observer, arrivals);

@@ -6,6 +6,7 @@ pub mod jobs;
 pub mod process;
 pub mod protocol;
 pub mod run;
+pub mod standing;
 mod transform;
 mod trouble;
 pub mod worker;

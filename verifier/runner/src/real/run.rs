@@ -14,6 +14,7 @@ use crate::machine::RunEnd;
 use crate::plan::{OBSERVER_HOST, RunPlan};
 use crate::progress::Progress;
 use crate::real::driver::RealDriver;
+use crate::real::standing::Standing;
 
 /// Runs inside an enclosure of the local backend.
 ///
@@ -27,6 +28,35 @@ pub fn run_real(
     interrupts: &Interrupts,
     progress: &mut dyn Progress,
 ) -> Result<Completed, RunError> {
+    run_and_leave(plan, out, system, installation, interrupts, progress, None)
+}
+
+/// As [`run_real`], on the cluster that stands if it is one that this run wants, and leaves a cluster that is as good as
+/// new standing there for the next one. Runs that share a cluster need names of their own ([`crate::RunRequest`]).
+///
+/// # Errors
+/// When the run directory cannot be made or written.
+pub fn run_real_on(
+    standing: &mut Option<Standing>,
+    plan: &RunPlan,
+    out: &Path,
+    system: &dyn System,
+    installation: &Installation,
+    interrupts: &Interrupts,
+    progress: &mut dyn Progress,
+) -> Result<Completed, RunError> {
+    run_and_leave(plan, out, system, installation, interrupts, progress, Some(standing))
+}
+
+fn run_and_leave(
+    plan: &RunPlan,
+    out: &Path,
+    system: &dyn System,
+    installation: &Installation,
+    interrupts: &Interrupts,
+    progress: &mut dyn Progress,
+    mut shared: Option<&mut Option<Standing>>,
+) -> Result<Completed, RunError> {
     let mut manifest = plan.manifest.clone();
     manifest.broker_version.clone_from(&installation.version);
     let (run_dir, began) = begin(out, &manifest)?;
@@ -39,6 +69,10 @@ pub fn run_real(
     view.controllers = manifest.controllers.iter().map(|node| node.id).collect();
     view.replication_ports = system.info().replication_ports.to_vec();
     let mut driver = RealDriver::new(plan, system, installation, &run_dir, interrupts);
+    if let Some(standing) = &mut shared {
+        // A run's name is one part: a folder beside it, out of sight.
+        driver.share_cluster(standing.take(), out.join(format!(".cluster-{}", manifest.run_id)));
+    }
     debug_assert!(!plan.worker_numbers(Role::Observer).is_empty(), "faults aim by observations");
     let end = drive(
         plan.machine.clone(),
@@ -46,12 +80,14 @@ pub fn run_real(
         &mut driver,
         &mut Run { manifest: &mut manifest, run_dir: Some(&run_dir), recorder: &mut recorder, progress },
     );
-    driver.shut_down(end == RunEnd::Finished);
+    let left = driver.leave(end == RunEnd::Finished);
+    // A node that had to be helped is not as good as new.
+    let is_as_new = end == RunEnd::Finished && manifest.by_hand.is_empty();
+    match shared {
+        Some(standing) => *standing = left.filter(|_| is_as_new),
+        None => drop(left),
+    }
     drop(driver);
     recorder.close()?;
-    if !plan.keep_data {
-        // A leftover costs space, not truth.
-        let _ = std::fs::remove_dir_all(RealDriver::data_dir(&run_dir));
-    }
     conclude(run_dir, manifest, end, began)
 }
