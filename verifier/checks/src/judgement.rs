@@ -507,6 +507,8 @@ pub struct FaultJudgement {
     pub confirmed: Option<Confirmed>,
     /// Nodes that were gone and came back; nothing for any fault but a restart.
     pub restarted: Option<u64>,
+    /// How often the clocks it set were read back; nothing for any other fault.
+    pub clock_readings: Option<u64>,
     /// Writes and syncs that were held up in each third of the window; nothing for any fault but a slow disk.
     pub operations_held: Option<[u64; 3]>,
     /// What the cluster saw, in words (`n1 said leader n2 -> n3 after 9.4 s`).

@@ -91,6 +91,24 @@ fn a_killed_consumer_costs_what_it_was_handed_only_where_the_broker_settles_by_i
 }
 
 #[test]
+fn a_full_disk_raises_an_alarm_that_holds_publishers_back_and_loses_nothing_of_a_quorum_queue() {
+    if !can_run("rabbitmq") {
+        return;
+    }
+    let _turn = one_cluster();
+    let out = tempfile::tempdir().unwrap();
+    let faults = ["--preset", "quorum", "--faults", "disk-full:leader@3s+8s", "--rate", "100", "--json"];
+    let output = run(&[&["rabbitmq"][..], &faults].concat(), out.path());
+    let document = document(&output);
+    let fault = &document["faults"][0];
+    assert!(fault["bit"] == true && fault["noticed"] == true && fault["healed"] == true, "{fault:#}");
+    assert!(fault["evidence"].to_string().contains("told of a resource alarm after"), "{fault:#}");
+    let quorum = lane(&document, "quorum");
+    assert_eq!((count(quorum, "lost"), count(quorum, "undelivered")), (0, 0), "{quorum:#}");
+    assert_eq!(guarantee(quorum, "durability").0, "holds", "{quorum:#}");
+}
+
+#[test]
 fn a_kind_of_queue_or_a_setting_the_broker_does_not_have_is_refused() {
     if !can_run("rabbitmq") {
         return;

@@ -79,6 +79,14 @@ impl FakeClock {
         Ok(clock)
     }
 
+    /// What a clock that goes right is set to.
+    pub(crate) const RIGHT: &str = "+0.000\n";
+
+    /// What it is set to, as written.
+    pub(crate) fn is_set_to(&self) -> String {
+        fs::read_to_string(self.directory.join(FILE)).unwrap_or_default()
+    }
+
     /// Makes it do so from now on.
     ///
     /// # Errors

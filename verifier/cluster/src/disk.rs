@@ -103,6 +103,11 @@ impl UnsyncedDisk {
         self.slowness.set(by, jitter);
     }
 
+    /// How much longer every write and sync takes now.
+    pub fn delay(&self) -> Duration {
+        self.slowness.delay()
+    }
+
     /// Writes and syncs that took that much longer so far.
     pub fn held_up(&self) -> u64 {
         self.slowness.held_up()

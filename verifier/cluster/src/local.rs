@@ -33,7 +33,7 @@ use delivery_history::event::ProcessState;
 pub use error::ClusterError;
 pub use hosts::LocalHost;
 pub use network::LocalNetwork;
-pub use node::NodeEvent;
+pub use node::{MachineState, NodeEvent};
 
 use crate::clock::{FakeClock, Setting};
 use crate::disk::Dropped;
@@ -162,6 +162,11 @@ impl LocalCluster {
     /// What a node lost to cuts of its power so far; nothing where its disk loses nothing.
     pub fn dropped(&self, node: u32) -> Option<Dropped> {
         self.nodes.iter().find(|one| one.id() == node)?.dropped()
+    }
+
+    /// What the disk and the clock of a node are set to now.
+    pub fn machine_state(&self, node: u32) -> MachineState {
+        self.nodes.iter().find(|one| one.id() == node).map_or_else(MachineState::default, Node::machine_state)
     }
 
     /// What the kernel says of a node's process.

@@ -133,6 +133,9 @@ pub struct FaultEntry {
     /// Nodes that were gone and came back; absent for any fault but a restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarted: Option<u64>,
+    /// How often the clocks it set were read back; absent for any other fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_readings: Option<u64>,
     /// Writes and syncs that were held up in each third of the window; absent for any fault but a slow disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operations_held: Option<[u64; 3]>,
@@ -246,6 +249,7 @@ impl FaultEntry {
             writes_lost: self.writes_lost,
             confirmed: self.confirmed,
             restarted: self.restarted,
+            clock_readings: self.clock_readings,
             operations_held: self.operations_held,
             evidence: self.evidence,
             reasons: self.reasons,
@@ -336,6 +340,7 @@ fn fault_entries(report: &Report<'_>) -> Vec<FaultEntry> {
             writes_lost: fault.writes_lost,
             confirmed: fault.confirmed,
             restarted: fault.restarted,
+            clock_readings: fault.clock_readings,
             operations_held: fault.operations_held,
             evidence: fault.evidence.clone(),
             reasons: fault.reasons.clone(),

@@ -51,7 +51,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("limp", &["limp"]),
     ("power-loss", &["power-loss"]),
     ("disk-full", &["disk-full"]),
-    ("slow-disk", &["slow-disk=20"]),
+    ("slow-disk", &["slow-disk"]),
     ("clock", &["clock"]),
     ("add-partition", &["add-partition"]),
     ("leader-transfer", &["leader-transfer"]),

@@ -4,8 +4,6 @@ Try = fun(Ask, Else) -> try Ask() catch _:_ -> Else end end,
 Up = [node() | nodes()],
 Running = Try(fun() -> rabbit:is_running() end, false),
 Partitions = Try(fun() -> rabbit_node_monitor:partitions() end, []),
-%% Without it no quorum queue of this node does anything, and nobody but a restart brings it back.
-RaftLog = whereis(ra_log_wal) =/= undefined,
 Alarms = Try(fun() -> length(rabbit_alarm:get_alarms()) end, 0),
 Spaced = fun(Atoms) -> lists:join(" ", [atom_to_list(Atom) || Atom <- Atoms]) end,
 IsUp = fun(Node) -> lists:member(Node, Up) end,
@@ -56,12 +54,23 @@ Look = fun(Name) ->
         _ -> "unknown\n"
     end
 end,
+%% Without the log or its own process no quorum queue of this node does anything, and only a restart brings them back.
+IsEnded = fun(Name) ->
+    case rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, Name)) of
+        {ok, Queue} ->
+            amqqueue:get_type(Queue) =:= rabbit_quorum_queue andalso
+                whereis(element(1, amqqueue:get_pid(Queue))) =:= undefined;
+        _ -> false
+    end
+end,
+HasRaft = whereis(ra_log_wal) =/= undefined andalso
+    not lists:any(fun(Name) -> Try(fun() -> IsEnded(Name) end, false) end, Names),
 Queues = case Running of
     true -> [Try(fun() -> Look(Name) end, "unknown\n") || Name <- Names];
     false -> ["unknown\n" || _ <- Names]
 end,
 unicode:characters_to_binary([
     io_lib:format("up ~s~nrunning ~s~npartitions ~s~nalarms ~b~nraft ~s~nclock ~b~n",
-                  [Spaced(Up), Running, Spaced(Partitions), Alarms, RaftLog, os:system_time(millisecond)]),
+                  [Spaced(Up), Running, Spaced(Partitions), Alarms, HasRaft, os:system_time(millisecond)]),
     Queues
 ]).

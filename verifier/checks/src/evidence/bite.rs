@@ -5,7 +5,7 @@ use delivery_history::{EventKind, NO_NODE};
 
 use crate::context::Context;
 use crate::evidence::change::{ChangeFacts, confirmed, is_change};
-use crate::evidence::clocks::clock_words;
+use crate::evidence::clocks::{clock_readings, clock_words};
 use crate::evidence::machines::{ended_words, held_by_third, restart_words, restarted};
 use crate::evidence::observations::{Before, Change, Subject};
 use crate::evidence::packets::{packets_dropped, packets_hit};
@@ -281,6 +281,8 @@ impl FaultFacts {
             writes_lost: writes_lost(&window),
             confirmed: confirmed(fault, &window),
             restarted: (fault.bites_by == BiteProof::ProcessRestarted).then(|| restarted(fault, &window)),
+            clock_readings: (fault.bites_by == BiteProof::ClockShifted)
+                .then(|| clock_readings(context, fault, &window)),
             operations_held: (fault.bites_by == BiteProof::DiskSlow).then(|| held_by_third(&window, None)),
             evidence: self.evidence(context, window.started_ns.unwrap_or(0)),
             reasons,

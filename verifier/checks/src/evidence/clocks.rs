@@ -48,12 +48,17 @@ pub(crate) fn clock_words(context: &Context<'_>, fault: &Fault, window: &FaultWi
     fault.targets.iter().filter_map(words).collect()
 }
 
+/// How often the clocks were read back.
+pub(crate) fn clock_readings(context: &Context<'_>, fault: &Fault, window: &FaultWindow) -> u64 {
+    fault.targets.iter().map(|node| readings(context, *node, window).len() as u64).sum()
+}
+
 fn readings(context: &Context<'_>, node: u32, window: &FaultWindow) -> Vec<Reading> {
     let Some((start_ns, end_ns)) = window.span_ns() else { return Vec::new() };
     let before = context.observations.clocks(node, 0, start_ns).last().map_or(0, |(_, ahead_ms)| ahead_ms);
     let set_at = |at_ns: u64| {
-        let set = window.clock_set.iter().filter(|(set_ns, of, _)| *of == node && *set_ns <= at_ns);
-        set.last().map(|(.., ahead_ms)| *ahead_ms)
+        let mut set = window.clock_set.iter().rev().filter(|(set_ns, of, _)| *of == node && *set_ns <= at_ns);
+        set.next().map(|(.., ahead_ms)| *ahead_ms)
     };
     let read = context.observations.clocks(node, start_ns, end_ns);
     read.filter_map(|(at_ns, ahead_ms)| Some((at_ns, ahead_ms - before, set_at(at_ns)?))).collect()

@@ -60,6 +60,11 @@ impl Slowness {
         self.changed.notify_all();
     }
 
+    /// How long every answer is held back now.
+    pub(super) fn delay(&self) -> Duration {
+        self.state().delay
+    }
+
     /// Answers that waited as long as they were to so far.
     pub(super) fn held_up(&self) -> u64 {
         self.state().held_up

@@ -87,6 +87,11 @@ impl NodeDisks {
         Ok(())
     }
 
+    /// How much longer every write and sync takes now.
+    pub(super) fn delay(&self) -> Duration {
+        self.layered.as_ref().map_or(Duration::ZERO, UnsyncedDisk::delay)
+    }
+
     /// Writes and syncs that took longer so far.
     pub(super) fn held_up(&self) -> Option<u64> {
         self.layered.as_ref().map(UnsyncedDisk::held_up)

@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use delivery_broker::NodeSpec;
 use delivery_history::event::ProcessState;
@@ -17,6 +17,15 @@ use crate::clock::FakeClock;
 use crate::disk::{Dropped, UnsyncedDisk};
 use crate::process::Place;
 use crate::processes::{Blow, ProcessError};
+
+/// What the machine of a node is set to: the default is one that nobody has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MachineState {
+    /// How much longer writes and syncs take.
+    pub disk_delay: Duration,
+    /// What its clock was set to, as written; empty where it goes right.
+    pub clock: String,
+}
 
 /// What happens to a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +110,12 @@ impl Node {
     pub(super) fn on(mut self, disks: NodeDisks, clock: Option<FakeClock>) -> Self {
         (self.disks, self.clock) = (disks, clock);
         self
+    }
+
+    /// What its machine is set to.
+    pub(super) fn machine_state(&self) -> MachineState {
+        let clock = self.clock.as_ref().map(FakeClock::is_set_to).filter(|set| set.as_str() != FakeClock::RIGHT);
+        MachineState { disk_delay: self.disks.delay(), clock: clock.unwrap_or_default() }
     }
 
     /// Its clock, where it has one of its own.

@@ -87,6 +87,9 @@ fn proof_text(fault: &FaultJudgement) -> String {
     if let Some(restarted) = fault.restarted {
         return format!("{restarted} of {} gone and back", counted(fault.targets.len(), "node"));
     }
+    if let Some(readings) = fault.clock_readings {
+        return format!("its clock was read back {} times", number(readings));
+    }
     if let Some(held) = fault.operations_held {
         let ([first, second, third], all) = (held.map(number), number(held.iter().sum()));
         return format!("{all} writes and syncs held up ({first} / {second} / {third} by third)");

@@ -29,7 +29,7 @@ use crate::plan::{KEYS, RunPlan, needs};
 use crate::real::crew::{Crew, Post};
 use crate::real::process::{Word, describe};
 use crate::real::protocol::{Command, Job, Report, TransformJob, WorkerSpec};
-use crate::real::standing::{Home, Recipe, Standing};
+use crate::real::standing::{Home, MachineNeeds, Recipe, Standing};
 use crate::real::trouble::node_trouble;
 use crate::request::AuditMode;
 
@@ -158,13 +158,6 @@ impl<'a> RealDriver<'a> {
         self.build(&hosts, plan, recipe)
     }
 
-    /// What is asked of its machines.
-    fn machines(&self) -> Vec<(Need, u64)> {
-        let bytes = |need| if need == Need::BoundedDisk { bounded_disk_bytes(&self.plan.manifest) } else { 0 };
-        let all = [Need::LayeredDisk, Need::BoundedDisk, Need::Clock].into_iter();
-        all.filter(|need| self.needs(*need)).map(|need| (need, bytes(need))).collect()
-    }
-
     /// What the cluster is to be, but for what it draws for itself.
     fn cluster_plan(&self) -> ClusterPlan {
         let manifest = &self.plan.manifest;
@@ -199,7 +192,16 @@ impl<'a> RealDriver<'a> {
         let specs = real.nodes(&plan, self.installation).map_err(|error| error.to_string())?;
         let ports = specs.first().map_or_else(|| vec![self.system.info().client_port], |spec| spec.ports.clone());
         let mut cluster = LocalCluster::create(hosts, ports).map_err(|error| error.to_string())?;
-        self.fit_out(&mut cluster)?;
+        if home.recipe.machines.layered_disks {
+            cluster.use_layered_disks();
+        }
+        if let Some(bytes) = home.recipe.machines.disk_bytes {
+            cluster.use_bounded_disks(bytes);
+        }
+        if home.recipe.machines.clocks {
+            let library = clock::library().ok_or_else(|| clock::refusal().unwrap_or_default())?;
+            cluster.use_clocks(library);
+        }
         let stop = || self.interrupts.pending();
         let started = cluster.start_nodes(&specs, &home.logs_dir, &stop);
         home.share_logs(&self.run_dir.logs_dir());
@@ -215,23 +217,16 @@ impl<'a> RealDriver<'a> {
     }
 
     /// Only runs with a fault that needs it have it: such disks are slower, or lie in memory.
-    /// Gives its machines what the faults of this run need of them: they are slower than others.
-    fn fit_out(&self, cluster: &mut LocalCluster) -> Result<(), String> {
-        if self.needs(Need::LayeredDisk) {
-            cluster.use_layered_disks();
-        }
-        if self.needs(Need::BoundedDisk) {
-            cluster.use_bounded_disks(bounded_disk_bytes(&self.plan.manifest));
-        }
-        if self.needs(Need::Clock) {
-            let library = clock::library().ok_or_else(|| clock::refusal().unwrap_or_default())?;
-            cluster.use_clocks(library);
-        }
-        Ok(())
-    }
-
     fn needs(&self, need: Need) -> bool {
         needs(&self.plan.manifest.faults, need)
+    }
+
+    fn machines(&self) -> MachineNeeds {
+        MachineNeeds {
+            layered_disks: self.needs(Need::LayeredDisk),
+            disk_bytes: self.needs(Need::BoundedDisk).then(|| bounded_disk_bytes(&self.plan.manifest)),
+            clocks: self.needs(Need::Clock),
+        }
     }
 
     fn host_plan(&self, host: &Host) -> HostPlan {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use delivery_broker::{ClusterPlan, Installation, Timings};
 use delivery_cluster::local::{LocalCluster, LocalHost};
-use delivery_cluster::machines::Need;
 use delivery_history::event::ProcessState;
 
 /// What a cluster is made of: runs that want the same can have it one after the other.
@@ -18,8 +17,19 @@ pub(crate) struct Recipe {
     version: String,
     /// Where the product is installed.
     installed_in: PathBuf,
-    /// What is asked of its machines, and the size of what has one.
-    machines: Vec<(Need, u64)>,
+    /// What its nodes' machines have.
+    pub(crate) machines: MachineNeeds,
+}
+
+/// What the faults of a run need of the nodes' machines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MachineNeeds {
+    /// Disks that forget what was not synced, and that can be slow.
+    pub(crate) layered_disks: bool,
+    /// Size of disks that can be filled.
+    pub(crate) disk_bytes: Option<u64>,
+    /// Clocks that can be set.
+    pub(crate) clocks: bool,
 }
 
 impl Recipe {
@@ -28,7 +38,7 @@ impl Recipe {
         hosts: &[LocalHost],
         plan: &ClusterPlan,
         installation: &Installation,
-        machines: Vec<(Need, u64)>,
+        machines: MachineNeeds,
     ) -> Self {
         Self {
             hosts: hosts.to_vec(),
@@ -89,6 +99,8 @@ impl Standing {
     pub(crate) fn serves(&mut self, recipe: &Recipe) -> bool {
         let nothing_happened = self.cluster.poll_nodes().is_empty();
         let runs = |node: &u32| self.cluster.state(*node) == ProcessState::Running;
-        self.home.recipe == *recipe && nothing_happened && recipe.nodes.iter().all(runs)
+        // What one run leaves on a disk of bounded size the next has no space for.
+        let has_space = recipe.machines.disk_bytes.is_none();
+        self.home.recipe == *recipe && has_space && nothing_happened && recipe.nodes.iter().all(runs)
     }
 }

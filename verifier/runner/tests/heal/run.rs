@@ -1,6 +1,6 @@
 //! The run inside: three nodes that do nothing but run, one fault, one way out.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use delivery_broker::{Change, Changed, HostPlan, NodeCommand, NodeSpec, Observation, Timings};
-use delivery_cluster::local::{LocalCluster, LocalHost, NodeEvent, group};
+use delivery_cluster::clock;
+use delivery_cluster::local::{LocalCluster, LocalHost, MachineState, NodeEvent, group};
 use delivery_cluster::machines::{Machines, Need};
 use delivery_cluster::processes::{Blow, Dropped, ProcessError, Processes, Whose};
 use delivery_faults::schedule::Defaults;
@@ -32,16 +33,12 @@ const CLIENT_HOST: u32 = 101;
 const LEADER: u32 = 2;
 /// The fault lasts until the run's clock is put forward, milliseconds.
 const FAULT_MS: u64 = 3_600_000;
+/// Size of disks that can be filled.
+const DISK_BYTES: u64 = 1 << 20;
 /// Between two looks at the run's own world.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// A node that leaves something unsynced, and goes on writing and syncing where it can.
-const SCRIPT: &str = "echo unsynced > written; echo now ready; \
-                      while :; do echo more > file && sync file; sleep 0.01; done 2> /dev/null";
 /// Longest time anything is waited for; reaching it is a failure, not a measurement.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Size of a disk that can be filled, and what is left of one that is full, bytes.
-const DISK_BYTES: u64 = 8 << 20;
-const FULL_BYTES: u64 = 4_096;
 /// What the error says.
 const TROUBLE: &str = "something else";
 
@@ -120,6 +117,10 @@ impl Processes for Crew {
         })
     }
 
+    fn machines(&mut self) -> Option<&mut dyn Machines> {
+        Some(&mut self.cluster)
+    }
+
     fn dropped(&mut self, whose: Whose) -> Option<Dropped> {
         match whose {
             Whose::Node(node) => self.cluster.dropped(node),
@@ -132,10 +133,6 @@ impl Processes for Crew {
             Whose::Node(node) => self.cluster.state(node),
             Whose::Client(_) => ProcessState::Gone,
         }
-    }
-
-    fn machines(&mut self) -> Option<&mut dyn Machines> {
-        Some(&mut self.cluster)
     }
 }
 
@@ -169,7 +166,7 @@ impl Product for Crew {
 struct StandIn {
     way: Way,
     directory: PathBuf,
-    need: Option<Need>,
+    needs: Option<Need>,
     interrupts: Interrupts,
     crew: Option<Rc<RefCell<Crew>>>,
     network: Option<SharedNetwork>,
@@ -180,30 +177,29 @@ struct StandIn {
     /// The run's own world before the fault.
     before: Option<World>,
     looked: Instant,
-    /// Writes that were held up by the last look.
-    held: Cell<u64>,
     in_force: bool,
     /// When to stop waiting for a signal from outside.
     leaves_by: Option<Instant>,
 }
 
-/// Rules and queues by network namespace, mounts, what the nodes do, and what becomes of their writes.
+/// Rules and queues by network namespace, mounts, and what the nodes do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct World {
     networks: BTreeMap<String, String>,
     mounts: String,
     nodes: Vec<ProcessState>,
+    /// Disks that nothing fits on.
     full: Vec<bool>,
-    /// Some write was held up since the last look.
-    held_up: bool,
+    /// What disks and clocks are set to.
+    set: Vec<MachineState>,
 }
 
 impl StandIn {
-    fn new(way: Way, directory: &Path, need: Option<Need>) -> Self {
+    fn new(way: Way, directory: &Path, needs: Option<Need>) -> Self {
         Self {
             way,
             directory: directory.to_owned(),
-            need,
+            needs,
             interrupts: Interrupts::listen().unwrap(),
             crew: None,
             network: None,
@@ -212,7 +208,6 @@ impl StandIn {
             ready: 0,
             before: None,
             looked: Instant::now(),
-            held: Cell::new(0),
             in_force: false,
             leaves_by: None,
         }
@@ -227,10 +222,10 @@ impl StandIn {
             .map(|id| LocalHost { id: *id, name: name(*id), address: address(*id) })
             .collect();
         let mut cluster = LocalCluster::create(&hosts, Vec::new()).unwrap();
-        match self.need {
+        match self.needs {
             Some(Need::LayeredDisk) => cluster.use_layered_disks(),
             Some(Need::BoundedDisk) => cluster.use_bounded_disks(DISK_BYTES),
-            Some(Need::Clock) => cluster.use_clocks(delivery_cluster::clock::library().unwrap()),
+            Some(Need::Clock) => cluster.use_clocks(clock::library().unwrap()),
             None => {}
         }
         let node = |id: u32| NodeSpec {
@@ -241,7 +236,7 @@ impl StandIn {
             prepare: Vec::new(),
             command: NodeCommand {
                 program: "/bin/sh".into(),
-                arguments: vec!["-c".into(), SCRIPT.into()],
+                arguments: vec!["-c".into(), "echo unsynced > written; echo now ready; sleep 86400 & wait".into()],
                 environment: BTreeMap::from([(String::from("PATH"), String::from("/usr/bin:/bin"))]),
             },
             ready_line: "now ready".into(),
@@ -260,16 +255,12 @@ impl StandIn {
 
     fn look(&self) -> World {
         let mut crew = self.crew.as_ref().unwrap().borrow_mut();
-        let held: u64 = NODES.iter().filter_map(|node| crew.cluster.held_up(*node)).sum();
         World {
             networks: networks(),
             mounts: fs::read_to_string("/proc/self/mountinfo").unwrap(),
             nodes: NODES.iter().map(|node| crew.cluster.state(*node)).collect(),
-            full: NODES
-                .iter()
-                .map(|node| crew.cluster.free_bytes(*node).is_some_and(|free| free < FULL_BYTES))
-                .collect(),
-            held_up: self.held.replace(held) != held,
+            full: NODES.iter().map(|node| crew.cluster.free_bytes(*node) == Some(0)).collect(),
+            set: NODES.iter().map(|node| crew.cluster.machine_state(*node)).collect(),
         }
     }
 
