@@ -83,8 +83,7 @@ mod tests {
         assert!(resolved.sides.is_empty() && resolved.amount == planned.amount);
         let (switch, ground) = Switch::ground(Counters::default());
         drop(Delay.start(&resolved, &ground).unwrap());
-        let started = switch.borrow().started.clone();
-        started
+        switch.take().started
     }
 
     #[test]
