@@ -43,18 +43,16 @@ impl FaultKind for DiskFull {
 
     fn start(&self, resolved: &Resolved, ground: &Ground) -> Result<Box<dyn FaultGuard>, FaultError> {
         let processes = ground.processes.clone().ok_or(FaultError::NoProcesses)?;
-        let mut guard = FullGuard { processes, nodes: Vec::with_capacity(resolved.targets.len()) };
-        for node in &resolved.targets {
-            guard.nodes.push(*node);
-            guard.fill(*node)?;
-        }
-        Ok(Box::new(guard))
+        // Filling takes a moment, in which a node may end and be missed: it begins with the first look, so that its start is
+        // on record by then.
+        Ok(Box::new(FullGuard { processes, nodes: resolved.targets.clone(), begun: false }))
     }
 }
 
 struct FullGuard {
     processes: SharedProcesses,
     nodes: Vec<u32>,
+    begun: bool,
 }
 
 impl FullGuard {
@@ -66,6 +64,9 @@ impl FullGuard {
 
 impl FaultGuard for FullGuard {
     fn evidence(&mut self) -> Result<Vec<Evidence>, FaultError> {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.nodes.iter().try_for_each(|node| self.fill(*node))?;
+        }
         let mut seen = Vec::with_capacity(2 * self.nodes.len());
         for node in &self.nodes {
             let mut processes = self.processes.borrow_mut();
@@ -115,11 +116,13 @@ mod tests {
         let crew = Rc::new(RefCell::new(Crew::default()));
         let resolved = Resolved { targets: vec![2], ..Resolved::default() };
         let mut guard = DiskFull.start(&resolved, &ground(&crew)).unwrap();
-        crew.borrow_mut().free_bytes = 8_192;
+        crew.borrow_mut().free_bytes = 1 << 20;
         let running = Evidence::Process(Whose::Node(2), ProcessState::Running);
-        assert_eq!(guard.evidence().unwrap(), [Evidence::Free(2, 8_192), running], "as it was before");
+        assert_eq!(guard.evidence().unwrap(), [Evidence::Free(2, 0), running]);
+        crew.borrow_mut().free_bytes = 8_192;
+        assert_eq!(guard.evidence().unwrap()[0], Evidence::Free(2, 8_192), "as it was before it is filled again");
         assert_eq!(guard.evidence().unwrap()[0], Evidence::Free(2, 0));
         drop(guard);
-        assert_eq!(crew.borrow().done, ["Fill 2", "Fill 2", "Fill 2", "Free 2"]);
+        assert_eq!(crew.borrow().done, ["Fill 2", "Fill 2", "Fill 2", "Fill 2", "Free 2"]);
     }
 }
