@@ -12,6 +12,7 @@ use crate::evidence::timeline::MAX_FAULTS;
 use crate::health::Health;
 use crate::judgement::{EventCounts, FaultJudgement, FindingKind, Judgement};
 use crate::lane::{Prepared, Run, judge_lane, prepare};
+use crate::picture::{Axis, Picture, draw_run};
 use crate::properties::committed::{self, ReadBack};
 use crate::sends::read_sentinels;
 use crate::side_by_side::side_by_side;
@@ -54,6 +55,21 @@ pub fn judge_with(history: &HistoryView<'_>, options: &Options) -> Judgement {
 
 /// Judges a history whose messages have names of their own, which stories then use.
 pub fn judge_named(history: &HistoryView<'_>, options: &Options, names: Option<&MessageNames>) -> Judgement {
+    judge_whole(history, options, names, false).0
+}
+
+/// Judges a history as [`judge`] does, and draws it over time.
+pub fn judge_and_draw(history: &HistoryView<'_>) -> (Judgement, Picture) {
+    let (judgement, picture) = judge_whole(history, &Options::default(), None, true);
+    (judgement, picture.unwrap_or_default())
+}
+
+fn judge_whole(
+    history: &HistoryView<'_>,
+    options: &Options,
+    names: Option<&MessageNames>,
+    draw: bool,
+) -> (Judgement, Option<Picture>) {
     let mut health = Health::new(history);
     let mut context = Context::read(history, &mut health);
     context.names = names;
@@ -74,6 +90,7 @@ pub fn judge_named(history: &HistoryView<'_>, options: &Options, names: Option<&
     let read_back = ReadBack::of(&context, commits);
     let last_ack_ns = prepared.iter().map(|lane| lane.sends.last_ack_ns).fold(sentinels.last_ack_ns, u64::max);
     let faults = judge_faults(&context, &facts, last_ack_ns);
+    let axis = draw.then(|| Axis::of(&context.timeline));
     let run = Run {
         context: &context,
         directory: &directory,
@@ -83,19 +100,22 @@ pub fn judge_named(history: &HistoryView<'_>, options: &Options, names: Option<&
         read_back: &read_back,
         health: &health,
         options,
+        axis,
     };
     let work = lanes.into_iter().zip(prepared).collect();
     let judged =
         side_by_side(options.threads, work, |((number, lane), prepared)| judge_lane(&run, number, lane, prepared));
-    let lanes = judged.into_iter().map(|(lane, notes)| {
-        health.absorb(notes);
-        lane
-    });
-    let lanes = lanes.collect();
+    let (mut lanes, mut pictures) = (Vec::with_capacity(judged.len()), Vec::new());
+    for lane in judged {
+        health.absorb(lane.notes);
+        lanes.push(lane.judgement);
+        pictures.extend(lane.picture);
+    }
+    let picture = axis.map(|axis| draw_run(&context, &axis, pictures));
     let all: u64 = history.streams.iter().map(|stream| stream.events.len() as u64).sum();
     let not_judged = health.not_judged().min(all);
     let events = EventCounts { judged: all - not_judged, not_judged };
-    Judgement { faults, lanes, doubts: run_doubts(&context, &health), events }
+    (Judgement { faults, lanes, doubts: run_doubts(&context, &health), events }, picture)
 }
 
 fn judge_faults(context: &Context<'_>, facts: &[FaultFacts], last_ack_ns: u64) -> Vec<FaultJudgement> {

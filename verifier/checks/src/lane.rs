@@ -17,6 +17,7 @@ use crate::health::Health;
 use crate::judge::{Options, Scope};
 use crate::judgement::{FindingKind, LaneJudgement, Rebalances, Stats};
 use crate::latency::Latencies;
+use crate::picture::{Axis, LanePicture, draw_lane};
 use crate::properties::committed::{Committed, ReadBack};
 use crate::properties::liveness::{Comeback, Liveness};
 use crate::properties::lost::Lost;
@@ -46,6 +47,17 @@ pub(crate) struct Run<'a, 'b> {
     /// What was noted before lanes are judged.
     pub(crate) health: &'b Health,
     pub(crate) options: &'b Options,
+    /// The stretches of time lanes are drawn in, where they are to be drawn.
+    pub(crate) axis: Option<Axis>,
+}
+
+/// What there is of a lane once it is judged.
+pub(crate) struct Judged {
+    pub(crate) judgement: LaneJudgement,
+    /// What was noted of its recordings meanwhile.
+    pub(crate) notes: Health,
+    /// The lane over time, where it was to be drawn.
+    pub(crate) picture: Option<LanePicture>,
 }
 
 /// A lane between the pass over its producers and the rest.
@@ -88,8 +100,8 @@ struct Read {
     queues: Option<Queues>,
 }
 
-/// Judges one lane; also returns what was noted of its recordings meanwhile.
-pub(crate) fn judge_lane(run: &Run<'_, '_>, number: u16, lane: &Lane, prepared: Prepared) -> (LaneJudgement, Health) {
+/// Judges one lane.
+pub(crate) fn judge_lane(run: &Run<'_, '_>, number: u16, lane: &Lane, prepared: Prepared) -> Judged {
     let Prepared { segments, sends, vacuous, .. } = prepared;
     let mut noted = run.health.clone();
     let health = &mut noted;
@@ -131,8 +143,9 @@ pub(crate) fn judge_lane(run: &Run<'_, '_>, number: u16, lane: &Lane, prepared: 
     let lost = lost::lost(&work, unproved);
     let live = liveness::judge(&work, &comeback, run.sentinels, &read.leftovers);
     let doubts = doubts(run, &work, &segments, &vacuous, &audits, &comeback, &lost, &read, &live, health);
-    let judged = conclude(run, work, lane, vacuous, &audits, lost, read, live, doubts, &segments, recovered);
-    (judged, noted.beyond(run.health))
+    let picture = run.axis.map(|axis| draw_lane(&work, axis));
+    let judgement = conclude(run, work, lane, vacuous, &audits, lost, read, live, doubts, &segments, recovered);
+    Judged { judgement, notes: noted.beyond(run.health), picture }
 }
 
 fn read_groups(

@@ -11,22 +11,22 @@ use crate::evidence::segments::Part;
 use crate::judgement::Percentiles;
 
 /// Longest latency told apart, microseconds; longer ones count as this.
-const MAX_US: u64 = 3_600_000_000;
+pub(crate) const MAX_US: u64 = 3_600_000_000;
 /// Significant digits.
 const DIGITS: u8 = 3;
 /// Values that differ in the first bits only as many as this share a bucket: one part in 2048.
 const BITS: u32 = 11;
 /// Buckets up to [`MAX_US`]: exact ones, then half as many for every doubling.
-const BUCKETS: usize = bucket_of(MAX_US) + 1;
+const BUCKETS: usize = bucket_of::<BITS>(MAX_US) + 1;
 
-/// Buckets are as wide as the last of the [`BITS`] leading bits of their values.
-const fn bucket_of(took_us: u64) -> usize {
+/// Buckets are as wide as the last of the `BITS` leading bits of their values.
+pub(crate) const fn bucket_of<const BITS: u32>(took_us: u64) -> usize {
     let above = (u64::BITS - took_us.leading_zeros()).saturating_sub(BITS);
     ((above as usize) << (BITS - 1)) + (took_us >> above) as usize
 }
 
 /// The middle of a bucket's values.
-const fn middle_of(bucket: usize) -> u64 {
+pub(crate) const fn middle_of<const BITS: u32>(bucket: usize) -> u64 {
     let above = (bucket >> (BITS - 1)).saturating_sub(1);
     let first = ((bucket - (above << (BITS - 1))) as u64) << above;
     first + ((1 << above) >> 1)
@@ -60,7 +60,7 @@ impl Latencies {
             Some(counts) => counts,
             empty => first(empty),
         };
-        counts.buckets[bucket_of(took_us)] += 1;
+        counts.buckets[bucket_of::<BITS>(took_us)] += 1;
         counts.max_us = counts.max_us.max(took_us);
     }
 
@@ -76,7 +76,7 @@ impl Latencies {
 fn percentiles(counts: &Counts) -> Option<Percentiles> {
     let mut histogram: Histogram<u64> = Histogram::new_with_bounds(1, MAX_US, DIGITS).ok()?;
     for (bucket, count) in counts.buckets.iter().enumerate().filter(|(_, count)| **count > 0) {
-        histogram.saturating_record_n(middle_of(bucket).min(counts.max_us), *count);
+        histogram.saturating_record_n(middle_of::<BITS>(bucket).min(counts.max_us), *count);
     }
     let ms = |us: u64| us as f64 / 1e3;
     let quantile = |share: f64| ms(histogram.value_at_quantile(share).min(counts.max_us));
@@ -90,7 +90,7 @@ fn first(part: &mut Option<Counts>) -> &mut Counts {
 
 #[cfg(test)]
 mod tests {
-    use super::{BUCKETS, Latencies, MAX_US, bucket_of, middle_of};
+    use super::{BITS, BUCKETS, Latencies, MAX_US, bucket_of, middle_of};
     use crate::evidence::segments::Part;
     use std::collections::BTreeMap;
 
@@ -116,10 +116,11 @@ mod tests {
         let mut values: Vec<u64> = (0..5_000).chain(doublings).chain([MAX_US]).filter(|us| *us <= MAX_US).collect();
         values.sort_unstable();
         for took_us in values {
-            let bucket = bucket_of(took_us);
+            let bucket = bucket_of::<BITS>(took_us);
             assert!(bucket < BUCKETS && last.is_none_or(|last| last <= bucket), "{took_us}");
             last = Some(bucket);
-            assert!(middle_of(bucket).abs_diff(took_us) * 1_000 <= took_us, "{took_us}: {}", middle_of(bucket));
+            let middle_us = middle_of::<BITS>(bucket);
+            assert!(middle_us.abs_diff(took_us) * 1_000 <= took_us, "{took_us}: {middle_us}");
         }
     }
 

@@ -20,6 +20,7 @@ pub mod judgement;
 mod lane;
 mod latency;
 mod node_set;
+pub mod picture;
 mod properties;
 mod queue;
 mod reader;
@@ -32,5 +33,6 @@ mod tally;
 mod transactions;
 mod work;
 
-pub use judge::{Options, Scope, judge, judge_named, judge_with};
+pub use judge::{Options, Scope, judge, judge_and_draw, judge_named, judge_with};
 pub use judgement::{FindingKind, Guarantee, Judgement, LaneJudgement, Verdict};
+pub use picture::Picture;

@@ -238,7 +238,7 @@ impl Pass<'_, '_> {
         cursor: &mut Cursor<'_>,
     ) {
         // Where no fault is on and none is near, nobody asks who tried and who acked.
-        let calm = segment.fault.is_none() && segment.exposed_bits == 0;
+        let calm = segment.on_bits == 0 && segment.exposed_bits == 0;
         let (mut invoked, mut acked) = (0, 0);
         for (inside, event) in block.iter().enumerate() {
             match event.kind {
@@ -298,7 +298,7 @@ impl Pass<'_, '_> {
     fn invoke(&mut self, sends: &mut Sends, at: usize, event: &Event, segment: &Segment) {
         note_send(sends, event.time_ns);
         self.enter(sends, at, event);
-        if let Some(fault) = segment.fault
+        if let Some(fault) = segment.alone
             && segment.past_detection
         {
             let sides = self.sides.get(fault).map_or(0, |sides| sides.nodes.len());
@@ -492,7 +492,7 @@ impl Pass<'_, '_> {
         // Where the client does not say who acked, an ack before the end of the fault may be a target's.
         let anonymous = event.detail == NO_NODE && segment.exposed_bits != 0 && segment.part != Part::After;
         sends.exposed += u64::from(segment.exposed_bits & node != 0 || anonymous);
-        let Some(fault) = segment.fault else { return };
+        let Some(fault) = segment.alone else { return };
         let Some(sides) = self.sides.get(fault) else { return };
         let Some(side) = sides.of_node_bit(node) else { return };
         let writes = fault_writes(sends, fault, event.destination, sides.nodes.len());

@@ -78,6 +78,7 @@ fn manifest(lanes: Vec<Lane>) -> RunManifest {
         format: MANIFEST_FORMAT,
         run_id: String::from("r1"),
         tool_version: String::from("0.1.0"),
+        tool_commit: String::new(),
         system: String::from("kafka"),
         broker_version: String::from("4.1.1"),
         features: BTreeMap::new(),

@@ -45,6 +45,8 @@ pub enum Command {
     Shrink(ShrinkArgs),
     /// Write the history of a run for other programs.
     Export(ExportArgs),
+    /// Write the results of many runs as tables and one page: for readers, spreadsheets and continuous integration.
+    Report(ReportArgs),
     /// Show presets, faults, settings or guarantees.
     List(ListArgs),
     /// Try the checks: broken buses and histories they must catch, correct ones they must leave alone.
@@ -426,6 +428,23 @@ pub struct ExportArgs {
     /// Where it is written; without it, standard output.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+/// Publishing tables.
+#[derive(Clone, Debug, Args)]
+pub struct ReportArgs {
+    /// Directories of runs, of matrices, or that hold such.
+    #[arg(value_name = "DIR", required = true)]
+    pub directories: Vec<PathBuf>,
+    /// Where the tables are written.
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub out: PathBuf,
+    /// Tables that were published before: says what changed, and exits 1 where something is newly violated.
+    #[arg(long, value_name = "RESULTS")]
+    pub since: Option<PathBuf>,
+    /// Nothing on standard error.
+    #[arg(long)]
+    pub quiet: bool,
 }
 
 /// What `verify list` shows.

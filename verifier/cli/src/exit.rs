@@ -8,7 +8,7 @@ use delivery_history::plain::ExportError;
 use delivery_history::{ReadError, RunDirError};
 use delivery_journal::JournalError;
 use delivery_matrix::{EngineError, MatrixFileError};
-use delivery_report::ReportError;
+use delivery_report::{PublicationError, ReportError};
 use delivery_runner::{PlanError, RunError};
 
 /// What was asked for holds, or nothing was asked for.
@@ -96,6 +96,9 @@ pub enum CliError {
     /// A report.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// Published tables.
+    #[error(transparent)]
+    Publication(#[from] PublicationError),
     /// Standard output.
     #[error("cannot write to standard output: {0}")]
     Output(std::io::Error),
@@ -118,6 +121,10 @@ impl CliError {
             | Self::Create { .. }
             | Self::Read(_)
             | Self::Import { .. } => (BAD_INPUT, "bad usage or input; nothing was started"),
+            Self::Publication(PublicationError::Foreign { .. } | PublicationError::Results { .. })
+            | Self::Publication(PublicationError::Io { operation: "read", .. }) => {
+                (BAD_INPUT, "bad usage or input; nothing was started")
+            }
             Self::RunDir(error) if error.is_disk_full() => (COULD_NOT_RUN, "could not run"),
             Self::RunDir(_) | Self::Install(InstallError::Config(_)) => {
                 (BAD_INPUT, "bad usage or input; nothing was started")
@@ -132,6 +139,7 @@ impl CliError {
             | Self::Run(_)
             | Self::CouldNotRun(_)
             | Self::Report(_)
+            | Self::Publication(_)
             | Self::Export(_)
             | Self::Output(_) => (COULD_NOT_RUN, "could not run"),
             Self::Stopped => (STOPPED, "stopped by the user"),

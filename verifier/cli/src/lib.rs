@@ -3,6 +3,7 @@
 pub mod args;
 pub mod check;
 pub mod claims;
+pub mod commit;
 pub mod doctor;
 pub mod exit;
 pub mod export;
@@ -14,6 +15,7 @@ pub mod outcome;
 pub mod progress;
 pub mod prune;
 pub mod replay;
+pub mod report;
 #[cfg(feature = "rabbitmq")]
 pub mod rootfs;
 pub mod run;
@@ -47,6 +49,7 @@ pub fn dispatch(cli: Cli) -> Result<i32, CliError> {
         Command::Shrink(args) => shrink::shrink(&args),
         Command::Check(args) => check::check(&args),
         Command::Replay(args) => replay::replay(&args),
+        Command::Report(args) => report::report(&args),
         Command::Export(args) => export::export(&args),
         Command::List(args) => list::list(&args),
         Command::Mutants(args) => mutants::mutants(&args),

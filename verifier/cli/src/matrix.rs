@@ -16,9 +16,10 @@ use delivery_matrix::{
     Carries, Cell, Cells, Engine, Keep, MatrixFile, Options, Outcome, Summary, Watcher, cells, length, listing,
     matches, result_line,
 };
-use delivery_runner::{Interrupts, plan};
+use delivery_runner::Interrupts;
 
 use crate::args::{ColorChoice, KeepArg, MatrixArgs, OutputArgs};
+use crate::commit::plan;
 use crate::exit::{self, CliError};
 use crate::run::{check_lanes, new_seed};
 use crate::systems;

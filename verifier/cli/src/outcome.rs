@@ -3,18 +3,39 @@
 use std::io::Write;
 use std::path::Path;
 
-use delivery_checks::{Judgement, judge};
+use delivery_checks::{Judgement, judge_and_draw};
 use delivery_claims::judge_claims;
 use delivery_history::manifest::Requirement;
 use delivery_history::{History, RunDir, RunManifest};
-use delivery_report::{Exporter, Json, Report, Style, Terminal, append_csv, exit_line};
+use delivery_report::{Exporter, Html, Json, JudgedRun, Report, Style, Terminal, append_csv, exit_line};
 use delivery_runner::check_requirements;
 
 use crate::args::OutputArgs;
 use crate::exit::CliError;
 use crate::terminal::{use_color, use_unicode};
 
-/// Judges, writes `findings.json`, prints; returns the exit code. `required` replaces what the
+/// What was found in a run, in its directory.
+pub const FINDINGS: &str = "findings.json";
+/// The page of a run, in its directory.
+const PAGE: &str = "report.html";
+
+/// Judges a run from its directory alone.
+///
+/// # Errors
+/// A history that cannot be read, or an unknown requirement: `required` replaces what the run was started with.
+pub fn judge_run(run_dir: &RunDir, required: Option<Vec<Requirement>>) -> Result<JudgedRun, CliError> {
+    let history = History::open(run_dir)?;
+    let (judgement, picture) = judge_and_draw(&history.view());
+    let mut manifest = history.manifest().clone();
+    if let Some(required) = required {
+        check_requirements(&required, manifest.lanes.iter().map(|lane| lane.name.as_str()))?;
+        manifest.required = required;
+    }
+    let verdict = judge_claims(&manifest, &judgement);
+    Ok(JudgedRun { manifest, judgement, verdict, picture: Some(picture) })
+}
+
+/// Judges, writes `findings.json` and `report.html`, prints; returns the exit code. `required` replaces what the
 /// run was started with.
 ///
 /// # Errors
@@ -24,17 +45,13 @@ pub fn judge_and_show(
     required: Option<Vec<Requirement>>,
     output: &OutputArgs,
 ) -> Result<i32, CliError> {
-    let history = History::open(run_dir)?;
-    let judgement = judge(&history.view());
-    let mut manifest = history.manifest().clone();
-    if let Some(required) = required {
-        check_requirements(&required, manifest.lanes.iter().map(|lane| lane.name.as_str()))?;
-        manifest.required = required;
-    }
-    let verdict = judge_claims(&manifest, &judgement);
-    let report = Report { manifest: &manifest, judgement: &judgement, verdict: &verdict };
+    let judged = judge_run(run_dir, required)?;
+    let report = judged.report();
     let document = document(&report)?;
-    run_dir.write_text("findings.json", &String::from_utf8_lossy(&document))?;
+    run_dir.write_text(FINDINGS, &String::from_utf8_lossy(&document))?;
+    let mut page = Vec::new();
+    Html { picture: judged.picture.as_ref() }.export(&report, &mut page)?;
+    run_dir.write_text(PAGE, &String::from_utf8_lossy(&page))?;
     show(&report, Source::Run(as_typed(run_dir)), &document, output)
 }
 

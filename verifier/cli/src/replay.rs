@@ -6,9 +6,10 @@ use std::path::Path;
 use delivery_broker::{InstallRequest, Installation, System};
 use delivery_cluster::enclosure::enclose;
 use delivery_history::{RunDir, RunManifest};
-use delivery_runner::{RunPlan, first_leader, replan, run_simulated};
+use delivery_runner::{RunPlan, first_leader, run_simulated};
 
 use crate::args::ReplayArgs;
+use crate::commit::replan;
 use crate::exit::{self, CliError};
 use crate::progress::progress;
 use crate::run::{announce, cache_dir, check_lanes, conclude, listen, make_ready, run_enclosed};

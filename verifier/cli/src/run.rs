@@ -9,10 +9,11 @@ use delivery_cluster::rootfs::check_owners;
 use delivery_faults::{FaultRequest, Schedule};
 use delivery_history::manifest::{Phase, Requirement};
 use delivery_runner::{
-    Completed, Interrupts, Progress, RunEnd, RunError, RunPlan, RunRequest, draw_faults, plan, run_real, run_simulated,
+    Completed, Interrupts, Progress, RunEnd, RunError, RunPlan, RunRequest, draw_faults, run_real, run_simulated,
 };
 
 use crate::args::{Backend, OutputArgs, RunArgs};
+use crate::commit::plan;
 use crate::exit::{self, CliError};
 use crate::outcome;
 use crate::progress::progress;

@@ -11,10 +11,11 @@ use delivery_broker::{SimulatedSystem, System};
 use delivery_checks::{Options, judge_with};
 use delivery_claims::{Overall, RunVerdict, judge_claims};
 use delivery_faults::FaultRequest;
-use delivery_runner::{Interrupts, Quiet, RunPlan, RunRequest, draw_faults, plan, run_simulated, simulate};
+use delivery_runner::{Interrupts, Quiet, RunPlan, RunRequest, draw_faults, run_simulated, simulate};
 use indicatif::ProgressBar;
 
 use crate::args::{RunArgs, SeedRange, SeedsArgs};
+use crate::commit::plan;
 use crate::exit::{self, CliError};
 use crate::run::{listen, request};
 use table::{Exploration, Failing};

@@ -9,11 +9,10 @@ use delivery_checks::{Options, judge, judge_with};
 use delivery_claims::judge_claims;
 use delivery_faults::Schedule;
 use delivery_history::{History, RunDir, RunManifest};
-use delivery_runner::{
-    Interrupts, Quiet, RunPlan, check_shrinkable, replan, run_simulated, shrink as make_smaller, simulate,
-};
+use delivery_runner::{Interrupts, Quiet, RunPlan, check_shrinkable, run_simulated, shrink as make_smaller, simulate};
 
 use crate::args::ShrinkArgs;
+use crate::commit::replan;
 use crate::exit::{self, CliError};
 use crate::run::{listen, requirements};
 use crate::systems;

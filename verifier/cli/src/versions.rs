@@ -7,9 +7,10 @@ use delivery_broker::{Installation, System};
 use delivery_cluster::enclosure::enclose;
 use delivery_history::RunDir;
 use delivery_report::{Document, Style, versions_table};
-use delivery_runner::{RunPlan, RunRequest, plan};
+use delivery_runner::{RunPlan, RunRequest};
 
 use crate::args::{OutputArgs, RunArgs};
+use crate::commit::plan;
 use crate::exit::{self, CliError};
 use crate::run::{announce, check_lanes, install, request, run_enclosed};
 use crate::terminal::{use_color, use_unicode};

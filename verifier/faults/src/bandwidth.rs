@@ -62,3 +62,33 @@ impl FaultKind for Bandwidth {
         impair(Impairment::Bandwidth { hosts: resolved.targets.clone(), kbit_per_s }, ground)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use delivery_broker::Observation;
+    use delivery_cluster::network::Counters;
+
+    use crate::impaired::tests::Switch;
+    use crate::request::FaultRequest;
+    use crate::schedule::{Defaults, plan_load};
+
+    fn started(text: &str) -> Vec<Impairment> {
+        let defaults = Defaults { baseline_ms: 1, after_heal_ms: 1, detection_ms: 1, session_timeout_ms: 1 };
+        let planned = plan_load(&FaultRequest::parse_list(text).unwrap(), None, defaults).unwrap().faults.remove(0);
+        let mut view = ClusterView::new(vec![1, 2, 3], vec![101], false);
+        view.see(&Observation::Leader { node: 1, destination: 0, leader: Some(2), epoch: 3 });
+        let resolved = Bandwidth.resolve(&planned, &view).unwrap();
+        assert!(resolved.sides.is_empty() && resolved.amount == planned.amount);
+        let (switch, ground) = Switch::ground(Counters::default());
+        drop(Bandwidth.start(&resolved, &ground).unwrap());
+        let started = switch.borrow().started.clone();
+        started
+    }
+
+    #[test]
+    fn it_hits_who_holds_the_role_with_what_was_asked_for() {
+        assert_eq!(started("bandwidth"), [Impairment::Bandwidth { hosts: vec![2], kbit_per_s: 64 }]);
+        assert_eq!(started("bandwidth:follower=1mbit"), [Impairment::Bandwidth { hosts: vec![3], kbit_per_s: 1_000 }]);
+    }
+}

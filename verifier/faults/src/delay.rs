@@ -63,3 +63,35 @@ impl FaultKind for Delay {
         impair(Impairment::Delay { hosts: resolved.targets.clone(), delay_ms, jitter_ms }, ground)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use delivery_broker::Observation;
+    use delivery_cluster::network::Counters;
+
+    use crate::impaired::tests::Switch;
+    use crate::request::FaultRequest;
+    use crate::schedule::{Defaults, plan_load};
+
+    fn started(text: &str) -> Vec<Impairment> {
+        let defaults = Defaults { baseline_ms: 1, after_heal_ms: 1, detection_ms: 1, session_timeout_ms: 1 };
+        let planned = plan_load(&FaultRequest::parse_list(text).unwrap(), None, defaults).unwrap().faults.remove(0);
+        let mut view = ClusterView::new(vec![1, 2, 3], vec![101], false);
+        view.see(&Observation::Leader { node: 1, destination: 0, leader: Some(2), epoch: 3 });
+        let resolved = Delay.resolve(&planned, &view).unwrap();
+        assert!(resolved.sides.is_empty() && resolved.amount == planned.amount);
+        let (switch, ground) = Switch::ground(Counters::default());
+        drop(Delay.start(&resolved, &ground).unwrap());
+        let started = switch.borrow().started.clone();
+        started
+    }
+
+    #[test]
+    fn it_hits_who_holds_the_role_with_what_was_asked_for() {
+        let late =
+            |host: u32, delay_ms: u32, jitter_ms: u32| Impairment::Delay { hosts: vec![host], delay_ms, jitter_ms };
+        assert_eq!(started("delay"), [late(2, 200, 50)]);
+        assert_eq!(started("delay:follower=1s~0"), [late(3, 1_000, 0)]);
+    }
+}

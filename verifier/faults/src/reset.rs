@@ -59,3 +59,46 @@ impl FaultKind for Reset {
         impair(Impairment::Reset(resolved.cut.clone()), ground)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use delivery_broker::Observation;
+    use delivery_cluster::network::Counters;
+
+    use crate::impaired::tests::Switch;
+    use crate::kind::Evidence;
+    use crate::request::FaultRequest;
+    use crate::schedule::{Defaults, plan_load};
+
+    fn resolved(text: &str) -> Resolved {
+        let defaults = Defaults { baseline_ms: 1, after_heal_ms: 1, detection_ms: 1, session_timeout_ms: 1 };
+        let planned = plan_load(&FaultRequest::parse_list(text).unwrap(), None, defaults).unwrap().faults.remove(0);
+        let mut view = ClusterView::new(vec![1, 2, 3], vec![101, 102], false);
+        view.controllers = vec![4];
+        view.see(&Observation::Leader { node: 1, destination: 0, leader: Some(2), epoch: 3 });
+        Reset.resolve(&planned, &view).unwrap()
+    }
+
+    #[test]
+    fn the_leader_is_refused_by_everybody_or_by_clients_alone() {
+        let everybody = resolved("reset");
+        assert_eq!(everybody.targets, [2]);
+        for other in [1, 3, 4, 101, 102] {
+            assert!(everybody.cut.contains(&(2, other)) && everybody.cut.contains(&(other, 2)), "{other}");
+        }
+        assert_eq!(everybody.cut.len(), 10);
+        assert_eq!(resolved("reset:clients").cut, [(2, 101), (101, 2), (2, 102), (102, 2)]);
+        assert!(everybody.full_cut && everybody.sides.is_empty());
+    }
+
+    #[test]
+    fn it_shows_what_it_answered_and_what_got_past() {
+        let counters = Counters { reset_packets: 4, ..Counters::default() };
+        let (switch, ground) = Switch::ground(counters);
+        let resolved = resolved("reset:clients");
+        let mut guard = Reset.start(&resolved, &ground).unwrap();
+        assert_eq!(guard.evidence().unwrap(), [Evidence::Reset(4), Evidence::Crossed(0)]);
+        assert_eq!(switch.borrow().started, [Impairment::Reset(resolved.cut)]);
+    }
+}

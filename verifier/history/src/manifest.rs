@@ -20,6 +20,9 @@ pub struct RunManifest {
     pub run_id: String,
     /// Version of this program.
     pub tool_version: String,
+    /// Commit this program was built from, with `-dirty` behind it where its sources differed; empty where that is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tool_commit: String,
     /// `kafka`, `rabbitmq`, `pubsub`.
     pub system: String,
     /// Version of the product under test, as the running product said where it can.
@@ -298,6 +301,15 @@ pub enum BiteProof {
     ProcessStopped,
     /// Its processes stood still at half of the looks and more, in every third of its time, and went on in between.
     ProcessLimped,
+    /// The disks it filled had no page left at nine of ten looks and more, in every third of its time, and the node on
+    /// each of them ended, or some node raised an alarm.
+    DiskFull,
+    /// Writes and syncs of the disks it slowed were held up in every third of its time.
+    DiskSlow,
+    /// The clocks it set were read back from the nodes as they were set, in every third of its time.
+    ClockShifted,
+    /// Each of its nodes was gone and came back, and no two were gone at once.
+    ProcessRestarted,
     /// The product confirmed the change it was asked for, and its nodes told of it.
     ChangeApplied,
     /// The product confirmed that it moved leaders, and its nodes told of others.
@@ -395,4 +407,26 @@ pub const fn first_session(worker: u16) -> u32 {
 /// The worker a producer session belongs to.
 pub const fn worker_of_session(session: u32) -> u16 {
     (session >> 16) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_stands_beside_the_rest_of_its_fault_under_its_unit() {
+        let plain = r#"{"fault":"loss","shape":"leader","start_ms":1,"duration_ms":2,"targets":[],"cut":[],
+            "full_cut":false,"sides":[],"detection_ms":3"#;
+        for (more, amount) in [
+            ("}", None),
+            (r#","percent":30}"#, Some(Amount::Percent(30))),
+            (r#","kbit_per_s":64}"#, Some(Amount::KbitPerS(64))),
+            (r#","delay":{"ms":200,"jitter_ms":50}}"#, Some(Amount::Delay { ms: 200, jitter_ms: 50 })),
+        ] {
+            let fault: Fault = serde_json::from_str(&format!("{plain}{more}")).unwrap();
+            assert_eq!(fault.amount, amount);
+            let again: Fault = serde_json::from_str(&serde_json::to_string(&fault).unwrap()).unwrap();
+            assert_eq!(again, fault);
+        }
+    }
 }

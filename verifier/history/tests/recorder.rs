@@ -23,6 +23,7 @@ fn manifest(workers: &[&str]) -> RunManifest {
         format: MANIFEST_FORMAT,
         run_id: String::from("test"),
         tool_version: String::from("0"),
+        tool_commit: String::new(),
         system: String::from("pubsub"),
         broker_version: String::new(),
         features: std::collections::BTreeMap::new(),

@@ -79,92 +79,127 @@ fn ends_its_last_line(file: &mut File) -> std::io::Result<bool> {
     Ok(last == *b"\n")
 }
 
-fn rows(report: &Report<'_>, with_header: bool) -> std::io::Result<Vec<u8>> {
+/// One row a lane, under a header where that is wanted.
+pub(crate) fn rows(report: &Report<'_>, with_header: bool) -> std::io::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     if with_header {
         writer.write_record(columns())?;
     }
     for lane in report.lanes() {
-        writer.write_record(cells(report, lane).into_iter().map(|(_, value)| value))?;
+        writer.write_record(cells(report, lane))?;
     }
     writer.into_inner().map_err(|error| error.into_error())
 }
 
 /// Column names. A column's place never changes; new ones come last.
 fn columns() -> Vec<String> {
-    let mut names: Vec<String> = RUN_COLUMNS.iter().chain(LANE_COLUMNS).map(|name| (*name).to_owned()).collect();
-    names.extend(FINDINGS.iter().map(|kind| column_name(kind.label())));
-    names.extend(Guarantee::ALL.iter().map(|guarantee| column_name(guarantee.label())));
-    for name in LATENCIES {
-        names.extend(["p50", "p99", "max"].map(|part| format!("{}_{part}_ms", column_name(name))));
-    }
-    names
+    columns_described().into_iter().map(|(name, _)| name).collect()
 }
 
-const RUN_COLUMNS: &[&str] = &[
-    "run_id",
-    "started_at",
-    "tool_version",
-    "system",
-    "broker_version",
-    "client",
-    "backend",
-    "simulated",
-    "timings",
-    "tuned",
-    "seed",
-    "faults",
-    "load_ms",
-    "took_ms",
-    "run_verdict",
+/// Every column with what stands in it, in their order.
+pub(crate) fn columns_described() -> Vec<(String, String)> {
+    let fixed = |(name, about): &Column| ((*name).to_owned(), (*about).to_owned());
+    let mut columns: Vec<(String, String)> = RUN_COLUMNS.iter().chain(LANE_COLUMNS).map(fixed).collect();
+    columns.extend(FINDINGS.iter().map(|kind| {
+        let about = format!("Messages found `{}` (`docs/guarantees.md` defines it).", kind.label());
+        (column_name(kind.label()), about)
+    }));
+    columns.extend(Guarantee::ALL.iter().map(|guarantee| {
+        let about =
+            format!("`holds`, `violated` or `inconclusive`: {}. Empty where it does not apply.", guarantee.about());
+        (column_name(guarantee.label()), about)
+    }));
+    for name in LATENCIES {
+        columns.extend(LATENCY_PARTS.iter().map(|(part, words)| {
+            let (what, when) = name.rsplit_once('-').unwrap_or((name, "all"));
+            let about = format!("{words} {what} latency of messages sent {when} the faults, milliseconds.");
+            (format!("{}_{part}_ms", column_name(name)), about)
+        }));
+    }
+    columns.extend(LAST_COLUMNS.iter().map(fixed));
+    columns
+}
+
+/// What is told of a latency.
+const LATENCY_PARTS: [Column; 3] = [("p50", "Median"), ("p99", "99th percentile of the"), ("max", "Largest")];
+
+/// Name of a column, and what stands in it.
+type Column = (&'static str, &'static str);
+
+const RUN_COLUMNS: &[Column] = &[
+    ("run_id", "Identity of the run: the name of its directory."),
+    ("started_at", "Wall-clock start of the run, RFC 3339."),
+    ("tool_version", "Version of `verify`."),
+    ("system", "`kafka`, `rabbitmq` or `pubsub`."),
+    ("broker_version", "Version of the product, as the running product said where it can."),
+    ("client", "Client library and version."),
+    ("backend", "Where the cluster ran: `local`, `simulated`."),
+    ("simulated", "`true` where no real broker took part."),
+    ("timings", "`vendor` or `short`."),
+    ("tuned", "Timings that differ from the vendor's."),
+    ("seed", "Seed of everything drawn."),
+    ("faults", "The schedule: fault, shape, start after the load began, planned length."),
+    ("load_ms", "Planned length of the load, milliseconds."),
+    ("took_ms", "Wall-clock length of the run, milliseconds; empty where it did not end."),
+    ("run_verdict", "`holds`, `violated`, `inconclusive` or `not-judged`, over all lanes of the run."),
 ];
-const LANE_COLUMNS: &[&str] = &[
-    "lane",
-    "settings",
-    "standing",
-    "acknowledged",
-    "asked_rate_per_s",
-    "rate_per_s",
-    "sent",
-    "acked",
-    "sent_unacknowledged",
-    "failed",
-    "unknown",
-    "delivered",
-    "processed",
-    "stored",
-    "exposed",
-    "windows",
-    "bound",
-    "available_during_fault",
-    "longest_stall_ms",
-    "label_claimed",
-    "label_observed",
+const LANE_COLUMNS: &[Column] = &[
+    ("lane", "Name of the lane: one configuration inside of the run."),
+    ("settings", "Its settings, short."),
+    ("standing", "`held`, `documented` (violated as the vendor documents), `broken` or `unshown`."),
+    (
+        "acknowledged",
+        "`false` where the configuration asks for no acknowledgement: losses count over `sent_unacknowledged`.",
+    ),
+    ("asked_rate_per_s", "Messages a second the lane was asked for."),
+    ("rate_per_s", "Messages a second it sent."),
+    ("sent", "Sends invoked."),
+    ("acked", "Sends acked."),
+    ("sent_unacknowledged", "Sends the client took, with no ack asked for."),
+    ("failed", "Sends that were certainly not stored."),
+    ("unknown", "Sends that may be stored."),
+    ("delivered", "Deliveries."),
+    ("processed", "Handlers that finished."),
+    ("stored", "Distinct messages the audit read."),
+    ("exposed", "Acked messages that were exposed to a fault window that bit."),
+    ("windows", "Fault windows that bit."),
+    ("bound", "Largest share of losing windows that no loss in these windows leaves possible, at 95 %."),
+    ("available_during_fault", "Share of the fault's time with sends acked, 0 to 1."),
+    ("longest_stall_ms", "Longest time without an ack, milliseconds."),
+    ("label_claimed", "Label the vendor claims: `CP`, `AP`, `CA`; empty where it claims none."),
+    ("label_observed", "Label that was observed."),
+];
+
+/// Columns that came later.
+const LAST_COLUMNS: &[Column] = &[
+    (
+        "tool_commit",
+        "Commit `verify` was built from, with `-dirty` behind it where its sources differed; empty where unknown.",
+    ),
+    ("machine", "Cores, memory and kernel of the machine."),
 ];
 
 fn column_name(label: &str) -> String {
     label.replace('-', "_")
 }
 
-fn cells(report: &Report<'_>, view: LaneView<'_>) -> Vec<(&'static str, String)> {
-    let mut values = run_values(report);
-    values.extend(lane_values(report, view));
-    let names = RUN_COLUMNS.iter().chain(LANE_COLUMNS).copied();
-    let mut cells: Vec<(&str, String)> = names.zip(values).collect();
+fn cells(report: &Report<'_>, view: LaneView<'_>) -> Vec<String> {
+    let mut cells = run_values(report);
+    cells.extend(lane_values(report, view));
     for kind in FINDINGS {
-        cells.push((kind.label(), view.judged.map_or_else(String::new, |judged| judged.count(*kind).to_string())));
+        cells.push(view.judged.map_or_else(String::new, |judged| judged.count(*kind).to_string()));
     }
     for guarantee in Guarantee::ALL {
-        cells.push((guarantee.label(), guarantee_value(view, *guarantee)));
+        cells.push(guarantee_value(view, *guarantee));
     }
     for name in LATENCIES {
         let measured =
             view.judged.and_then(|judged| judged.stats.latency_ms.get(*name)).filter(|found| found.count > 0);
-        for value in [measured.map(|found| found.p50), measured.map(|found| found.p99), measured.map(|found| found.max)]
-        {
-            cells.push((name, optional(value)));
-        }
+        let values =
+            [measured.map(|found| found.p50), measured.map(|found| found.p99), measured.map(|found| found.max)];
+        cells.extend(values.map(optional));
     }
+    cells.extend([report.manifest.tool_commit.clone(), report.manifest.machine.clone()]);
     cells
 }
 

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use delivery_checks::judgement::{
-    Confirmed, Finding, GuaranteeJudgement, PacketsHit, ProcessLooks, Recovery, SideWrites, Stats, WritesLost,
+    Confirmed, EventCounts, FaultJudgement, Finding, GuaranteeJudgement, Judgement, Label, LaneJudgement, PacketsHit,
+    ProcessLooks, Recovery, SideWrites, Stats, WritesLost,
 };
-use delivery_claims::{ClaimJudgement, Overall, RequiredJudgement, Standing, Violation};
+use delivery_claims::{ClaimJudgement, LaneVerdict, Overall, RequiredJudgement, RunVerdict, Standing, Violation};
 use delivery_history::manifest::{Requirement, RunStatus, Workload};
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,9 @@ pub struct RunEntry {
     pub client: String,
     /// Version of this program.
     pub tool_version: String,
+    /// Commit it was built from; left out where that is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tool_commit: String,
     /// Where the cluster ran.
     pub backend: String,
     /// No real broker took part.
@@ -126,6 +130,12 @@ pub struct FaultEntry {
     /// What the product said of a change it was asked for; absent for any other fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed: Option<Confirmed>,
+    /// Nodes that were gone and came back; absent for any fault but a restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarted: Option<u64>,
+    /// Writes and syncs that were held up in each third of the window; absent for any fault but a slow disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations_held: Option<[u64; 3]>,
     /// What the cluster saw, in words.
     pub evidence: Vec<String>,
     /// Why it did not bite, was not noticed or did not heal.
@@ -202,6 +212,73 @@ pub fn document(report: &Report<'_>) -> Document {
     }
 }
 
+impl Document {
+    /// What it was made of: all that is left of a run whose history was thrown away.
+    pub fn read_back(self) -> (Judgement, RunVerdict) {
+        let events = EventCounts { judged: self.run.events_judged, not_judged: self.run.events_not_judged };
+        let (mut judged, mut verdicts) = (Vec::new(), Vec::new());
+        for lane in self.lanes {
+            let (judgement, verdict) = lane.read_back();
+            judged.extend(judgement);
+            verdicts.extend(verdict);
+        }
+        let faults = self.faults.into_iter().map(FaultEntry::read_back).collect();
+        let judgement = Judgement { faults, lanes: judged, doubts: self.doubts, events };
+        (judgement, RunVerdict { overall: self.verdict, reasons: self.reasons, lanes: verdicts })
+    }
+}
+
+impl FaultEntry {
+    fn read_back(self) -> FaultJudgement {
+        FaultJudgement {
+            fault: self.fault,
+            targets: self.target,
+            start_ms: self.start_ms,
+            lasted_ms: self.lasted_ms,
+            bit: self.bit,
+            noticed: self.noticed,
+            healed: self.healed,
+            packets_dropped: self.packets_dropped,
+            packets_crossed: self.packets_crossed,
+            dropped_by_third: self.dropped_by_third,
+            packets_hit: self.packets_hit,
+            looks: self.looks,
+            writes_lost: self.writes_lost,
+            confirmed: self.confirmed,
+            restarted: self.restarted,
+            operations_held: self.operations_held,
+            evidence: self.evidence,
+            reasons: self.reasons,
+        }
+    }
+}
+
+impl LaneEntry {
+    /// Nothing was judged where no guarantee was.
+    fn read_back(self) -> (Option<LaneJudgement>, Option<LaneVerdict>) {
+        let verdict = self.standing.map(|standing| LaneVerdict {
+            lane: self.lane.clone(),
+            claims: self.claims,
+            required: self.required,
+            violations: self.violations,
+            claimed_label: self.label.claimed,
+            standing,
+        });
+        let judged = LaneJudgement {
+            lane: self.lane,
+            stats: self.stats,
+            findings: self.findings,
+            label: Label { observed: self.label.observed, reason: self.label.reason, sides: self.label.sides },
+            available_during_fault: self.available_during_fault,
+            longest_stall_ms: self.longest_stall_ms,
+            recovery: self.recovery,
+            doubts: self.doubts,
+            guarantees: self.guarantees,
+        };
+        (Some(judged).filter(|judged| !judged.guarantees.is_empty()), verdict)
+    }
+}
+
 /// Wall-clock length of a run that ended, milliseconds.
 pub(crate) fn took_ms(status: &RunStatus) -> Option<u64> {
     match status {
@@ -219,6 +296,7 @@ fn run_entry(report: &Report<'_>) -> RunEntry {
         features: manifest.features.clone(),
         client: manifest.client.clone(),
         tool_version: manifest.tool_version.clone(),
+        tool_commit: manifest.tool_commit.clone(),
         backend: manifest.backend.clone(),
         simulated: manifest.simulated,
         timings: manifest.timings.clone(),
@@ -257,6 +335,8 @@ fn fault_entries(report: &Report<'_>) -> Vec<FaultEntry> {
             looks: fault.looks.clone(),
             writes_lost: fault.writes_lost,
             confirmed: fault.confirmed,
+            restarted: fault.restarted,
+            operations_held: fault.operations_held,
             evidence: fault.evidence.clone(),
             reasons: fault.reasons.clone(),
         })

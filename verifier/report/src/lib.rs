@@ -6,7 +6,9 @@ mod csv_rows;
 mod document;
 mod error;
 mod exit;
+mod html;
 mod json;
+mod publication;
 mod terminal;
 mod words;
 
@@ -21,7 +23,13 @@ pub use csv_rows::{Csv, append_csv};
 pub use document::{Document, FaultEntry, LabelEntry, LaneEntry, RunEntry, SCHEMA, document};
 pub use error::ReportError;
 pub use exit::exit_line;
+pub use html::Html;
 pub use json::Json;
+pub use publication::{
+    Change, ChangeKind, Changes, Expectation, JudgedRun, LeftOut, NotRun, Outcome, Provenance, Publication,
+    PublicationError, RESULTS_FILE, RESULTS_SCHEMA, ResultRow, Results, annotations, read_results, step_summary,
+    write_files,
+};
 pub use terminal::{MAX_COLUMNS, Style, Terminal, versions_table};
 
 /// A judged run.

@@ -2,7 +2,7 @@
 
 mod common;
 
-use delivery_report::{Document, Json, SCHEMA};
+use delivery_report::{Document, Json, Report, SCHEMA, document as document_of};
 use serde_json::Value;
 
 fn document(sample: &common::Sample) -> Value {
@@ -14,6 +14,20 @@ fn assert_fields(value: &Value, fields: &[&str], whose: &str) {
     for field in fields {
         assert!(object.contains_key(*field), "{whose} lacks `{field}`");
     }
+}
+
+#[test]
+fn a_document_gives_back_what_it_was_made_of() {
+    for sample in [common::losses().require(None, "ordering"), common::unnoticed(), common::held()] {
+        let made = sample.with_report(document_of);
+        let (judgement, verdict) = made.clone().read_back();
+        assert_eq!((&judgement, &verdict), (&sample.judgement, &sample.verdict()));
+        let report = Report { manifest: &sample.manifest, judgement: &judgement, verdict: &verdict };
+        assert_eq!(document_of(&report), made);
+    }
+    let mut unjudged = common::held();
+    unjudged.judgement.lanes.clear();
+    assert_eq!(unjudged.with_report(document_of).read_back(), (unjudged.judgement.clone(), unjudged.verdict()));
 }
 
 #[test]

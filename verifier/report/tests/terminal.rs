@@ -3,7 +3,9 @@
 mod common;
 
 use common::{ASCII, COLOUR, Sample, UNICODE, judged, lane, losses, with};
-use delivery_checks::judgement::{Finding, FindingKind, Guarantee, SideWrites, StoryStep, Verdict, Witness};
+use delivery_checks::judgement::{
+    FaultJudgement, Finding, FindingKind, Guarantee, PacketsHit, SideWrites, StoryStep, Verdict, Witness,
+};
 use delivery_history::manifest::{RunStatus, Workload};
 use delivery_report::{MAX_COLUMNS, Style, exit_line};
 use unicode_width::UnicodeWidthStr;
@@ -72,6 +74,24 @@ fn everything_held() {
 #[test]
 fn fault_that_bit_nothing() {
     insta::assert_snapshot!(page(&common::unnoticed(), UNICODE));
+}
+
+#[test]
+fn faults_that_do_more_than_drop_packets() {
+    let mut sample = common::held();
+    let hit = |fault: &str, how: &str, count: u64, packets_dropped: u64| FaultJudgement {
+        fault: fault.to_owned(),
+        packets_dropped,
+        dropped_by_third: [packets_dropped, 0, 0],
+        packets_hit: Some(PacketsHit { how: how.to_owned(), count, by_third: [count - 2, 1, 1] }),
+        ..common::bitten()
+    };
+    sample.judgement.faults = vec![
+        hit("reset:leader", "answered with a reset", 1_246, 0),
+        hit("bandwidth:leader", "held back", 1_973, 68),
+        hit("delay:follower", "delayed", 9_000, 0),
+    ];
+    insta::assert_snapshot!(page(&sample, UNICODE));
 }
 
 #[test]

@@ -37,6 +37,7 @@ pub fn replan(system: &dyn System, recorded: &RunManifest) -> Result<RunPlan, Pl
     manifest.run_id = run_id(info.name, now);
     manifest.started_at = now.to_string();
     manifest.tool_version = env!("CARGO_PKG_VERSION").to_owned();
+    manifest.tool_commit.clear();
     manifest.machine = machine_facts();
     manifest.client.clone_from(&info.client);
     manifest.features.clear();

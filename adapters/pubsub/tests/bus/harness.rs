@@ -102,6 +102,7 @@ impl Setup {
             format: MANIFEST_FORMAT,
             run_id: String::from("simulated"),
             tool_version: String::from("test"),
+            tool_commit: String::new(),
             system: String::from("pubsub"),
             broker_version: String::from("test"),
             features: BTreeMap::new(),

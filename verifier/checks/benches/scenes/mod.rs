@@ -36,6 +36,7 @@ fn manifest(workload: Workload, messages: u64) -> RunManifest {
         format: MANIFEST_FORMAT,
         run_id: String::new(),
         tool_version: String::new(),
+        tool_commit: String::new(),
         system: "kafka".into(),
         broker_version: String::new(),
         features: BTreeMap::new(),

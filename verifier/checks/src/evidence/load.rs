@@ -27,7 +27,7 @@ pub(crate) fn doubts(context: &Context<'_>, sends: &Sends, segments: &Segments, 
         doubts.push(format!("{SATURATED} {when}: only {taken} of {invoked} sends were taken"));
     }
     for (index, fact) in facts.iter().enumerate() {
-        let during = segments.iter().zip(&sends.counts).filter(|(segment, _)| segment.fault == Some(index));
+        let during = segments.iter().zip(&sends.counts).filter(|(segment, _)| segment.on_bits & (1 << index) != 0);
         let invoked: u64 = during.map(|(_, counts)| counts.invoked).sum();
         if fact.span_ns.is_some() && invoked == 0 && !fact.hit_producers(context) {
             doubts.push(format!("clients sent nothing during {}", fact.label));

@@ -2,7 +2,7 @@
 //! every event costs one comparison.
 
 use crate::evidence::bite::FaultFacts;
-use crate::evidence::timeline::Timeline;
+use crate::evidence::timeline::{MAX_FAULTS, Timeline};
 use crate::node_set::node_bits;
 
 /// One replication lag: what was acked this long before a fault may not have been replicated yet.
@@ -27,9 +27,11 @@ pub(crate) struct Segment {
     /// First nanosecond that is not in it any more.
     pub(crate) until_ns: u64,
     pub(crate) part: Part,
-    /// The fault that is on.
-    pub(crate) fault: Option<usize>,
-    /// That fault is past detection: what happens now shows the label.
+    /// The faults that are on, as bits by their index.
+    pub(crate) on_bits: u64,
+    /// The fault that is on where no other is: only then is what happens its own doing.
+    pub(crate) alone: Option<usize>,
+    /// The fault that is on alone is past detection: what happens now shows the label.
     pub(crate) past_detection: bool,
     /// Acks by these nodes are exposed to a fault that bit.
     pub(crate) exposed_bits: u64,
@@ -137,16 +139,19 @@ fn detected_ns(start_ns: u64, detection_ms: &[u64], index: usize) -> u64 {
 }
 
 fn segment_at(timeline: &Timeline, detection_ms: &[u64], at_ns: u64) -> Segment {
-    let fault = timeline.faults.iter().position(|window| window.contains(at_ns));
-    let start_ns = fault.and_then(|index| timeline.faults[index].started_ns);
+    const { assert!(MAX_FAULTS <= u64::BITS as usize) };
+    let on = timeline.faults.iter().enumerate().filter(|(_, window)| window.contains(at_ns));
+    let on_bits = on.fold(0_u64, |bits, (index, _)| bits | 1 << index);
+    let alone = (on_bits.count_ones() == 1).then_some(on_bits.trailing_zeros() as usize);
+    let start_ns = alone.and_then(|index| timeline.faults[index].started_ns);
     let past_detection =
-        fault.zip(start_ns).is_some_and(|(index, start_ns)| at_ns >= detected_ns(start_ns, detection_ms, index));
-    let part = match (fault, timeline.first_fault_ns()) {
-        (Some(_), _) => Part::During,
-        (None, Some(first_ns)) if at_ns >= first_ns => Part::After,
-        (None, _) => Part::Before,
+        alone.zip(start_ns).is_some_and(|(index, start_ns)| at_ns >= detected_ns(start_ns, detection_ms, index));
+    let part = match (on_bits, timeline.first_fault_ns()) {
+        (1.., _) => Part::During,
+        (0, Some(first_ns)) if at_ns >= first_ns => Part::After,
+        (0, _) => Part::Before,
     };
-    Segment { until_ns: u64::MAX, part, fault, past_detection, exposed_bits: 0 }
+    Segment { until_ns: u64::MAX, part, on_bits, alone, past_detection, exposed_bits: 0 }
 }
 
 fn exposed_at(timeline: &Timeline, exposed: &[u64], bit: &[bool], at_ns: u64, recovered_ns: u64) -> u64 {

@@ -134,6 +134,7 @@ pub fn manifest(workload: Workload) -> RunManifest {
         format: MANIFEST_FORMAT,
         run_id: "test".into(),
         tool_version: "0".into(),
+        tool_commit: String::new(),
         system: "kafka".into(),
         broker_version: "4.1.1".into(),
         features: BTreeMap::new(),

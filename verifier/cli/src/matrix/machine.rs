@@ -8,13 +8,14 @@ use std::time::Instant;
 use delivery_broker::{InstallRequest, Installation};
 use delivery_matrix::{Ahead, Bench, Cell, Job, Ran, remove};
 use delivery_report::Document;
-use delivery_runner::{Interrupts, Quiet, RunPlan, plan, run_simulated};
+use delivery_runner::{Interrupts, Quiet, RunPlan, run_simulated};
 
 use super::protocol::{AheadOf, Installed, Opening, Order, Told};
 use super::runs::around;
 use super::session::{Answer, Session};
 use super::watchdog::Watchdog;
 use super::{silent, told};
+use crate::commit::plan;
 use crate::exit::CliError;
 use crate::progress::matrix_progress;
 use crate::run::{cache_dir, conclude, listen, make_ready};

@@ -6,13 +6,14 @@ use delivery_broker::Installation;
 use delivery_cluster::enclosure::enclose;
 use delivery_faults::{ActsOn, FaultKind, FaultRequest, find_fault};
 use delivery_matrix::{Cell, Cells, Job, MatrixFile, cells};
-use delivery_runner::{Interrupts, Standing, plan, run_real_on};
+use delivery_runner::{Interrupts, Standing, run_real_on};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 
 use super::protocol::{AheadOf, Opening, Order, Reply, Told};
 use super::watchdog::Watchdog;
 use super::{silent, told};
+use crate::commit::plan;
 use crate::exit::{self, CliError};
 use crate::progress::{MatrixProgress, matrix_progress};
 use crate::run::{conclude, listen};

@@ -17,6 +17,7 @@ pub fn file_manifest(file: &str, format: &str, acknowledged: bool, spans_ms: u64
         format: MANIFEST_FORMAT,
         run_id: file.to_owned(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        tool_commit: String::new(),
         system: format.to_owned(),
         broker_version: String::from("unknown"),
         features: BTreeMap::new(),

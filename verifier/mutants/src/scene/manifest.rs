@@ -44,6 +44,7 @@ pub(crate) fn manifest(lane: Lane) -> RunManifest {
         format: MANIFEST_FORMAT,
         run_id: String::from("mutant"),
         tool_version: String::from(env!("CARGO_PKG_VERSION")),
+        tool_commit: String::new(),
         system: String::from("by-hand"),
         broker_version: String::from("1"),
         features: BTreeMap::new(),

@@ -47,7 +47,8 @@ fn series_line(faults: &[FaultJudgement]) -> String {
     )
 }
 
-fn fault_line(fault: &FaultJudgement) -> String {
+/// What one fault really did, in a sentence.
+pub(crate) fn fault_line(fault: &FaultJudgement) -> String {
     let targets = if fault.targets.is_empty() { String::from("nobody") } else { fault.targets.join(", ") };
     let mut parts = vec![proof_text(fault)];
     parts.extend(fault.evidence.iter().take(MAX_OBSERVATIONS).cloned());
@@ -82,6 +83,13 @@ fn proof_text(fault: &FaultJudgement) -> String {
             Some(kib) => format!("{said}; {} KiB that it stored gone", number(kib)),
             None => said,
         };
+    }
+    if let Some(restarted) = fault.restarted {
+        return format!("{restarted} of {} gone and back", counted(fault.targets.len(), "node"));
+    }
+    if let Some(held) = fault.operations_held {
+        let ([first, second, third], all) = (held.map(number), number(held.iter().sum()));
+        return format!("{all} writes and syncs held up ({first} / {second} / {third} by third)");
     }
     if let Some(hit) = &fault.packets_hit {
         let others = [(fault.packets_dropped, "dropped"), (fault.packets_crossed, "crossed")];

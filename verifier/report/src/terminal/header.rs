@@ -8,10 +8,14 @@ use crate::Report;
 use crate::words::{counted, duration};
 
 pub(super) fn write(report: &Report<'_>, page: &mut Page) {
+    page.paragraph(&what_ran(report), 2, Tone::Plain);
+}
+
+/// Product, client, fault, timings, time taken.
+pub(crate) fn what_ran(report: &Report<'_>) -> String {
     let manifest = report.manifest;
     if manifest.backend == FILE_BACKEND {
-        write_file(report, page);
-        return;
+        return what_was_recorded(report);
     }
     let mut parts = Vec::new();
     if manifest.simulated {
@@ -27,11 +31,11 @@ pub(super) fn write(report: &Report<'_>, page: &mut Page) {
         RunStatus::Finished { took_ms } => format!("took {}", duration(*took_ms)),
         RunStatus::CutShort { took_ms, .. } => format!("CUT SHORT after {}", duration(*took_ms)),
     });
-    page.paragraph(&parts.join(" \u{b7} "), 2, Tone::Plain);
+    parts.join(" \u{b7} ")
 }
 
 /// Of a history that others recorded only the file is known.
-fn write_file(report: &Report<'_>, page: &mut Page) {
+fn what_was_recorded(report: &Report<'_>) -> String {
     let manifest = report.manifest;
     let mut parts = vec![format!("{} ({} format)", manifest.run_id, manifest.system)];
     parts.push(String::from("recorded by others"));
@@ -39,7 +43,7 @@ fn write_file(report: &Report<'_>, page: &mut Page) {
     if let RunStatus::Finished { took_ms } = manifest.status {
         parts.push(format!("covers {}", duration(took_ms)));
     }
-    page.paragraph(&parts.join(" \u{b7} "), 2, Tone::Plain);
+    parts.join(" \u{b7} ")
 }
 
 fn faults(report: &Report<'_>) -> String {

@@ -13,6 +13,13 @@ use crate::{LaneView, Report};
 const BROKEN_BY_LOSS: &[Guarantee] = &[Guarantee::Durability, Guarantee::AtLeastOnce, Guarantee::ExactlyOnce];
 
 pub(super) fn write(report: &Report<'_>, page: &mut Page) {
+    for (sentence, tone) in sentences(report) {
+        page.paragraph(&sentence, 2, tone);
+    }
+}
+
+/// What was lost, what is violated, what was not shown; or that everything held.
+pub(super) fn sentences(report: &Report<'_>) -> Vec<(String, Tone)> {
     let mut sentences: Vec<(String, Tone)> = Vec::new();
     sentences.extend(lost(report));
     sentences.extend(violated(report));
@@ -20,18 +27,17 @@ pub(super) fn write(report: &Report<'_>, page: &mut Page) {
     if sentences.is_empty() {
         sentences.push(held(report));
     }
-    for (sentence, tone) in sentences {
-        page.paragraph(&sentence, 2, tone);
-    }
+    sentences
 }
 
-pub(super) fn lost_count(view: &LaneView<'_>) -> u64 {
+/// Messages proved lost.
+pub(crate) fn lost_count(view: &LaneView<'_>) -> u64 {
     let lost = [FindingKind::Lost, FindingKind::Jepsen(Anomaly::LostWrite)];
     view.judged.map_or(0, |judged| lost.into_iter().map(|kind| judged.count(kind)).sum())
 }
 
 /// What a loss is counted over: acked messages, or sent ones where no ack is asked for.
-pub(super) fn loss_base(view: &LaneView<'_>) -> u64 {
+pub(crate) fn loss_base(view: &LaneView<'_>) -> u64 {
     let Some(judged) = view.judged else { return 0 };
     if view.lane.acknowledged { judged.stats.acked } else { judged.stats.sent_unacknowledged }
 }
@@ -137,7 +143,8 @@ fn why_unfinished(status: &RunStatus) -> Option<String> {
     }
 }
 
-fn why_unshown(view: &LaneView<'_>) -> String {
+/// Why a lane that could not be judged could not be.
+pub(crate) fn why_unshown(view: &LaneView<'_>) -> String {
     let counted = view.verdict.into_iter().flat_map(|verdict| {
         let claims = verdict.claims.iter().filter(|claim| claim.counts).map(|claim| (claim.verdict, &claim.reason));
         claims.chain(verdict.required.iter().map(|required| (required.verdict, &required.reason)))

@@ -18,7 +18,11 @@ use std::io::Write;
 use delivery_checks::judgement::EventCounts;
 
 use crate::{Exporter, Report, ReportError};
-use page::Page;
+use page::{Page, Tone};
+
+pub(crate) use evidence::fault_line;
+pub(crate) use header::what_ran;
+pub(crate) use headline::{loss_base, lost_count, why_unshown};
 pub use versions::versions_table;
 
 /// No line is wider.
@@ -31,6 +35,18 @@ pub struct Style {
     pub colour: bool,
     /// Characters beyond ASCII.
     pub unicode: bool,
+}
+
+/// The sentences a person needs, without their colours.
+pub(crate) fn headline_sentences(report: &Report<'_>) -> Vec<String> {
+    headline::sentences(report).into_iter().map(|(sentence, _)| sentence).collect()
+}
+
+/// A paragraph whose further lines are indented by `indent` columns.
+pub(crate) fn wrapped(text: &str, indent: usize, style: Style) -> String {
+    let mut page = Page::new(style);
+    page.paragraph(text, indent, Tone::Plain);
+    page.finish()
 }
 
 /// Prints the table.

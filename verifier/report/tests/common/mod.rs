@@ -1,6 +1,9 @@
 //! Made-up runs for the tests of every format.
 #![allow(dead_code)] // each test program uses its own part
 
+pub(crate) mod published;
+pub(crate) mod xml;
+
 use std::collections::BTreeMap;
 
 use delivery_checks::judgement::{
@@ -13,7 +16,7 @@ use delivery_history::manifest::{BiteProof, Fault, Host, Lane, MANIFEST_FORMAT, 
 use delivery_report::{Exporter, Report, Style, Terminal};
 
 /// A run, judged.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sample {
     pub(crate) manifest: RunManifest,
     pub(crate) judgement: Judgement,
@@ -83,6 +86,7 @@ pub(crate) fn manifest(lanes: Vec<Lane>) -> RunManifest {
         format: MANIFEST_FORMAT,
         run_id: String::from("2026-11-24-a1b2"),
         tool_version: String::from("0.1.0"),
+        tool_commit: String::new(),
         system: String::from("kafka"),
         broker_version: String::from("4.1.1"),
         features: BTreeMap::new(),
@@ -145,6 +149,8 @@ pub(crate) fn bitten() -> FaultJudgement {
         looks: None,
         writes_lost: None,
         confirmed: None,
+        restarted: None,
+        operations_held: None,
         evidence: vec![String::from("n1 said leader n2 -> n3 after 9.4 s")],
         reasons: Vec::new(),
     }
@@ -290,6 +296,8 @@ pub(crate) fn unnoticed() -> Sample {
         looks: None,
         writes_lost: None,
         confirmed: None,
+        restarted: None,
+        operations_held: None,
         evidence: Vec::new(),
         reasons: vec![reason.to_owned()],
         ..bitten()

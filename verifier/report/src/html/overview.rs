@@ -1,0 +1,243 @@
+//! The page of many runs: the tables, then the run behind each of their rows.
+
+use super::anchors::{finding_anchor, lane_anchor, run_anchor};
+use super::markup::Markup;
+use super::run::{head, write_article, write_footer};
+use super::shell;
+use crate::publication::{JudgedRun, Publication, ResultRow, Results, status_label, tally};
+use crate::words::{counted, number, share};
+
+/// The page.
+pub(crate) fn index_page(publication: &Publication, results: &Results) -> String {
+    let shown = shown_runs(publication, results);
+    shell::page("What message brokers really deliver", |markup| {
+        markup.element("header", &[], |markup| {
+            markup.leaf("h1", &[], "What message brokers really deliver");
+            let (rows, runs) = (counted(results.results.len(), "result"), counted(results.runs, "run"));
+            markup.leaf("p", &[("class", "answer")], &format!("{rows} from {runs}: {}.", tally(results)));
+            markup.leaf("p", &[], "Each row is the newest run of one configuration of one version under one fault. Its name leads to the run.");
+        });
+        write_contents(results, markup);
+        markup.element("main", &[("id", "main")], |markup| {
+            write_results(results, markup);
+            write_expectations(results, &shown, markup);
+            write_not_run(results, markup);
+            write_left_out(results, markup);
+            write_runs(&shown, markup);
+        });
+        write_footer(markup);
+    })
+}
+
+/// Runs some row comes from, or a matrix rests on: the tables lead to each of them.
+fn shown_runs<'a>(publication: &'a Publication, results: &Results) -> Vec<&'a JudgedRun> {
+    let of_rows = |id: &String| results.results.iter().any(|row| row.run.id == *id);
+    let of_cells = |id: &String| results.expectations.iter().any(|cell| cell.runs.contains(id));
+    let is_shown = |run: &&JudgedRun| of_rows(&run.manifest.run_id) || of_cells(&run.manifest.run_id);
+    publication.runs.iter().filter(is_shown).collect()
+}
+
+fn write_contents(results: &Results, markup: &mut Markup) {
+    markup.element("nav", &[("aria-label", "Contents")], |markup| {
+        markup.element("ul", &[], |markup| {
+            let mut link = |to: &str, words: &str| {
+                markup.element("li", &[], |markup| markup.leaf("a", &[("href", to)], words));
+            };
+            for system in results.systems() {
+                link(&format!("#{}", system_anchor(system)), system);
+            }
+            for (there, to, words) in [
+                (!results.expectations.is_empty(), "#expectations", "expected and observed"),
+                (!results.not_run.is_empty(), "#not-run", "not run"),
+                (!results.left_out.is_empty(), "#left-out", "left out"),
+                (true, "#runs", "runs"),
+            ] {
+                if there {
+                    link(to, words);
+                }
+            }
+        });
+    });
+}
+
+fn system_anchor(system: &str) -> String {
+    run_anchor(system).replacen("run-", "system-", 1)
+}
+
+fn write_results(results: &Results, markup: &mut Markup) {
+    markup.element("section", &[("id", "results"), ("aria-labelledby", "results-title")], |markup| {
+        markup.leaf("h2", &[("id", "results-title")], "Results");
+        for system in results.systems() {
+            let anchor = system_anchor(system);
+            let caption = format!("{anchor}-caption");
+            markup.leaf("h3", &[("id", &anchor)], system);
+            table(&caption, &format!("Results of {system}"), markup, |markup| {
+                head(
+                    &[
+                        "version",
+                        "configuration",
+                        "fault",
+                        "claimed",
+                        "observed",
+                        "lost",
+                        "of",
+                        "result",
+                        "what it means",
+                    ],
+                    markup,
+                );
+                markup.element("tbody", &[], |markup| {
+                    results.results.iter().filter(|row| row.system == system).for_each(|row| write_row(row, markup));
+                });
+            });
+        }
+    });
+}
+
+/// A table with a caption, which may be wider than a phone.
+fn table(caption: &str, words: &str, markup: &mut Markup, inside: impl FnOnce(&mut Markup)) {
+    markup.element(
+        "div",
+        &[("class", "scroll"), ("role", "region"), ("aria-labelledby", caption), ("tabindex", "0")],
+        |markup| {
+            markup.element("table", &[], |markup| {
+                markup.leaf("caption", &[("id", caption)], words);
+                inside(markup);
+            });
+        },
+    );
+    markup.line_break();
+}
+
+fn write_row(row: &ResultRow, markup: &mut Markup) {
+    let place = lane_anchor(&row.run.id, row.run.lane_index);
+    let timings = if row.timings == "vendor" { String::new() } else { format!(" ({} timings)", row.timings) };
+    let faults = if row.faults.is_empty() { "none" } else { &row.faults };
+    markup.element("tr", &[], |markup| {
+        markup.leaf("td", &[], &row.version);
+        markup.element("th", &[("scope", "row")], |markup| {
+            markup.leaf("a", &[("href", &format!("#{place}"))], &row.lane);
+            markup.text(" ");
+            markup.leaf("span", &[("class", "settings")], &row.settings);
+        });
+        markup.leaf("td", &[], &format!("{faults}{timings}"));
+        markup.leaf("td", &[], row.label_claimed.as_deref().unwrap_or("none"));
+        markup.leaf("td", &[], &row.label_observed);
+        markup.element("td", &[("class", "number")], |markup| write_lost(row, markup));
+        let kind = if row.acknowledged { "acked" } else { "sent" };
+        markup.leaf("td", &[("class", "number")], &format!("{} {kind}", number(row.counted)));
+        markup.element("td", &[], |markup| shell::badge(row.outcome, markup));
+        markup.element("td", &[("class", "meaning")], |markup| {
+            markup.text(&row.meaning);
+            if row.runs > 1 {
+                markup.text(&format!(" Messages were lost in {} of {} runs of this.", row.runs_that_lost, row.runs));
+            }
+        });
+    });
+    markup.line_break();
+}
+
+/// Lost messages lead to those that are named.
+fn write_lost(row: &ResultRow, markup: &mut Markup) {
+    match row.lost {
+        None => markup.text("?"),
+        Some(0) => markup.text("0"),
+        Some(lost) => {
+            let share = share(lost, row.counted).map_or_else(String::new, |share| format!(" ({share})"));
+            let words = format!("{}{share}", number(lost));
+            match row.findings.contains_key("lost") {
+                true => {
+                    let place = finding_anchor(&row.run.id, row.run.lane_index, "lost");
+                    markup.leaf("a", &[("href", &format!("#{place}"))], &words);
+                }
+                false => markup.text(&words),
+            }
+        }
+    }
+}
+
+fn write_expectations(results: &Results, shown: &[&JudgedRun], markup: &mut Markup) {
+    if results.expectations.is_empty() {
+        return;
+    }
+    markup.element("section", &[("id", "expectations"), ("aria-labelledby", "expectations-title")], |markup| {
+        markup.leaf("h2", &[("id", "expectations-title")], "Expected and observed");
+        table("expectations-caption", "Cells of matrices against what was expected of them", markup, |markup| {
+            head(&["row", "cell", "expected", "result", "seen", "why", "runs"], markup);
+            markup.element("tbody", &[], |markup| {
+                for cell in &results.expectations {
+                    markup.element("tr", &[], |markup| {
+                        markup.leaf("td", &[], &row_words(&cell.row, &cell.about));
+                        markup.leaf("th", &[("scope", "row")], &cell.cell);
+                        markup.leaf("td", &[], &cell.expected_words());
+                        markup.leaf("td", &[], status_label(cell.status));
+                        markup.leaf("td", &[], &cell.windows_words());
+                        markup.leaf("td", &[], &cell.reasons.join("; "));
+                        markup.element("td", &[], |markup| write_run_links(&cell.runs, shown, markup));
+                    });
+                }
+            });
+        });
+    });
+}
+
+fn row_words(row: &str, about: &str) -> String {
+    if about.is_empty() { row.to_owned() } else { format!("{row}: {about}") }
+}
+
+/// A run that was not given cannot be led to.
+fn write_run_links(runs: &[String], shown: &[&JudgedRun], markup: &mut Markup) {
+    for (place, run) in runs.iter().enumerate() {
+        if place > 0 {
+            markup.text(", ");
+        }
+        match shown.iter().any(|known| known.manifest.run_id == *run) {
+            true => markup.leaf("a", &[("href", &format!("#{}", run_anchor(run)))], run),
+            false => markup.text(run),
+        }
+    }
+}
+
+fn write_not_run(results: &Results, markup: &mut Markup) {
+    if results.not_run.is_empty() {
+        return;
+    }
+    markup.element("section", &[("id", "not-run"), ("aria-labelledby", "not-run-title")], |markup| {
+        markup.leaf("h2", &[("id", "not-run-title")], "Not run");
+        table("not-run-caption", "Cells that were not run, and what is missing", markup, |markup| {
+            head(&["row", "cell", "what is missing"], markup);
+            markup.element("tbody", &[], |markup| {
+                for cell in &results.not_run {
+                    markup.element("tr", &[], |markup| {
+                        markup.leaf("td", &[], &row_words(&cell.row, &cell.about));
+                        markup.leaf("th", &[("scope", "row")], &cell.cell);
+                        markup.leaf("td", &[], &cell.reason);
+                    });
+                }
+            });
+        });
+    });
+}
+
+fn write_left_out(results: &Results, markup: &mut Markup) {
+    if results.left_out.is_empty() {
+        return;
+    }
+    markup.element("section", &[("id", "left-out"), ("aria-labelledby", "left-out-title")], |markup| {
+        markup.leaf("h2", &[("id", "left-out-title")], "Left out");
+        markup.element("ul", &[], |markup| {
+            for left in &results.left_out {
+                markup.leaf("li", &[], &format!("{}: {}", left.directory, left.reason));
+            }
+        });
+    });
+}
+
+fn write_runs(shown: &[&JudgedRun], markup: &mut Markup) {
+    markup.element("section", &[("id", "runs"), ("aria-labelledby", "runs-title")], |markup| {
+        markup.leaf("h2", &[("id", "runs-title")], "Runs");
+        for run in shown {
+            write_article(&run.report(), run.picture.as_ref(), markup);
+        }
+    });
+}
