@@ -108,6 +108,16 @@ fn cells_are_listed_and_chosen() {
     assert!(!Path::new("matrices").exists(), "nothing is made for it");
 }
 
+#[cfg(all(feature = "kafka", feature = "rabbitmq"))]
+#[test]
+fn the_matrices_of_this_program_mean_something() {
+    for name in ["quick", "nightly", "truth"] {
+        let path = format!("{}/../../workloads/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+        let output = matrix(Path::new(&path), &["--list"]);
+        assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    }
+}
+
 #[test]
 fn results_are_one_document_where_that_is_asked_for() {
     let directory = tempfile::tempdir().unwrap();

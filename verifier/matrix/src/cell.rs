@@ -123,8 +123,25 @@ impl Reading<'_> {
                 Err((reason.span(), String::from("says nothing: tell what is missing for it to be run")))
             }
             Some(reason) => Ok(Made::Listed(Box::new(self.entry(combination, reason.get_ref(), &expected)))),
-            None => self.cell(combination, expected).map(|cell| Made::Run(Box::new(cell))),
+            None => match self.missing_here(combination)? {
+                Some(reason) => Ok(Made::Listed(Box::new(self.entry(combination, &reason, &expected)))),
+                None => self.cell(combination, expected).map(|cell| Made::Run(Box::new(cell))),
+            },
         }
+    }
+
+    /// What a fault needs of the machine and does not have: no mistake of the file's.
+    fn missing_here(&self, combination: &Combination) -> Result<Option<String>, Mistake> {
+        let wanted = combination.system.get_ref();
+        let is_real = |system: &&&dyn System| system.info().name == wanted && system.real().is_some();
+        if self.systems.iter().find(is_real).is_none() {
+            return Ok(None);
+        }
+        let refusal = |fault: &FaultRequest| {
+            let reason = find_fault(fault.fault).ok()?.refusal()?;
+            Some(format!("{} cannot be had on this machine: {reason}", fault.label()))
+        };
+        Ok(faults(combination.faults.as_ref())?.iter().find_map(refusal))
     }
 
     fn expected(&self) -> Result<Vec<Expectation>, Mistake> {
