@@ -69,35 +69,50 @@ pub trait SimulatedNode {
 #[derive(Clone, Debug, Default)]
 pub struct LinkLedger {
     pairs: Rc<RefCell<BTreeMap<(u32, u32), PairAccount>>>,
-    loss: Rc<RefCell<Loss>>,
+    losses: Rc<RefCell<Losses>>,
 }
 
 /// Frames that are lost by chance: the sender asks before it hands one to the network.
+#[derive(Clone, Debug)]
+struct Losses {
+    /// By the number of whoever asked for it.
+    by_number: BTreeMap<u32, Loss>,
+    random: fastrand::Rng,
+}
+
+/// One loss.
 #[derive(Clone, Debug)]
 struct Loss {
     percent: u32,
     pairs: BTreeSet<(u32, u32)>,
     lost: u64,
-    random: fastrand::Rng,
 }
 
-impl Default for Loss {
+impl Default for Losses {
     fn default() -> Self {
-        Self { percent: 0, pairs: BTreeSet::new(), lost: 0, random: fastrand::Rng::with_seed(0) }
+        Self { by_number: BTreeMap::new(), random: fastrand::Rng::with_seed(0) }
     }
 }
 
 /// One ordered pair of hosts.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct PairAccount {
     /// Number of the next frame.
     sent: u64,
     arrived: u64,
-    /// First frame number since the mark, and how many from there on arrived.
-    mark: Option<(u64, u64)>,
+    /// By the number of whoever counts.
+    marks: BTreeMap<u32, Mark>,
 }
 
-/// Frames of one ordered pair since its mark.
+/// From which frame on somebody counts, and what became of those.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    first: u64,
+    arrived: u64,
+    lost: u64,
+}
+
+/// Frames of one ordered pair since a mark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SinceMark {
     /// Handed to the network.
@@ -110,34 +125,37 @@ impl LinkLedger {
     /// Draws losses from `seed`.
     pub fn seeded(seed: u64) -> Self {
         let ledger = Self::default();
-        ledger.loss.borrow_mut().random = fastrand::Rng::with_seed(seed ^ 0x1055);
+        ledger.losses.borrow_mut().random = fastrand::Rng::with_seed(seed ^ 0x1055);
         ledger
     }
 
-    /// From now on `percent` of a hundred frames between these ordered pairs are lost, and no others; the count of lost
-    /// ones starts again where there are any pairs.
-    pub fn lose(&self, pairs: &[(u32, u32)], percent: u32) {
-        let mut loss = self.loss.borrow_mut();
-        loss.percent = percent;
-        loss.pairs = pairs.iter().copied().collect();
-        if !loss.pairs.is_empty() {
-            loss.lost = 0;
-        }
+    /// From now on `percent` of a hundred frames between these ordered pairs are lost on behalf of `number`.
+    pub fn lose(&self, number: u32, pairs: &[(u32, u32)], percent: u32) {
+        let loss = Loss { percent, pairs: pairs.iter().copied().collect(), lost: 0 };
+        self.losses.borrow_mut().by_number.insert(number, loss);
     }
 
-    /// Whether the frame that is about to be handed to the network gets lost: the sender then keeps it to itself.
+    /// Nothing more is lost on behalf of `number`; returns how many frames were.
+    pub fn stop_losing(&self, number: u32) -> u64 {
+        self.losses.borrow_mut().by_number.remove(&number).map_or(0, |loss| loss.lost)
+    }
+
+    /// Whether the frame that was numbered last of this pair gets lost: the sender then keeps it to itself.
     pub fn is_lost(&self, from: u32, to: u32) -> bool {
-        let loss = &mut *self.loss.borrow_mut();
-        if !loss.pairs.contains(&(from, to)) || loss.random.u32(0..100) >= loss.percent {
-            return false;
-        }
+        let losses = &mut *self.losses.borrow_mut();
+        let random = &mut losses.random;
+        let mut hits = losses.by_number.values_mut().filter(|loss| loss.pairs.contains(&(from, to)));
+        let Some(loss) = hits.find(|loss| random.u32(0..100) < loss.percent) else { return false };
         loss.lost += 1;
+        if let Some(account) = self.pairs.borrow_mut().get_mut(&(from, to)) {
+            account.marks.values_mut().for_each(|mark| mark.lost += 1);
+        }
         true
     }
 
-    /// Frames lost since the pairs were last set.
-    pub fn lost(&self) -> u64 {
-        self.loss.borrow().lost
+    /// Frames lost on behalf of `number` so far.
+    pub fn lost(&self, number: u32) -> u64 {
+        self.losses.borrow().by_number.get(&number).map_or(0, |loss| loss.lost)
     }
 
     /// A frame is about to be handed to the network; returns its number, which it must carry.
@@ -154,27 +172,34 @@ impl LinkLedger {
         let account = pairs.entry((from, to)).or_default();
         assert!(number < account.sent, "frame {number} from {from} to {to} arrived but was never sent");
         account.arrived += 1;
-        if let Some((first, arrived)) = &mut account.mark
-            && number >= *first
-        {
-            *arrived += 1;
+        for mark in account.marks.values_mut().filter(|mark| number >= mark.first) {
+            mark.arrived += 1;
         }
     }
 
-    /// From now on [`LinkLedger::since_mark`] counts the frames of this pair.
-    pub fn mark(&self, from: u32, to: u32) {
+    /// From now on [`LinkLedger::since_mark`] counts the frames of this pair for `number`.
+    pub fn mark(&self, number: u32, from: u32, to: u32) {
         let mut pairs = self.pairs.borrow_mut();
         let account = pairs.entry((from, to)).or_default();
-        account.mark = Some((account.sent, 0));
+        account.marks.insert(number, Mark { first: account.sent, arrived: 0, lost: 0 });
     }
 
-    /// Frames sent since the pair was marked; nothing where it never was.
-    pub fn since_mark(&self, from: u32, to: u32) -> SinceMark {
+    /// Nobody counts this pair for `number` any more.
+    pub fn unmark(&self, number: u32, from: u32, to: u32) {
+        if let Some(account) = self.pairs.borrow_mut().get_mut(&(from, to)) {
+            account.marks.remove(&number);
+        }
+    }
+
+    /// Frames handed to the network since the pair was marked for `number`, without those that were lost by chance
+    /// before it had them; nothing where it never was.
+    pub fn since_mark(&self, number: u32, from: u32, to: u32) -> SinceMark {
         let pairs = self.pairs.borrow();
-        let Some(account) = pairs.get(&(from, to)) else { return SinceMark::default() };
-        account
-            .mark
-            .map_or_else(SinceMark::default, |(first, arrived)| SinceMark { sent: account.sent - first, arrived })
+        let marked = pairs.get(&(from, to)).and_then(|account| Some((account.sent, account.marks.get(&number)?)));
+        marked.map_or_else(SinceMark::default, |(sent, mark)| SinceMark {
+            sent: sent - mark.first - mark.lost,
+            arrived: mark.arrived,
+        })
     }
 
     /// Frames of all pairs since the start: (sent, arrived).
@@ -192,22 +217,22 @@ mod tests {
     fn only_frames_sent_after_the_mark_count() {
         let ledger = LinkLedger::default();
         let early = ledger.sent(1, 2);
-        ledger.mark(1, 2);
+        ledger.mark(7, 1, 2);
         let late = [ledger.sent(1, 2), ledger.sent(1, 2)];
         ledger.arrived(1, 2, early);
-        assert_eq!(ledger.since_mark(1, 2), SinceMark { sent: 2, arrived: 0 });
+        assert_eq!(ledger.since_mark(7, 1, 2), SinceMark { sent: 2, arrived: 0 });
         ledger.arrived(1, 2, late[1]);
-        assert_eq!(ledger.since_mark(1, 2), SinceMark { sent: 2, arrived: 1 });
+        assert_eq!(ledger.since_mark(7, 1, 2), SinceMark { sent: 2, arrived: 1 });
         assert_eq!(ledger.totals(), (3, 2));
     }
 
     #[test]
     fn pairs_are_directed_and_counted_apart() {
         let ledger = LinkLedger::default();
-        ledger.mark(1, 2);
+        ledger.mark(7, 1, 2);
         ledger.sent(2, 1);
-        assert_eq!(ledger.since_mark(1, 2), SinceMark::default());
-        assert_eq!(ledger.since_mark(2, 1), SinceMark::default());
+        assert_eq!(ledger.since_mark(7, 1, 2), SinceMark::default());
+        assert_eq!(ledger.since_mark(7, 2, 1), SinceMark::default());
     }
 
     #[test]
@@ -220,14 +245,32 @@ mod tests {
     fn losses_hit_the_named_pairs_only_and_are_counted() {
         let ledger = LinkLedger::seeded(3);
         assert!(!ledger.is_lost(1, 2), "nothing is lost by itself");
-        ledger.lose(&[(1, 2)], 25);
+        ledger.lose(0, &[(1, 2)], 25);
         let lost = (0..4_000).filter(|_| ledger.is_lost(1, 2)).count() as u64;
         assert!((850..1_150).contains(&lost), "{lost}");
         assert!((0..100).all(|_| !ledger.is_lost(2, 1)));
-        ledger.lose(&[], 0);
+        assert_eq!((ledger.lost(0), ledger.stop_losing(0)), (lost, lost));
         assert!(!ledger.is_lost(1, 2));
-        assert_eq!(ledger.lost(), lost, "the count outlasts the fault");
-        ledger.lose(&[(1, 2)], 100);
-        assert!(ledger.is_lost(1, 2) && ledger.lost() == 1);
+        ledger.lose(1, &[(1, 2)], 100);
+        assert!(ledger.is_lost(1, 2) && ledger.lost(1) == 1);
+    }
+
+    #[test]
+    fn whoever_counts_beside_another_counts_its_own() {
+        let ledger = LinkLedger::default();
+        ledger.mark(1, 1, 2);
+        ledger.sent(1, 2);
+        ledger.mark(2, 1, 2);
+        ledger.lose(3, &[(1, 2)], 100);
+        ledger.sent(1, 2);
+        assert!(ledger.is_lost(1, 2));
+        assert_eq!(ledger.since_mark(1, 1, 2), SinceMark { sent: 1, arrived: 0 }, "the network never had the other");
+        assert_eq!(ledger.since_mark(2, 1, 2), SinceMark::default());
+        ledger.unmark(1, 1, 2);
+        ledger.stop_losing(3);
+        let late = ledger.sent(1, 2);
+        ledger.arrived(1, 2, late);
+        assert_eq!(ledger.since_mark(2, 1, 2), SinceMark { sent: 1, arrived: 1 });
+        assert_eq!(ledger.since_mark(1, 1, 2), SinceMark::default());
     }
 }

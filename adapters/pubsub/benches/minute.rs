@@ -6,7 +6,6 @@
 mod harness;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use delivery_cluster::network::Network;
 use harness::{Bed, Setup};
 
 fn minute(seed: u64) -> u64 {
@@ -16,7 +15,7 @@ fn minute(seed: u64) -> u64 {
     bed.run_ms(20_000);
     bed.cut_first(setup.nodes);
     bed.run_ms(7_500);
-    bed.network.heal().expect("a heal");
+    bed.heal();
     bed.run_ms(32_500);
     bed.finish().history.event_count()
 }

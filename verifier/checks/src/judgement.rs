@@ -456,6 +456,8 @@ pub struct FaultJudgement {
     pub packets_crossed: u64,
     /// Drops in each third of the window.
     pub dropped_by_third: [u64; 3],
+    /// What it did to packets other than dropping them; nothing for any other fault.
+    pub packets_hit: Option<PacketsHit>,
     /// Looks at the processes it held down; nothing for a fault of the network.
     pub looks: Option<ProcessLooks>,
     /// What was not synced and lost to a cut of the power; nothing for any other fault.
@@ -478,6 +480,17 @@ pub struct Confirmed {
     /// What a node that was taken out had stored and no longer has, KiB; left out where none was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wiped_kib: Option<u64>,
+}
+
+/// What a fault did to packets other than dropping them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PacketsHit {
+    /// `answered with a reset`, `held back`, `delayed`.
+    pub how: String,
+    /// How many, or how often (a packet may be held back more than once).
+    pub count: u64,
+    /// The same in each third of its time.
+    pub by_third: [u64; 3],
 }
 
 /// Writes that were not synced, and lost when the power was cut.

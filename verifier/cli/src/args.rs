@@ -160,7 +160,7 @@ pub struct RunArgs {
     /// Your broker's configuration file.
     #[arg(long, value_name = "FILE")]
     pub broker_config: Option<PathBuf>,
-    /// Faults, each FAULT[:SHAPE][=PERCENT][@START][+DURATION][*TIMES] (`netsplit:leader@5s+20s`,
+    /// Faults, each FAULT[:SHAPE][=AMOUNT][@START][+DURATION][*TIMES] (`netsplit:leader@5s+20s`,
     /// `kill:consumer+1s*3`, `loss=30`), or `none`; `random` draws them from the seed. Without it, none. `verify list
     /// faults` has them all.
     #[arg(long, value_name = "FAULTS", conflicts_with = "schedule")]

@@ -11,6 +11,7 @@ mod log_file;
 pub(crate) mod netns;
 mod network;
 mod node;
+pub(crate) mod queues;
 mod reachable;
 mod rootfs;
 pub(crate) mod rules;

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use nix::fcntl::OFlag;
@@ -15,9 +16,10 @@ use nix::unistd::pipe2;
 use crate::disk::{self, UnsyncedDisk};
 use crate::enclosure::error::Step;
 use crate::enclosure::{EncloseError, enclose, facts};
-use crate::local::tools::{IP, NFT, Tool, ip_batch};
+use crate::local::queues::{self, LinkEnd};
+use crate::local::tools::{IP, NFT, TC, Tool, ip_batch};
 use crate::local::{ClusterError, LocalCluster, LocalHost, netns};
-use crate::network::{Cut, Network};
+use crate::network::{Cut, Impairment, Network};
 use crate::process::Place;
 
 /// Longest message a check may send back, bytes; well below what a pipe holds.
@@ -63,8 +65,11 @@ impl Failure {
 
 /// Tries all the local backend needs. Call it before any thread starts.
 pub fn probes() -> Vec<Probe> {
-    let mut probes =
-        vec![Probe::new("program ip", version_of(IP, "-V")), Probe::new("program nft", version_of(NFT, "--version"))];
+    let mut probes = vec![
+        Probe::new("program ip", version_of(IP, "-V")),
+        Probe::new("program tc", version_of(TC, "-V")),
+        Probe::new("program nft", version_of(NFT, "--version")),
+    ];
     let enclosed = enclose(|| 0);
     probes.extend(namespace_probes(&enclosed));
     let checks: [(&'static str, Check); 3] = [
@@ -76,10 +81,49 @@ pub fn probes() -> Vec<Probe> {
         let outcome = if enclosed.is_ok() { inside(check) } else { Err(not_tried()) };
         probes.push(Probe::new(name, outcome));
     }
-    let disk = if enclosed.is_ok() { inside(lose_unsynced_writes) } else { Err(not_tried()) };
-    let disk = Probe::new("disk that forgets what was not synced (FUSE)", disk);
-    probes.push(Probe { only_for: Some("power-loss"), ..disk });
+    let optional: [(&'static str, &'static str, Check); 4] = [
+        ("disk that forgets what was not synced (FUSE)", "power-loss", lose_unsynced_writes),
+        ("resets (nft, netdev family)", "reset", Facility::Reset.check()),
+        ("token bucket (tc, tbf)", "bandwidth", Facility::Bandwidth.check()),
+        ("delay of packets (tc, netem)", "delay", Facility::Delay.check()),
+    ];
+    for (name, fault, check) in optional {
+        let outcome = if enclosed.is_ok() { inside(check) } else { Err(not_tried()) };
+        probes.push(Probe { only_for: Some(fault), ..Probe::new(name, outcome) });
+    }
     probes
+}
+
+/// What some faults of the network need of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Facility {
+    /// Connections answered with a reset.
+    Reset,
+    /// Links of little bandwidth.
+    Bandwidth,
+    /// Links with a delay.
+    Delay,
+}
+
+impl Facility {
+    fn check(self) -> Check {
+        match self {
+            Self::Reset => answer_with_reset,
+            Self::Bandwidth => || shape("sch_tbf", &queues::bandwidth(64)),
+            Self::Delay => || shape("sch_netem", &queues::delay(1, 1)),
+        }
+    }
+
+    /// Why this machine does not have it, and what gives it; nothing when it does. It is tried once; call this before any
+    /// thread starts.
+    pub fn refusal(self) -> Option<String> {
+        static TRIED: [OnceLock<Option<String>>; 3] = [const { OnceLock::new() }; 3];
+        let told = |Failure { found, remedy }: Failure| match remedy {
+            Some(remedy) => format!("{found}. {remedy}"),
+            None => found,
+        };
+        TRIED[self as usize].get_or_init(|| inside(self.check()).err().map(told)).clone()
+    }
 }
 
 /// Something to try inside an enclosure.
@@ -188,23 +232,51 @@ fn cut_two_hosts() -> Result<String, Failure> {
     let refused = |error: crate::network::NetworkError| Failure::new(error.cause, load);
     let wrong = |found: &str| Failure::new(found, "Use a kernel and an nft of a current distribution");
 
-    network.watch(&cut).map_err(refused)?;
-    if !answers(&cluster) || network.counters().map_err(refused)?.crossed_packets == 0 {
+    let watched = network.watch(&cut).map_err(refused)?;
+    if !answers(&cluster) || network.counters(watched).map_err(refused)?.crossed_packets == 0 {
         return Err(wrong("packets that got through were not counted"));
     }
-    network.cut(&cut).map_err(refused)?;
+    network.heal(watched).map_err(refused)?;
+    let id = network.cut(&cut).map_err(refused)?;
     if answers(&cluster) {
         return Err(wrong("a cut let packets through"));
     }
-    let counted = network.counters().map_err(refused)?;
+    let counted = network.counters(id).map_err(refused)?;
     if counted.dropped_packets == 0 || counted.crossed_packets != 0 {
         return Err(wrong(&format!("a cut was counted wrongly: {counted:?}")));
     }
-    network.heal().map_err(refused)?;
+    network.heal(id).map_err(refused)?;
     if !answers(&cluster) {
         return Err(wrong("a cut did not heal"));
     }
     Ok(String::from("two hosts were cut apart, counted and joined again"))
+}
+
+/// Joins two hosts and sees that what one says to the other is answered with a reset, and counted.
+fn answer_with_reset() -> Result<String, Failure> {
+    let load = "It takes Linux 5.11 with CONFIG_NFT_REJECT_NETDEV: `modprobe nft_reject_netdev`";
+    let host = |id: u32| LocalHost { id, name: format!("probe-{id}"), address: format!("198.18.0.{id}") };
+    let cluster = LocalCluster::create(&[host(1), host(2)], Vec::new()).map_err(|error| failure(error, load))?;
+    let mut network = cluster.network();
+    let refused = |error: crate::network::NetworkError| Failure::new(error.cause, load);
+    let id = network.impair(&Impairment::Reset(vec![(1, 2), (2, 1)])).map_err(refused)?;
+    let answered = answers(&cluster);
+    let counted = network.counters(id).map_err(refused)?;
+    if !answered || counted.reset_packets == 0 || counted.crossed_packets != 0 {
+        return Err(Failure::new(format!("a reset was not answered or counted wrongly: {counted:?}"), load));
+    }
+    network.heal(id).map_err(refused)?;
+    Ok(String::from("a connection was answered with a reset, and counted"))
+}
+
+/// Gives a link this discipline and takes it away.
+fn shape(module: &str, discipline: &str) -> Result<String, Failure> {
+    let load = format!("Load the kernel's module: `modprobe {module}`");
+    let namespace = netns::create().map_err(|error| Failure::new(error, "Run it as root"))?;
+    let end = LinkEnd { namespace, device: String::from("lo") };
+    let tried = end.add(discipline).and_then(|()| end.counts()).and_then(|_| end.remove());
+    tried.map_err(|cause| Failure::new(cause, &load))?;
+    Ok(String::from("a link was given it"))
 }
 
 /// Writes to a disk, syncs a part, cuts its power and sees what is left.

@@ -196,7 +196,7 @@ pub fn host_now_ns() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{Counters, Cut, Network};
+    use crate::network::{Counters, Cut, Impairment, ImpairmentId, Network};
     use crate::processes::{Blow, Processes, Whose};
     use delivery_history::event::ProcessState;
     use std::cell::Cell;
@@ -256,39 +256,85 @@ mod tests {
         let mut pair = pair(1);
         steps(&mut pair, 100);
         assert!(pair.arrived.get() > 80);
-        pair.network.cut(&Cut::all(vec![(1, 2), (2, 1)])).unwrap();
+        let cut = pair.network.cut(&Cut::all(vec![(1, 2), (2, 1)])).unwrap();
         let before = pair.arrived.get();
         steps(&mut pair, 100);
         assert_eq!(pair.arrived.get(), before);
-        let counters = pair.network.counters().unwrap();
-        assert_eq!(counters, Counters { dropped_packets: 100, crossed_packets: 0 });
-        pair.network.heal().unwrap();
+        let counters = pair.network.counters(cut).unwrap();
+        assert_eq!(counters, dropped(100));
+        pair.network.heal(cut).unwrap();
         steps(&mut pair, 100);
         assert!(pair.arrived.get() > before + 80);
-        assert_eq!(pair.network.counters().unwrap(), counters);
+        assert_eq!(pair.network.counters(cut).unwrap(), counters);
     }
 
     #[test]
     fn a_one_way_cut_leaves_the_other_way_open() {
         let mut pair = pair(2);
         steps(&mut pair, 20);
-        pair.network.cut(&Cut::all(vec![(1, 2)])).unwrap();
+        let cut = pair.network.cut(&Cut::all(vec![(1, 2)])).unwrap();
         let before = pair.arrived.get();
         steps(&mut pair, 100);
         let through = pair.arrived.get() - before;
         assert!((45..=52).contains(&through), "{through}");
-        assert_eq!(pair.network.counters().unwrap(), Counters { dropped_packets: 50, crossed_packets: 0 });
+        assert_eq!(pair.network.counters(cut).unwrap(), dropped(50));
+    }
+
+    #[test]
+    fn cuts_and_losses_lie_side_by_side_and_each_counts_its_own() {
+        let mut pair = pair(12);
+        steps(&mut pair, 20);
+        let there = pair.network.cut(&Cut::all(vec![(1, 2)])).unwrap();
+        let loss = Cut { percent: Some(50), ..Cut::all(vec![(1, 2), (2, 1)]) };
+        let loss = pair.network.cut(&loss).unwrap();
+        steps(&mut pair, 1_000);
+        let (cut_off, lost) = (pair.network.counters(there).unwrap(), pair.network.counters(loss).unwrap());
+        assert!((200..=300).contains(&cut_off.dropped_packets), "what was not lost before: {cut_off:?}");
+        assert!((430..=570).contains(&lost.dropped_packets), "{lost:?}");
+        pair.network.heal(loss).unwrap();
+        assert_eq!(pair.network.counters(loss).unwrap(), lost);
+        let before = pair.arrived.get();
+        steps(&mut pair, 100);
+        let through = pair.arrived.get() - before;
+        assert!((45..=52).contains(&through), "the cut is still in force: {through}");
+        pair.network.heal(there).unwrap();
+        pair.network.heal(there).unwrap();
+        assert_eq!(pair.network.counters(there).unwrap(), dropped(cut_off.dropped_packets + 50));
+        assert!(pair.network.counters(ImpairmentId(9)).is_err());
+    }
+
+    #[test]
+    fn a_link_that_two_cuts_hold_is_down_until_both_are_taken_back() {
+        let mut pair = pair(13);
+        let (first, second) = (both_ways(&mut pair), both_ways(&mut pair));
+        // What was on its way when the cut began still arrives.
+        steps(&mut pair, 10);
+        let before = pair.arrived.get();
+        pair.network.heal(first).unwrap();
+        steps(&mut pair, 100);
+        assert_eq!(pair.arrived.get(), before);
+        pair.network.heal(second).unwrap();
+        steps(&mut pair, 100);
+        assert!(pair.arrived.get() > before + 80);
+    }
+
+    fn both_ways(pair: &mut Pair) -> ImpairmentId {
+        pair.network.cut(&Cut::all(vec![(1, 2), (2, 1)])).unwrap()
+    }
+
+    fn dropped(dropped_packets: u64) -> Counters {
+        Counters { dropped_packets, ..Counters::default() }
     }
 
     #[test]
     fn frames_that_cross_are_reported_and_not_taken_for_drops() {
         let mut pair = pair(3);
         steps(&mut pair, 20);
-        pair.network.cut(&Cut::all(vec![(1, 2), (2, 1)])).unwrap();
+        let cut = both_ways(&mut pair);
         // Somebody else takes the rules away behind the cut's back.
         pair.cluster.sim.borrow().repair("one", "two");
         steps(&mut pair, 100);
-        let counters = pair.network.counters().unwrap();
+        let counters = pair.network.counters(cut).unwrap();
         assert!(counters.crossed_packets > 90, "{counters:?}");
         assert_eq!(counters.dropped_packets, 0);
     }
@@ -306,12 +352,14 @@ mod tests {
     #[test]
     fn a_cut_of_unknown_hosts_changes_nothing() {
         let mut pair = pair(5);
-        pair.network.cut(&Cut::all(vec![(1, 2)])).unwrap();
+        let cut = pair.network.cut(&Cut::all(vec![(1, 2)])).unwrap();
         let error = pair.network.cut(&Cut::all(vec![(1, 9)])).unwrap_err();
         assert!(error.to_string().contains("no host 9"), "{error}");
-        assert_eq!(pair.network.counters().unwrap(), Counters::default());
+        assert_eq!(pair.network.counters(cut).unwrap(), Counters::default());
         steps(&mut pair, 100);
-        assert_eq!(pair.network.counters().unwrap().crossed_packets, 0, "the cut before is still in force");
+        let counters = pair.network.counters(cut).unwrap();
+        assert!(counters.dropped_packets > 0 && counters.crossed_packets == 0, "the cut before is still in force");
+        assert!(pair.network.impair(&Impairment::Reset(vec![(1, 2)])).is_err(), "there are no connections");
     }
 
     #[test]
@@ -368,7 +416,7 @@ mod tests {
         let mut pair = pair(8);
         let (mut processes, _) = struck(&pair);
         steps(&mut pair, 20);
-        pair.network.cut(&Cut::all(vec![(1, 2), (2, 1)])).unwrap();
+        let cut = both_ways(&mut pair);
         processes.strike(Whose::Node(2), Blow::Kill).unwrap();
         processes.start_again(Whose::Node(2)).unwrap();
         // What was on its way when the cut began still arrives.
@@ -377,7 +425,7 @@ mod tests {
         steps(&mut pair, 100);
         assert_eq!(pair.arrived.get(), before, "the cut is still in force");
         processes.strike(Whose::Node(2), Blow::Kill).unwrap();
-        pair.network.heal().unwrap();
+        pair.network.heal(cut).unwrap();
         steps(&mut pair, 100);
         assert_eq!(pair.arrived.get(), before, "the host is still down");
         processes.start_again(Whose::Node(2)).unwrap();
@@ -407,21 +455,22 @@ mod tests {
 
     #[test]
     fn lost_frames_are_drawn_from_the_seed_and_counted() {
-        let dropped = |seed| {
+        let dropped_by = |seed| {
             let mut pair = pair(seed);
             steps(&mut pair, 20);
-            pair.network.cut(&Cut { percent: Some(30), ..Cut::all(vec![(1, 2), (2, 1)]) }).unwrap();
+            let loss = Cut { percent: Some(30), ..Cut::all(vec![(1, 2), (2, 1)]) };
+            let loss = pair.network.cut(&loss).unwrap();
             steps(&mut pair, 2_000);
-            let counters = pair.network.counters().unwrap();
-            pair.network.heal().unwrap();
+            let counters = pair.network.counters(loss).unwrap();
+            pair.network.heal(loss).unwrap();
             steps(&mut pair, 100);
-            assert_eq!(pair.network.counters().unwrap(), counters, "nothing is lost after the heal");
+            assert_eq!(pair.network.counters(loss).unwrap(), counters, "nothing is lost after the heal");
             let (sent, arrived) = pair.cluster.ledger().totals();
             assert!(sent - arrived - counters.dropped_packets <= 8, "what was not lost arrived");
             counters.dropped_packets
         };
-        assert!((500..700).contains(&dropped(10)), "{}", dropped(10));
-        assert_eq!(dropped(10), dropped(10));
-        assert_ne!(dropped(10), dropped(11));
+        assert!((500..700).contains(&dropped_by(10)), "{}", dropped_by(10));
+        assert_eq!(dropped_by(10), dropped_by(10));
+        assert_ne!(dropped_by(10), dropped_by(11));
     }
 }

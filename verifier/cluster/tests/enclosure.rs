@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use delivery_cluster::enclosure::{EncloseError, enclose};
-use delivery_cluster::probe;
+use delivery_cluster::probe::{self, Facility};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
@@ -221,7 +221,7 @@ fn a_refusal_names_what_was_refused_and_what_permits_it() {
         let probes = in_role("probes");
         let failed: Vec<&str> = probes.lines().filter(|line| line.starts_with("user namespace: false")).collect();
         assert_eq!(failed.len(), 1, "{probes}");
-        assert_eq!(probes.matches("not tried").count(), 4, "{probes}");
+        assert_eq!(probes.matches("not tried").count(), 7, "{probes}");
         umount2(&root, MntFlags::MNT_DETACH).unwrap();
         fs::remove_dir(&root).unwrap();
     });
@@ -229,10 +229,17 @@ fn a_refusal_names_what_was_refused_and_what_permits_it() {
 
 fn every_probe_finds_what_the_other_cases_use() {
     let probes = probe::probes();
-    assert_eq!(probes.len(), 10);
-    let by_needs: Vec<Option<&str>> = probes.iter().map(|probe| probe.only_for).filter(Option::is_some).collect();
-    assert_eq!(by_needs, [Some("power-loss")]);
-    // The FUSE device is tried by the cases of disks, who say where it is missing.
+    assert_eq!(probes.len(), 14);
+    let only_for: Vec<&str> = probes.iter().filter_map(|probe| probe.only_for).collect();
+    assert_eq!(only_for, ["power-loss", "reset", "bandwidth", "delay"]);
+    for (facility, fault) in
+        [(Facility::Reset, "reset"), (Facility::Bandwidth, "bandwidth"), (Facility::Delay, "delay")]
+    {
+        let probe = probes.iter().find(|probe| probe.only_for == Some(fault)).unwrap();
+        assert_eq!(facility.refusal().is_none(), probe.ok, "{probe:?}");
+        assert!(facility.refusal().is_none_or(|reason| reason.contains("modprobe")));
+    }
+    // What only some faults need is tried by cases of their own, who say where it is missing.
     for probe in probes.into_iter().filter(|probe| probe.only_for.is_none()) {
         assert!(probe.ok && probe.remedy.is_none(), "{probe:?}");
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use delivery_broker::{HostPlan, NodeCommand, NodeFile, NodeSpec};
 use delivery_cluster::local::{ClusterError, LocalCluster, LocalHost, NodeEvent};
-use delivery_cluster::network::{Cut, Network};
+use delivery_cluster::network::{Counters, Cut, Impairment, Network};
 use support::{Talker, enclosed, marker, piped, processes_with, role, wait_until};
 
 /// Port whose dropped packets count.
@@ -33,7 +33,11 @@ fn main() {
             ("a_cut_silences_established_and_new_connections_until_it_heals", a_cut_silences_until_it_heals),
             ("a_one_way_cut_lets_the_other_way_pass", a_one_way_cut_lets_the_other_way_pass),
             ("only_tcp_on_broker_ports_is_evidence", only_tcp_on_broker_ports_is_evidence),
-            ("a_new_cut_replaces_the_old_and_counts_from_zero", a_new_cut_replaces_the_old),
+            ("cuts_lie_side_by_side_and_each_counts_its_own", cuts_lie_side_by_side),
+            ("a_reset_breaks_connections_and_refuses_new_ones_at_once", a_reset_answers_at_once),
+            ("a_cut_and_a_reset_heal_apart", a_cut_and_a_reset_heal_apart),
+            ("bandwidth_holds_back_what_a_host_says_and_hears", bandwidth_holds_back),
+            ("a_delay_delays_or_is_refused_with_nothing_left", a_delay_delays_or_is_refused),
             ("a_cut_that_cannot_be_set_leaves_the_network_as_it_was", a_bad_cut_changes_nothing),
             ("bad_hosts_are_refused", bad_hosts_are_refused),
             ("a_node_is_prepared_started_and_ready", a_node_is_prepared_started_and_ready),
@@ -195,27 +199,32 @@ fn a_cut_silences_until_it_heals() {
         let mut spared = pair(&cluster, 3, 2, BROKER_PORT + 1);
         assert_eq!(cut_off.client.ask("ping"), "echoed");
 
-        network.cut(&both_ways(1, 2)).unwrap();
+        let cut = network.cut(&both_ways(1, 2)).unwrap();
         assert_eq!(cut_off.client.ask("ping"), "silent");
-        let first = network.counters().unwrap();
+        let first = network.counters(cut).unwrap();
         assert!(first.dropped_packets >= 1);
         // A retransmission or a new connection: drops go on.
         assert_eq!(cut_off.client.ask("wait"), "silent");
-        let mut newcomer =
-            Talker::new(cluster.spawn(1, piped(role(&["client", &format!("{}:{BROKER_PORT}", address(2))]))).unwrap());
+        let mut newcomer = newcomer(&cluster, 1, 2);
         assert_eq!(newcomer.ask("connect"), "silent");
-        wait_until("more was dropped", || network.counters().unwrap().dropped_packets > first.dropped_packets);
+        wait_until("more was dropped", || network.counters(cut).unwrap().dropped_packets > first.dropped_packets);
         assert_eq!(spared.client.ask("ping"), "echoed");
-        assert_eq!(network.counters().unwrap().crossed_packets, 0);
+        assert_eq!(network.counters(cut).unwrap().crossed_packets, 0);
 
-        network.heal().unwrap();
-        let after = network.counters().unwrap();
+        network.heal(cut).unwrap();
+        let after = network.counters(cut).unwrap();
         assert!(after.dropped_packets > first.dropped_packets);
         assert_eq!(after.crossed_packets, 0);
         wait_until("the old connection goes on", || cut_off.client.ask("wait") == "echoed");
         assert_eq!(newcomer.ask("connect"), "connected");
-        assert_eq!(network.counters().unwrap(), after);
+        assert_eq!(network.counters(cut).unwrap(), after);
     });
+}
+
+/// A client on one host that has not connected to a server on another.
+fn newcomer(cluster: &LocalCluster, client: u32, server: u32) -> Talker {
+    let place = format!("{}:{BROKER_PORT}", address(server));
+    Talker::new(cluster.spawn(client, piped(role(&["client", &place]))).unwrap())
 }
 
 fn a_one_way_cut_lets_the_other_way_pass() {
@@ -223,17 +232,18 @@ fn a_one_way_cut_lets_the_other_way_pass() {
         let cluster = three_hosts();
         let mut network = cluster.network();
         let mut pair = pair(&cluster, 1, 2, BROKER_PORT);
-        network.cut(&Cut::all(vec![(2, 1)])).unwrap();
+        let back = network.cut(&Cut::all(vec![(2, 1)])).unwrap();
         // The byte arrives, its echo does not.
         assert_eq!(pair.client.ask("ping"), "silent");
         assert_eq!(pair.server.hear(), "got 1");
-        assert!(network.counters().unwrap().dropped_packets >= 1);
-        assert_eq!(network.counters().unwrap().crossed_packets, 0);
+        assert!(network.counters(back).unwrap().dropped_packets >= 1);
+        assert_eq!(network.counters(back).unwrap().crossed_packets, 0);
+        network.heal(back).unwrap();
 
-        network.cut(&Cut::all(vec![(1, 2)])).unwrap();
+        let there = network.cut(&Cut::all(vec![(1, 2)])).unwrap();
         assert_eq!(pair.client.ask("ping"), "silent");
-        assert_eq!(network.counters().unwrap().crossed_packets, 0);
-        network.heal().unwrap();
+        assert_eq!(network.counters(there).unwrap().crossed_packets, 0);
+        network.heal(there).unwrap();
         wait_until("both echoes are there", || pair.client.ask("wait") == "echoed");
     });
 }
@@ -250,13 +260,13 @@ fn only_tcp_on_broker_ports_is_evidence() {
         assert!(tell(1).success());
         assert_eq!(listener.hear(), "told");
 
-        network.cut(&both_ways(1, 2)).unwrap();
+        let cut = network.cut(&both_ways(1, 2)).unwrap();
         assert_eq!(other.client.ask("ping"), "silent");
         assert!(tell(1).success());
-        assert_eq!(network.counters().unwrap(), Default::default());
+        assert_eq!(network.counters(cut).unwrap(), Counters::default());
         // Of the two datagrams only the one from a host that is not cut off arrives.
         assert!(tell(3).success());
-        network.heal().unwrap();
+        network.heal(cut).unwrap();
         assert!(tell(1).success());
         assert_eq!([listener.hear(), listener.hear()], ["told", "told"]);
         drop(listener.child.kill());
@@ -264,25 +274,118 @@ fn only_tcp_on_broker_ports_is_evidence() {
     });
 }
 
-fn a_new_cut_replaces_the_old() {
+fn cuts_lie_side_by_side() {
     enclosed(|| {
         let cluster = three_hosts();
         let mut network = cluster.network();
-        assert!(network.counters().is_err());
-        network.heal().unwrap();
         let mut first = pair(&cluster, 1, 2, BROKER_PORT);
         let mut second = pair(&cluster, 1, 3, BROKER_PORT);
-        network.cut(&both_ways(1, 2)).unwrap();
+        let between_12 = network.cut(&both_ways(1, 2)).unwrap();
         assert_eq!(first.client.ask("ping"), "silent");
-        assert!(network.counters().unwrap().dropped_packets > 0);
         assert_eq!(second.client.ask("ping"), "echoed");
-
         // Nothing goes on between these two.
-        network.cut(&both_ways(2, 3)).unwrap();
-        assert_eq!(network.counters().unwrap(), Default::default());
-        network.cut(&both_ways(1, 3)).unwrap();
-        wait_until("the first is whole again", || first.client.ask("wait") == "echoed");
+        let between_23 = network.cut(&both_ways(2, 3)).unwrap();
+        assert_eq!(first.client.ask("wait"), "silent");
+        assert!(network.counters(between_12).unwrap().dropped_packets > 0);
+        assert_eq!(network.counters(between_23).unwrap(), Counters::default());
+
+        let between_13 = network.cut(&both_ways(1, 3)).unwrap();
         assert_eq!(second.client.ask("ping"), "silent");
+        assert!(network.counters(between_13).unwrap().dropped_packets > 0);
+        network.heal(between_12).unwrap();
+        network.heal(between_12).unwrap();
+        wait_until("the first is whole again", || first.client.ask("wait") == "echoed");
+        assert_eq!(second.client.ask("wait"), "silent");
+        network.heal(between_13).unwrap();
+        wait_until("the second is whole again", || second.client.ask("wait") == "echoed");
+        assert_eq!(network.counters(between_13).unwrap().crossed_packets, 0);
+    });
+}
+
+fn a_reset_answers_at_once() {
+    enclosed(|| {
+        let cluster = three_hosts();
+        let mut network = cluster.network();
+        let mut broken = pair(&cluster, 1, 2, BROKER_PORT);
+        let mut spared = pair(&cluster, 3, 2, BROKER_PORT + 1);
+        assert_eq!(broken.client.ask("ping"), "echoed");
+        let reset = network.impair(&Impairment::Reset(vec![(1, 2), (2, 1)])).unwrap();
+        assert_eq!(broken.client.ask("ping"), "failed");
+        let first = network.counters(reset).unwrap();
+        assert!(first.reset_packets >= 1, "{first:?}");
+        let mut newcomer = newcomer(&cluster, 1, 2);
+        assert_eq!(newcomer.ask("connect"), "failed");
+        assert_eq!(spared.client.ask("ping"), "echoed");
+        let second = network.counters(reset).unwrap();
+        assert!(second.reset_packets > first.reset_packets);
+        assert_eq!((second.crossed_packets, second.dropped_packets), (0, 0));
+
+        network.heal(reset).unwrap();
+        assert_eq!(network.counters(reset).unwrap(), second);
+        assert_eq!(newcomer.ask("connect"), "connected");
+    });
+}
+
+fn a_cut_and_a_reset_heal_apart() {
+    enclosed(|| {
+        let cluster = three_hosts();
+        let mut network = cluster.network();
+        let mut cut_off = pair(&cluster, 1, 2, BROKER_PORT);
+        let mut newcomer = newcomer(&cluster, 1, 3);
+        let mut server =
+            Talker::new(cluster.spawn(3, piped(role(&["echo", &format!("{}:{BROKER_PORT}", address(3))]))).unwrap());
+        assert_eq!(server.hear(), "listening");
+        let cut = network.cut(&both_ways(1, 2)).unwrap();
+        let reset = network.impair(&Impairment::Reset(vec![(1, 3), (3, 1)])).unwrap();
+        assert_eq!((cut_off.client.ask("ping"), newcomer.ask("connect")), ("silent".into(), "failed".into()));
+        network.heal(cut).unwrap();
+        wait_until("the cut is healed", || cut_off.client.ask("wait") == "echoed");
+        assert_eq!(newcomer.ask("connect"), "failed");
+        network.heal(reset).unwrap();
+        assert_eq!(newcomer.ask("connect"), "connected");
+    });
+}
+
+fn bandwidth_holds_back() {
+    enclosed(|| {
+        let cluster = three_hosts();
+        let mut network = cluster.network();
+        let mut slow = pair(&cluster, 1, 2, BROKER_PORT);
+        let limit = Impairment::Bandwidth { hosts: vec![2], kbit_per_s: 8 };
+        let bandwidth = network.impair(&limit).unwrap();
+        assert!(network.impair(&limit).is_err(), "a link has one queue");
+        // A byte passes with what may go at once; more than that waits.
+        assert_eq!(slow.client.ask("ping"), "echoed");
+        assert_eq!(network.counters(bandwidth).unwrap().held_back, 0);
+        wait_until("packets are held back", || {
+            slow.client.ask("ping");
+            network.counters(bandwidth).unwrap().held_back > 0
+        });
+        network.heal(bandwidth).unwrap();
+        assert!(network.counters(bandwidth).unwrap().held_back > 0);
+        wait_until("it is as fast as before", || slow.client.ask("wait") == "echoed");
+        let again = network.impair(&limit).unwrap();
+        assert_eq!(network.counters(again).unwrap(), Counters::default());
+    });
+}
+
+/// The delay is as much as the client waits for, and more.
+fn a_delay_delays_or_is_refused() {
+    enclosed(|| {
+        let cluster = three_hosts();
+        let mut network = cluster.network();
+        let mut slow = pair(&cluster, 1, 2, BROKER_PORT);
+        match network.impair(&Impairment::Delay { hosts: vec![2], delay_ms: 300, jitter_ms: 10 }) {
+            Ok(delay) => {
+                assert_eq!(slow.client.ask("ping"), "silent");
+                wait_until("it comes after all", || slow.client.ask("wait") == "echoed");
+                assert!(network.counters(delay).unwrap().delayed_packets > 0);
+                network.heal(delay).unwrap();
+            }
+            Err(refusal) => assert!(refusal.to_string().contains("qdisc"), "{refusal}"),
+        }
+        assert_eq!(slow.client.ask("ping"), "echoed");
+        network.impair(&Impairment::Bandwidth { hosts: vec![2], kbit_per_s: 8 }).unwrap();
     });
 }
 
@@ -291,12 +394,14 @@ fn a_bad_cut_changes_nothing() {
         let cluster = three_hosts();
         let mut network = cluster.network();
         let mut pair = pair(&cluster, 1, 2, BROKER_PORT);
-        network.cut(&both_ways(1, 2)).unwrap();
+        let cut = network.cut(&both_ways(1, 2)).unwrap();
         let error = network.cut(&both_ways(1, 9)).unwrap_err();
         assert!(error.to_string().contains("no host number 9"), "{error}");
         assert!(network.cut(&Cut::all(vec![(1, 1)])).is_err());
+        assert!(network.impair(&Impairment::Reset(vec![(9, 1)])).is_err());
+        assert!(network.impair(&Impairment::Bandwidth { hosts: vec![1, 9], kbit_per_s: 8 }).is_err());
         assert_eq!(pair.client.ask("ping"), "silent");
-        assert!(network.counters().unwrap().dropped_packets > 0);
+        assert!(network.counters(cut).unwrap().dropped_packets > 0);
     });
 }
 

@@ -57,12 +57,13 @@ mod tests {
     use std::rc::Rc;
 
     use delivery_broker::{ChangeAnswer, ChangeOutcome, Changed, Observation};
+    use delivery_cluster::network::Counters;
     use delivery_cluster::processes::ProcessError;
     use delivery_history::manifest::{BiteProof, Fault};
 
     use super::*;
+    use crate::impaired::tests::Switch;
     use crate::kind::{Product, Resolved, find_fault};
-    use crate::process::tests::NoNetwork;
     use crate::request::FaultRequest;
     use crate::schedule::{Defaults, plan_load};
     use crate::view::ClusterView;
@@ -116,7 +117,7 @@ mod tests {
     fn goes_through(text: &str, changed: Changed) -> (Vec<Evidence>, Vec<String>) {
         let asked = Rc::new(RefCell::new(Asked { changed, ..Asked::default() }));
         let product: SharedProduct = asked.clone();
-        let ground = Ground { network: Rc::new(RefCell::new(NoNetwork)), processes: None, product: Some(product) };
+        let ground = Ground { product: Some(product), ..Switch::ground(Counters::default()).1 };
         let mut guard = find_fault(&planned(text).fault).unwrap().start(&resolved(text, &view()), &ground).unwrap();
         let mut seen = guard.evidence().unwrap();
         seen.extend(guard.evidence().unwrap());

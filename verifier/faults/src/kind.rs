@@ -7,9 +7,11 @@ use delivery_broker::{Change, ChangeKind, ChangeOutcome, Changed, ConfigError};
 use delivery_cluster::network::{Network, NetworkError};
 use delivery_cluster::processes::{Dropped, ProcessError, Processes, Whose};
 use delivery_history::event::ProcessState;
-use delivery_history::manifest::{BiteProof, Fault, Role};
+use delivery_history::manifest::{Amount, BiteProof, Fault, Role};
 
 use crate::add_partition::AddPartition;
+use crate::bandwidth::Bandwidth;
+use crate::delay::Delay;
 use crate::kill::Kill;
 use crate::leader_transfer::LeaderTransfer;
 use crate::leave::Leave;
@@ -20,6 +22,7 @@ use crate::pause::Pause;
 use crate::power_loss::PowerLoss;
 use crate::reassign::Reassign;
 use crate::rebalance_queues::RebalanceQueues;
+use crate::reset::Reset;
 use crate::stop::Stop;
 use crate::unclean_election::UncleanElection;
 use crate::view::ClusterView;
@@ -28,6 +31,9 @@ use crate::view::ClusterView;
 pub const ALL: &[&dyn FaultKind] = &[
     &Netsplit,
     &Loss,
+    &Reset,
+    &Bandwidth,
+    &Delay,
     &Kill,
     &Stop,
     &Pause,
@@ -91,7 +97,7 @@ pub struct Ground {
 /// What a kind of fault needs of the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActsOn {
-    /// The links: at most one such fault is in force at a time.
+    /// The links.
     Network,
     /// Processes of their own.
     Processes,
@@ -106,6 +112,12 @@ pub enum Evidence {
     Dropped(u64),
     /// Packets (or frames) that crossed a full cut so far.
     Crossed(u64),
+    /// Packets its rules have answered with a reset so far.
+    Reset(u64),
+    /// Times so far that a packet had to wait because the bandwidth was used up.
+    HeldBack(u64),
+    /// Packets it has delayed so far.
+    Delayed(u64),
     /// What a process it holds down was seen to do.
     Process(Whose, ProcessState),
     /// What a node it holds down lost of what it had not synced.
@@ -136,8 +148,8 @@ pub struct Resolved {
     pub cut: Vec<(u32, u32)>,
     /// TCP ports the cut is confined to; none cuts everything.
     pub only_ports: Vec<u16>,
-    /// Packets that are dropped of each hundred; nothing drops all.
-    pub percent: Option<u32>,
+    /// How much of it there is; nothing hits whole.
+    pub amount: Option<Amount>,
     /// Every path between the sides (on those ports) is cut.
     pub full_cut: bool,
     /// Sides, the targets' first; hosts on no side reach everybody. Of a fault that takes nodes down only those that
@@ -187,8 +199,18 @@ pub trait FaultKind: Sync {
         false
     }
 
-    /// Its share where nobody gives one, percent; nothing for a fault that hits whole.
-    fn percent(&self) -> Option<u32> {
+    /// How much of it there is where nobody says, in its unit; nothing for a fault that hits whole.
+    fn amount(&self) -> Option<Amount> {
+        None
+    }
+
+    /// Whether it needs the one queue a link has for itself, so that no two such faults may be on at a time.
+    fn takes_the_links_queue(&self) -> bool {
+        false
+    }
+
+    /// Why this machine cannot give it to a real cluster, found out by trying, and what would help; nothing when it can.
+    fn refusal(&self) -> Option<String> {
         None
     }
 
@@ -233,7 +255,7 @@ pub trait FaultKind: Sync {
         Resolved {
             targets: recorded.targets.clone(),
             cut: recorded.cut.clone(),
-            percent: recorded.percent,
+            amount: recorded.amount,
             full_cut: recorded.full_cut,
             sides: recorded.sides.clone(),
             clients: recorded.workers.clone(),

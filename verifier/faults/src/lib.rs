@@ -3,8 +3,11 @@
 //! A new fault is one file that implements [`FaultKind`], and one line in [`kind::ALL`].
 
 pub mod add_partition;
+mod amount;
 mod asked;
-mod cut_guard;
+pub mod bandwidth;
+pub mod delay;
+mod impaired;
 pub mod kill;
 pub mod kind;
 pub mod leader_transfer;
@@ -19,6 +22,7 @@ pub mod random;
 pub mod reassign;
 pub mod rebalance_queues;
 pub mod request;
+pub mod reset;
 pub mod schedule;
 pub mod schedule_file;
 mod shapes;

@@ -98,16 +98,17 @@ mod tests {
     use std::cell::RefCell;
     use std::rc::Rc;
 
+    use delivery_cluster::network::Counters;
     use delivery_history::event::ProcessState;
 
     use super::*;
-    use crate::process::tests::{Crew, NoNetwork};
+    use crate::impaired::tests::Switch;
+    use crate::process::tests::Crew;
 
     #[test]
     fn it_stands_still_for_most_of_every_second_and_goes_on_in_the_end() {
         let crew = Rc::new(RefCell::new(Crew::default()));
-        let network = Rc::new(RefCell::new(NoNetwork));
-        let ground = Ground { network, processes: Some(crew.clone()), product: None };
+        let ground = Ground { processes: Some(crew.clone()), ..Switch::ground(Counters::default()).1 };
         let resolved = Resolved { targets: vec![2], ..Resolved::default() };
         let mut guard = Limp.start(&resolved, &ground).unwrap();
         let states: Vec<Evidence> = (0..20).flat_map(|_| guard.evidence().unwrap()).collect();

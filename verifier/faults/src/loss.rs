@@ -1,8 +1,8 @@
 //! `loss`: packets are lost by chance.
 
-use delivery_history::manifest::{BiteProof, Fault};
+use delivery_history::manifest::{Amount, BiteProof, Fault};
 
-use crate::cut_guard::cut;
+use crate::impaired::cut;
 use crate::kind::{ActsOn, FaultError, FaultGuard, FaultKind, Ground, Resolved, Shape};
 use crate::shapes;
 use crate::view::ClusterView;
@@ -41,8 +41,8 @@ impl FaultKind for Loss {
         true
     }
 
-    fn percent(&self) -> Option<u32> {
-        Some(PERCENT)
+    fn amount(&self) -> Option<Amount> {
+        Some(Amount::Percent(PERCENT))
     }
 
     fn resolve(&self, planned: &Fault, view: &ClusterView) -> Result<Resolved, FaultError> {
@@ -59,7 +59,7 @@ impl FaultKind for Loss {
         Ok(Resolved {
             targets: if planned.shape == NODES.name { view.nodes.clone() } else { everybody.targets },
             cut,
-            percent: planned.percent.or(Some(PERCENT)),
+            amount: planned.amount.or(self.amount()),
             bites_by: BiteProof::PacketsDropped,
             ..Resolved::default()
         })

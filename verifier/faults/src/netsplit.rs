@@ -2,7 +2,7 @@
 
 use delivery_history::manifest::Fault;
 
-use crate::cut_guard::{cut, flap};
+use crate::impaired::{cut, flap};
 use crate::kind::{ActsOn, FaultError, FaultGuard, FaultKind, Ground, Resolved, Shape};
 use crate::shapes;
 use crate::view::ClusterView;
@@ -76,13 +76,12 @@ impl FaultKind for Netsplit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::impaired::tests::Switch;
     use crate::kind::Evidence;
     use crate::request::FaultRequest;
     use crate::schedule::{Defaults, plan_load};
     use delivery_broker::Observation;
-    use delivery_cluster::network::{Counters, Cut, Network, NetworkError};
-    use std::cell::RefCell;
-    use std::rc::Rc;
+    use delivery_cluster::network::{Counters, Cut, Impairment};
 
     fn resolve(shape: &str, view: &ClusterView) -> Result<Resolved, FaultError> {
         let defaults = Defaults { baseline_ms: 1, after_heal_ms: 1, detection_ms: 1, session_timeout_ms: 1 };
@@ -159,35 +158,17 @@ mod tests {
         assert!(resolve("leader", &unseen).is_err());
     }
 
-    #[derive(Default)]
-    struct Switch {
-        cuts: Vec<usize>,
-    }
-
-    impl Network for Switch {
-        fn cut(&mut self, cut: &Cut) -> Result<(), NetworkError> {
-            self.cuts.push(cut.pairs.len());
-            Ok(())
-        }
-        fn heal(&mut self) -> Result<(), NetworkError> {
-            self.cuts.push(0);
-            Ok(())
-        }
-        fn counters(&mut self) -> Result<Counters, NetworkError> {
-            Ok(Counters { dropped_packets: 5, crossed_packets: 0 })
-        }
-    }
-
     #[test]
     fn the_guard_heals_once_whether_asked_or_dropped() {
-        let switch = Rc::new(RefCell::new(Switch::default()));
-        let ground = Ground { network: switch.clone(), processes: None, product: None };
+        let (switch, ground) = Switch::ground(Counters { dropped_packets: 5, ..Counters::default() });
         let resolved = resolve("leader", &view()).unwrap();
         let mut guard = Netsplit.start(&resolved, &ground).unwrap();
         assert_eq!(guard.evidence().unwrap(), [Evidence::Dropped(5), Evidence::Crossed(0)]);
         guard.heal().unwrap();
         drop(guard);
         drop(Netsplit.start(&resolved, &ground).unwrap());
-        assert_eq!(switch.borrow().cuts, [4, 0, 4, 0]);
+        let cut = Impairment::Cut(Cut::all(resolved.cut.clone()));
+        assert_eq!(switch.borrow().started, [cut.clone(), cut]);
+        assert!(switch.borrow().in_force.is_empty());
     }
 }

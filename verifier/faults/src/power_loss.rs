@@ -1,5 +1,6 @@
 //! `power-loss`: a node's machine loses its power: the process is gone, and what it wrote and did not sync is gone too
 
+use delivery_cluster::disk;
 use delivery_cluster::processes::Blow;
 use delivery_history::manifest::{BiteProof, Fault};
 
@@ -29,6 +30,10 @@ impl FaultKind for PowerLoss {
 
     fn needs_forgetful_disks(&self) -> bool {
         true
+    }
+
+    fn refusal(&self) -> Option<String> {
+        disk::refusal()
     }
 
     fn resolve(&self, planned: &Fault, view: &ClusterView) -> Result<Resolved, FaultError> {

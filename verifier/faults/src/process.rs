@@ -160,11 +160,12 @@ pub(crate) mod tests {
     use std::rc::Rc;
 
     use delivery_broker::Observation;
-    use delivery_cluster::network::{Counters, Cut, Network, NetworkError};
+    use delivery_cluster::network::Counters;
     use delivery_cluster::processes::{ProcessError, Processes};
     use delivery_history::event::ProcessState;
 
     use super::*;
+    use crate::impaired::tests::Switch;
     use crate::kind::{FaultKind, find_fault};
     use crate::request::FaultRequest;
     use crate::schedule::{Defaults, plan_load};
@@ -203,20 +204,6 @@ pub(crate) mod tests {
         fn state(&mut self, whose: Whose) -> ProcessState {
             let down = self.down.iter().find(|(other, _)| *other == whose);
             down.map_or(ProcessState::Running, |(_, state)| *state)
-        }
-    }
-
-    pub(crate) struct NoNetwork;
-
-    impl Network for NoNetwork {
-        fn cut(&mut self, _cut: &Cut) -> Result<(), NetworkError> {
-            Ok(())
-        }
-        fn heal(&mut self) -> Result<(), NetworkError> {
-            Ok(())
-        }
-        fn counters(&mut self) -> Result<Counters, NetworkError> {
-            Ok(Counters::default())
         }
     }
 
@@ -264,7 +251,7 @@ pub(crate) mod tests {
     fn goes_through(text: &str, heal: bool) -> (Vec<Evidence>, Vec<String>) {
         let lost = Dropped { writes: 3, bytes: 30 };
         let crew = Rc::new(RefCell::new(Crew { lost, ..Crew::default() }));
-        let ground = Ground { network: Rc::new(RefCell::new(NoNetwork)), processes: Some(crew.clone()), product: None };
+        let ground = Ground { processes: Some(crew.clone()), ..Switch::ground(Counters::default()).1 };
         let mut guard = find_fault(&planned(text).fault).unwrap().start(&resolved(text), &ground).unwrap();
         let evidence = guard.evidence().unwrap();
         if heal {
@@ -303,7 +290,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_backend_without_processes_is_an_error() {
-        let ground = Ground { network: Rc::new(RefCell::new(NoNetwork)), processes: None, product: None };
+        let ground = Switch::ground(Counters::default()).1;
         assert!(matches!(crate::kill::Kill.start(&resolved("kill:leader"), &ground), Err(FaultError::NoProcesses)));
     }
 }

@@ -1,5 +1,6 @@
 //! A schedule drawn from a seed.
 
+use crate::amount;
 use crate::kind::{ActsOn, FaultKind, Shape};
 use crate::request::FaultRequest;
 
@@ -11,8 +12,6 @@ const CLIENT_DOWN_MS: std::ops::RangeInclusive<u64> = 1_000..=4_000;
 const BEYOND_DETECTION_MS: std::ops::RangeInclusive<u64> = 500..=4_500;
 /// Between two faults that do not overlap, milliseconds.
 const BETWEEN_MS: std::ops::RangeInclusive<u64> = 1_500..=5_000;
-/// Share of faults that hit by chance.
-const PERCENT: std::ops::RangeInclusive<u32> = 20..=90;
 
 /// What is drawn from, and for when.
 pub struct Lot<'a> {
@@ -45,14 +44,14 @@ pub fn draw(seed: u64, lot: &Lot<'_>) -> Vec<FaultRequest> {
         if lot.last_end_ms.is_some_and(|last_ms| start_ms + length_ms > last_ms) {
             break;
         }
-        let percent = kind.percent().map(|_| random.u32(PERCENT));
+        let amount = kind.amount().map(|like| amount::draw(&mut random, like));
         let is_cut = kind.acts_on() == ActsOn::Network;
         cut_ms = is_cut.then_some((start_ms + 1, start_ms + length_ms));
         next_ms = next_ms.max(start_ms + length_ms + random.u64(BETWEEN_MS));
         drawn.push(FaultRequest {
             fault: kind.name(),
             shape: shape.name,
-            percent,
+            amount,
             start_ms: Some(start_ms),
             duration_ms: Some(length_ms),
         });

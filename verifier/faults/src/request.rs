@@ -1,9 +1,11 @@
-//! `FAULT[:SHAPE][=PERCENT][@START][+DURATION][*TIMES]`.
+//! `FAULT[:SHAPE][=AMOUNT][@START][+DURATION][*TIMES]`.
 
 use std::time::Duration;
 
 use delivery_broker::ConfigError;
+use delivery_history::manifest::Amount;
 
+use crate::amount;
 use crate::kind::{FaultKind, find_fault, find_shape};
 
 /// Longest time that is taken, milliseconds: a year.
@@ -19,8 +21,8 @@ pub struct FaultRequest {
     pub fault: &'static str,
     /// Name of the shape.
     pub shape: &'static str,
-    /// Share, percent.
-    pub percent: Option<u32>,
+    /// How much of it there is.
+    pub amount: Option<Amount>,
     /// After the load began, milliseconds.
     pub start_ms: Option<u64>,
     /// Length, milliseconds.
@@ -35,14 +37,14 @@ impl FaultRequest {
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let (rest, duration) = split_off(text, '+');
         let (rest, start) = split_off(rest, '@');
-        let (rest, percent) = split_off(rest, '=');
+        let (rest, amount) = split_off(rest, '=');
         let (name, shape) = split_off(rest, ':');
         let kind = find_fault(name)?;
         let shape = find_shape(kind, shape)?;
         Ok(Self {
             fault: kind.name(),
             shape: shape.name,
-            percent: percent.map(|share| parse_percent(text, share, kind)).transpose()?,
+            amount: amount.map(|amount| parse_amount(text, amount, kind)).transpose()?,
             start_ms: start.map(|time| parse_ms(text, time)).transpose()?,
             duration_ms: duration.map(|time| parse_ms(text, time)).transpose()?,
         })
@@ -77,8 +79,8 @@ impl FaultRequest {
     pub fn typed(&self) -> String {
         let part =
             |mark: char, time_ms: Option<u64>| time_ms.map_or_else(String::new, |ms| format!("{mark}{}", time(ms)));
-        let percent = self.percent.map_or_else(String::new, |share| format!("={share}"));
-        format!("{}{percent}{}{}", self.label(), part('@', self.start_ms), part('+', self.duration_ms))
+        let amount = self.amount.map_or_else(String::new, |amount| format!("={}", amount::typed(amount)));
+        format!("{}{amount}{}{}", self.label(), part('@', self.start_ms), part('+', self.duration_ms))
     }
 
     /// `netsplit:leader`.
@@ -103,14 +105,16 @@ fn parse_times(fault: &str, times: &str) -> Result<usize, ConfigError> {
     times.parse().ok().filter(|times| (1..=MAX_FAULTS).contains(times)).ok_or_else(|| too_many(fault))
 }
 
-fn parse_percent(fault: &str, share: &str, kind: &dyn FaultKind) -> Result<u32, ConfigError> {
+fn parse_amount(fault: &str, text: &str, kind: &dyn FaultKind) -> Result<Amount, ConfigError> {
     let invalid =
-        |reason: String| ConfigError::Invalid { setting: format!("--faults {fault}"), value: share.to_owned(), reason };
-    if kind.percent().is_none() {
-        return Err(invalid(format!("{} hits whole and takes no share", kind.name())));
-    }
-    let percent = share.trim_end_matches('%').parse::<u32>().ok().and_then(percent_in_range);
-    percent.ok_or_else(|| invalid(String::from("a share is 1 to 100 percent")))
+        |reason: String| ConfigError::Invalid { setting: format!("--faults {fault}"), value: text.to_owned(), reason };
+    let like = kind.amount().ok_or_else(|| invalid(hits_whole(kind)))?;
+    amount::parse(text, like).map_err(invalid)
+}
+
+/// What whoever gives a share to a fault without one is told.
+pub(crate) fn hits_whole(kind: &dyn FaultKind) -> String {
+    format!("{} hits whole and takes no share", kind.name())
 }
 
 fn too_many(fault: &str) -> ConfigError {
@@ -119,10 +123,6 @@ fn too_many(fault: &str) -> ConfigError {
         value: fault.to_owned(),
         reason: format!("1 to {MAX_FAULTS} faults make a list (`kill:leader*3` is three)"),
     }
-}
-
-pub(crate) fn percent_in_range(percent: u32) -> Option<u32> {
-    (1..=100).contains(&percent).then_some(percent)
 }
 
 fn parse_ms(fault: &str, time: &str) -> Result<u64, ConfigError> {
@@ -142,6 +142,7 @@ pub(crate) fn time_ms(time: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::FaultRequest;
+    use delivery_history::manifest::Amount;
     use proptest::prelude::*;
 
     #[test]
@@ -165,13 +166,15 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_taken_where_it_means_something() {
-        let percent = |text: &str| FaultRequest::parse(text).map(|request| request.percent);
-        assert_eq!(percent("loss=5@2s"), Ok(Some(5)));
-        assert_eq!(percent("loss:nodes=30%+4s"), Ok(Some(30)));
-        assert_eq!(percent("loss"), Ok(None));
-        for text in ["loss=0", "loss=101", "loss=x", "netsplit=5"] {
-            assert!(percent(text).is_err(), "{text}");
+    fn an_amount_is_taken_where_it_means_something() {
+        let amount = |text: &str| FaultRequest::parse(text).map(|request| request.amount);
+        assert_eq!(amount("loss=5@2s"), Ok(Some(Amount::Percent(5))));
+        assert_eq!(amount("loss:nodes=30%+4s"), Ok(Some(Amount::Percent(30))));
+        assert_eq!(amount("bandwidth=2mbit@2s+4s"), Ok(Some(Amount::KbitPerS(2_000))));
+        assert_eq!(amount("delay:follower=200ms~20ms@2s"), Ok(Some(Amount::Delay { ms: 200, jitter_ms: 20 })));
+        assert_eq!(amount("loss"), Ok(None));
+        for text in ["loss=0", "loss=101", "loss=x", "netsplit=5", "bandwidth=0", "delay=late"] {
+            assert!(amount(text).is_err(), "{text}");
         }
     }
 

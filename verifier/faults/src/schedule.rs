@@ -2,7 +2,7 @@
 
 use delivery_history::manifest::{BiteProof, Fault};
 
-use crate::kind::{ActsOn, FaultKind, find_fault};
+use crate::kind::{FaultKind, find_fault};
 use crate::request::FaultRequest;
 
 /// A cut without a length of its own outlasts the system's failure detection by this much.
@@ -71,9 +71,9 @@ pub enum ScheduleError {
         /// Which.
         fault: String,
     },
-    /// Two cuts at once.
+    /// A link's queue wanted twice.
     #[error(
-        "{first} is still on when {second} starts. Cuts of one run follow each other (other faults may overlap them): give the second a later start (`@`)."
+        "{first} is still on when {second} starts. A link has one queue, so these two follow each other (other faults may overlap them): give the second a later start (`@`)."
     )]
     Overlap {
         /// The earlier one.
@@ -144,7 +144,7 @@ fn unresolved(request: &FaultRequest, start_ms: u64, duration_ms: u64, detection
         workers: Vec::new(),
         bites_by: BiteProof::default(),
         adds: Vec::new(),
-        percent: request.percent.or_else(|| kind_of(request).and_then(FaultKind::percent)),
+        amount: request.amount.or_else(|| kind_of(request).and_then(FaultKind::amount)),
         gray: kind_of(request).is_some_and(|kind| kind.is_gray(request.shape)),
     }
 }
@@ -168,9 +168,9 @@ fn check_times(fault: &Fault, load_ms: u64) -> Result<(), ScheduleError> {
 }
 
 fn check_overlap(faults: &[Fault]) -> Result<(), ScheduleError> {
-    let is_cut = |fault: &Fault| find_fault(&fault.fault).is_ok_and(|kind| kind.acts_on() == ActsOn::Network);
-    let cuts: Vec<&Fault> = faults.iter().filter(|fault| is_cut(fault)).collect();
-    for pair in cuts.windows(2) {
+    let takes_queue = |fault: &Fault| find_fault(&fault.fault).is_ok_and(FaultKind::takes_the_links_queue);
+    let queued: Vec<&Fault> = faults.iter().filter(|fault| takes_queue(fault)).collect();
+    for pair in queued.windows(2) {
         if pair[0].start_ms + pair[0].duration_ms > pair[1].start_ms {
             return Err(ScheduleError::Overlap { first: name(pair[0]), second: name(pair[1]) });
         }
@@ -208,14 +208,25 @@ mod tests {
         assert!(matches!(plan("netsplit@9s", Some(6_000)), Err(ScheduleError::StartsTooLate { .. })));
         assert!(matches!(plan("netsplit@2s+9s", Some(6_000)), Err(ScheduleError::EndsTooLate { .. })));
         assert!(matches!(plan("netsplit@2s+0s", None), Err(ScheduleError::NoLength { .. })));
-        assert!(matches!(plan("netsplit@2s+9s,netsplit@5s+9s", None), Err(ScheduleError::Overlap { .. })));
     }
 
     #[test]
-    fn a_process_may_die_during_a_cut() {
-        let planned = plan("netsplit:leader@4s+20s,kill:leader@10s+5s", None).unwrap();
-        let starts: Vec<u64> = planned.faults.iter().map(|fault| fault.start_ms).collect();
-        assert_eq!(starts, [4_000, 10_000]);
+    fn faults_overlap_unless_they_want_the_same_queue() {
+        for overlapping in [
+            "netsplit:leader@4s+20s,kill:leader@10s+5s",
+            "netsplit:leader@4s+20s,netsplit:client@10s+5s",
+            "loss=30@4s+20s,reset:clients@10s+5s",
+            "bandwidth@4s+20s,netsplit@10s+5s",
+        ] {
+            let planned = plan(overlapping, None).unwrap();
+            let starts: Vec<u64> = planned.faults.iter().map(|fault| fault.start_ms).collect();
+            assert_eq!(starts, [4_000, 10_000], "{overlapping}");
+        }
+        for refused in ["bandwidth@4s+20s,bandwidth:follower@10s+5s", "delay@4s+20s,kill@5s+1s,bandwidth@10s+5s"] {
+            let told = plan(refused, None).unwrap_err();
+            assert!(matches!(told, ScheduleError::Overlap { .. }) && told.to_string().contains("one queue"), "{told}");
+        }
+        assert!(plan("delay@4s+5s,bandwidth@9s+5s", None).is_ok());
     }
 
     #[test]

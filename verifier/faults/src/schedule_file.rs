@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use delivery_history::manifest::Fault;
+use delivery_history::manifest::{Amount, Fault};
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::amount;
 use crate::kind::{FaultKind, find_fault, find_shape};
-use crate::request::{FaultRequest, MAX_FAULTS, percent_in_range, time, time_ms};
+use crate::request::{FaultRequest, MAX_FAULTS, hits_whole, time, time_ms};
 
 /// Largest file that is read, bytes.
 const MAX_BYTES: usize = 1 << 20;
@@ -52,6 +53,9 @@ struct Entry {
     start: Option<Spanned<String>>,
     length: Option<Spanned<String>>,
     percent: Option<Spanned<i64>>,
+    kbit_per_s: Option<Spanned<i64>>,
+    delay: Option<Spanned<String>>,
+    jitter: Option<Spanned<String>>,
 }
 
 /// A mistake with the bytes it is made in.
@@ -85,7 +89,7 @@ impl Schedule {
             Ok(FaultRequest {
                 fault: kind.name(),
                 shape: find_shape(kind, Some(&fault.shape))?.name,
-                percent: fault.percent,
+                amount: fault.amount,
                 start_ms: Some(fault.start_ms),
                 duration_ms: Some(fault.duration_ms),
             })
@@ -107,9 +111,7 @@ impl Schedule {
                     let _ = writeln!(text, "{name} = \"{}\"", time(time_ms));
                 }
             }
-            if let Some(percent) = fault.percent {
-                let _ = writeln!(text, "percent = {percent}");
-            }
+            text.extend(fault.amount.map(amount::to_toml));
         }
         text
     }
@@ -139,7 +141,7 @@ fn request(entry: &Entry) -> Result<FaultRequest, Mistake> {
     Ok(FaultRequest {
         fault: kind.name(),
         shape: shape.name,
-        percent: entry.percent.as_ref().map(|share| read_percent(share, kind)).transpose()?,
+        amount: read_amount(entry, kind)?,
         start_ms: entry.start.as_ref().map(read_time).transpose()?,
         duration_ms: entry.length.as_ref().map(read_time).transpose()?,
     })
@@ -149,12 +151,31 @@ fn read_time(text: &Spanned<String>) -> Result<u64, Mistake> {
     time_ms(text.get_ref()).map_err(|problem| (text.span(), problem))
 }
 
-fn read_percent(share: &Spanned<i64>, kind: &dyn FaultKind) -> Result<u32, Mistake> {
-    if kind.percent().is_none() {
-        return Err((share.span(), format!("{} hits whole and takes no share", kind.name())));
+/// The amount, in whichever unit it is given; it has to be the one of the fault.
+fn read_amount(entry: &Entry, kind: &dyn FaultKind) -> Result<Option<Amount>, Mistake> {
+    let number = |given: &Spanned<i64>| u32::try_from(*given.get_ref()).ok();
+    let mut read: Vec<(Range<usize>, Result<Amount, String>)> = Vec::new();
+    read.extend(entry.percent.as_ref().map(|given| (given.span(), amount::percent(number(given)))));
+    read.extend(entry.kbit_per_s.as_ref().map(|given| (given.span(), amount::kbit_per_s(number(given)))));
+    let jitter = entry.jitter.as_ref().map(|jitter| jitter.get_ref().as_str());
+    read.extend(entry.delay.as_ref().map(|given| (given.span(), amount::delay_of(given.get_ref(), jitter))));
+    if let (None, Some(jitter)) = (&entry.delay, &entry.jitter) {
+        return Err((jitter.span(), String::from("jitter goes with a `delay`")));
     }
-    let percent = u32::try_from(*share.get_ref()).ok().and_then(percent_in_range);
-    percent.ok_or_else(|| (share.span(), String::from("a share is 1 to 100 percent")))
+    let mut amounts = read.into_iter();
+    let Some((at, first)) = amounts.next() else { return Ok(None) };
+    if let Some((at, _)) = amounts.next() {
+        return Err((at, String::from("a fault has one amount, and this is another")));
+    }
+    let like = kind.amount().ok_or_else(|| (at.clone(), hits_whole(kind)))?;
+    let amount = first.map_err(|problem| (at.clone(), problem))?;
+    if !amount::is_like(amount, like) {
+        let example = amount::to_toml(like);
+        let problem =
+            format!("this is not what {} is measured by; it looks like `{}`", kind.name(), example.trim_end());
+        return Err((at, problem.replace('\n', "`, `")));
+    }
+    Ok(Some(amount))
 }
 
 #[cfg(test)]
@@ -179,7 +200,10 @@ mod tests {
             (cut.fault, cut.shape, cut.start_ms, cut.duration_ms),
             ("netsplit", "leader-clients", Some(5_000), Some(500))
         );
-        assert_eq!((loss.fault, loss.shape, loss.percent, loss.start_ms), ("loss", "leader", Some(30), None));
+        assert_eq!(
+            (loss.fault, loss.shape, loss.amount, loss.start_ms),
+            ("loss", "leader", Some(Amount::Percent(30)), None)
+        );
         assert_eq!(Schedule::parse("cuts.toml", "").unwrap(), Schedule::default());
     }
 
@@ -193,6 +217,10 @@ mod tests {
         );
         assert!(of_fault("percent = 101").starts_with("cuts.toml:3:11: a share is 1 to 100 percent"));
         assert!(of_fault("percent = -1").starts_with("cuts.toml:3:11: a share"));
+        assert!(of_fault("kbit_per_s = 64").starts_with("cuts.toml:3:14: this is not what loss is measured by"));
+        assert!(of_fault("percent = 5\nkbit_per_s = 64").starts_with("cuts.toml:4:14: a fault has one amount"));
+        assert!(of_fault("jitter = \"1s\"").starts_with("cuts.toml:3:10: jitter goes with a `delay`"));
+        assert!(of_fault("delay = \"2m\"").starts_with("cuts.toml:3:9: a delay is 1 to 60000 ms"));
         assert!(
             of_fault("lenght = \"1s\"").starts_with("cuts.toml:3:1: unknown field `lenght`"),
             "{}",
@@ -216,11 +244,12 @@ mod tests {
 
     fn faults() -> impl Strategy<Value = FaultRequest> {
         let time = || proptest::option::of(0u64..1_000_000);
-        (0..ALL.len(), any::<prop::sample::Index>(), proptest::option::of(1u32..=100), time(), time()).prop_map(
-            |(kind, shape, percent, start_ms, duration_ms)| FaultRequest {
+        (0..ALL.len(), any::<prop::sample::Index>(), any::<Option<u64>>(), time(), time()).prop_map(
+            |(kind, shape, seed, start_ms, duration_ms)| FaultRequest {
                 fault: ALL[kind].name(),
                 shape: shape.get(ALL[kind].shapes()).name,
-                percent: percent.filter(|_| ALL[kind].percent().is_some()),
+                amount: seed
+                    .and_then(|seed| Some(amount::draw(&mut fastrand::Rng::with_seed(seed), ALL[kind].amount()?))),
                 start_ms,
                 duration_ms,
             },

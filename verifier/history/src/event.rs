@@ -252,6 +252,12 @@ event_kinds! {
     /// Evidence: `detail`: fault; `offset`: writes that node `session` had not synced and lost to the cut of its power so
     /// far; `sequence`: their bytes in KiB, rounded up.
     WritesDropped = 70, "writes-dropped";
+    /// Evidence: `detail`: fault; `offset`: packets its rules have answered with a reset so far.
+    FaultReset = 71, "fault-reset";
+    /// Evidence: `detail`: fault; `offset`: times so far that a packet had to wait because the bandwidth was used up.
+    FaultHeldBack = 72, "fault-held-back";
+    /// Evidence: `detail`: fault; `offset`: packets it has delayed so far.
+    FaultDelayed = 73, "fault-delayed";
     /// Evidence: `detail`: fault; `offset`: what the product answered for `destination`, an outcome's number in
     /// `adapters/broker`: 1 done, 2 not needed, 3 refused, 4 of no meaning there.
     ChangeAnswered = 80, "change-answered";

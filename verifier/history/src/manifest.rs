@@ -250,12 +250,29 @@ pub struct Fault {
     /// Destinations it adds, by index.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub adds: Vec<u16>,
-    /// Its share, percent, where it hits by chance.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub percent: Option<u32>,
+    /// How much of it there is; nothing where it hits whole.
+    #[serde(flatten)]
+    pub amount: Option<Amount>,
     /// It may stay below the failure detection of the product: clients that stalled show that it was felt.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gray: bool,
+}
+
+/// How much of a fault there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Amount {
+    /// Packets that are hit of each hundred.
+    Percent(u32),
+    /// Kilobits (1,000 bits) a second that a link is left with.
+    KbitPerS(u32),
+    /// How much later packets come.
+    Delay {
+        /// Milliseconds.
+        ms: u32,
+        /// And this much more or less, milliseconds.
+        jitter_ms: u32,
+    },
 }
 
 /// What has to be seen of a fault, throughout its time, for it to have bitten.
@@ -265,6 +282,12 @@ pub enum BiteProof {
     /// Its own rules dropped packets in every third of its time.
     #[default]
     PacketsDropped,
+    /// Its own rules answered packets with a reset in every third of its time.
+    PacketsReset,
+    /// Packets had to wait for their turn on a link without bandwidth to spare in every third of its time.
+    PacketsHeldBack,
+    /// Packets were delayed in every third of its time.
+    PacketsDelayed,
     /// Its processes were gone at every look.
     ProcessGone,
     /// Its processes were gone at every look, and what they had not synced was taken away: one write at least.

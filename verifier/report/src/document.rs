@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use delivery_checks::judgement::{
-    Confirmed, Finding, GuaranteeJudgement, ProcessLooks, Recovery, SideWrites, Stats, WritesLost,
+    Confirmed, Finding, GuaranteeJudgement, PacketsHit, ProcessLooks, Recovery, SideWrites, Stats, WritesLost,
 };
 use delivery_claims::{ClaimJudgement, Overall, RequiredJudgement, Standing, Violation};
 use delivery_history::manifest::{Requirement, RunStatus, Workload};
@@ -114,6 +114,9 @@ pub struct FaultEntry {
     pub packets_crossed: u64,
     /// Drops in each third of the window.
     pub dropped_by_third: [u64; 3],
+    /// What it did to packets other than dropping them; absent for any other fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packets_hit: Option<PacketsHit>,
     /// Looks at the processes it held down; absent for a fault of the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looks: Option<ProcessLooks>,
@@ -250,6 +253,7 @@ fn fault_entries(report: &Report<'_>) -> Vec<FaultEntry> {
             packets_dropped: fault.packets_dropped,
             packets_crossed: fault.packets_crossed,
             dropped_by_third: fault.dropped_by_third,
+            packets_hit: fault.packets_hit.clone(),
             looks: fault.looks.clone(),
             writes_lost: fault.writes_lost,
             confirmed: fault.confirmed,

@@ -101,6 +101,9 @@ fn evidence_event(fault: usize, evidence: Evidence) -> Event {
     match evidence {
         Evidence::Dropped(packets) => event(EventKind::FaultDropped, fault).offset(packets),
         Evidence::Crossed(packets) => event(EventKind::FaultCrossed, fault).offset(packets),
+        Evidence::Reset(packets) => event(EventKind::FaultReset, fault).offset(packets),
+        Evidence::HeldBack(times) => event(EventKind::FaultHeldBack, fault).offset(times),
+        Evidence::Delayed(packets) => event(EventKind::FaultDelayed, fault).offset(packets),
         Evidence::Lost(node, lost) => {
             let kib = u32::try_from(lost.bytes.div_ceil(1_024)).unwrap_or(NO_SEQUENCE - 1);
             event(EventKind::WritesDropped, fault).offset(lost.writes).message(node, kib.min(NO_SEQUENCE - 1))

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use delivery_broker::{ChangeKind, ConfigError, LanePlan, LaneRequest, System, SystemInfo, Timings, TransactionPlan};
 use delivery_checks::judgement::Guarantee;
-use delivery_cluster::disk;
 use delivery_faults::random::{Lot, draw};
 use delivery_faults::schedule::Defaults;
 use delivery_faults::{FaultKind, FaultRequest, LoadPlan, Shape, find_fault, plan_load};
@@ -258,7 +257,7 @@ fn check_faults(system: &dyn System, request: &RunRequest, lanes: &[LanePlan], n
             let (label, title) = (fault.label(), info.title);
             return Err(ConfigError::Contradiction(format!("`{label}` has no meaning for {title}: {reason}")));
         }
-        if let Some(reason) = kind.needs_forgetful_disks().then(disk::refusal).flatten() {
+        if let Some(reason) = kind.refusal().filter(|_| system.real().is_some()) {
             let label = fault.label();
             return Err(ConfigError::Contradiction(format!("`{label}` cannot be had on this machine: {reason}")));
         }
@@ -271,8 +270,8 @@ fn choices(system: &dyn System, nodes: u32) -> Vec<(&'static dyn FaultKind, Shap
     let info = system.info();
     let shapes = |kind: &'static dyn FaultKind| kind.shapes().iter().map(move |shape| (kind, *shape));
     let all = delivery_faults::kind::ALL.iter().flat_map(|kind| shapes(*kind));
-    let can = |kind: &dyn FaultKind| kind.is_drawn() && (!kind.needs_forgetful_disks() || disk::refusal().is_none());
-    all.filter(|(kind, shape)| can(*kind) && why_not(system, &info, *kind, shape.name, nodes).is_none()).collect()
+    let can = |kind: &dyn FaultKind| kind.is_drawn() && (system.real().is_none() || kind.refusal().is_none());
+    all.filter(|(kind, shape)| why_not(system, &info, *kind, shape.name, nodes).is_none() && can(*kind)).collect()
 }
 
 /// Draws faults from all that the backend can inject, the same for the same seed; they end by `last_end_ms`.
@@ -353,6 +352,10 @@ fn why_not_simulated(kind: &str, shape: &str) -> Option<&'static str> {
     match (kind, shape) {
         ("power-loss", _) => Some("it stores nothing that could be lost with the power"),
         ("stop", _) => Some("simulated software has no orderly end; take kill"),
+        ("reset", _) => Some("its nodes send each other datagrams, and there is no connection to reset; take netsplit"),
+        ("bandwidth" | "delay", _) => {
+            Some("simulated links take what they are given in their own time; take loss or limp")
+        }
         ("netsplit", "client") => Some("its clients live on its nodes, with no network in between"),
         (_, "producer" | "consumer") => Some("its clients share the fate of the node they live on; hit a node"),
         _ => None,

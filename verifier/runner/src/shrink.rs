@@ -2,7 +2,7 @@
 
 use delivery_broker::ConfigError;
 use delivery_faults::FaultError;
-use delivery_history::manifest::{Fault, Worker};
+use delivery_history::manifest::{Amount, Fault, Worker};
 
 use crate::plan::{RunPlan, windows};
 use crate::seats::plan_clients_of_nodes;
@@ -106,10 +106,10 @@ impl Search<'_> {
     }
 
     fn rarer(&mut self, index: usize) -> Result<(), FaultError> {
-        let Some(percent) = self.best.manifest.faults[index].percent else { return Ok(()) };
+        let Some(Amount::Percent(percent)) = self.best.manifest.faults[index].amount else { return Ok(()) };
         self.bisect(0, percent.into(), 1, |search, percent| {
             let mut faults = search.faults();
-            faults[index].percent = u32::try_from(percent).ok();
+            faults[index].amount = u32::try_from(percent).ok().map(Amount::Percent);
             (faults, search.best.manifest.load_ms)
         })
     }

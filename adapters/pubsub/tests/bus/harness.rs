@@ -9,7 +9,7 @@ use delivery_broker::{
     ClientSpec, CommitMode, DestinationRef, LanePlan, LaneRequest, NodeAddress, Observation, SimulatedLane,
     SimulatedNode, SimulatedPlan, System,
 };
-use delivery_cluster::network::{Counters, Cut, Network};
+use delivery_cluster::network::{Counters, Cut, ImpairmentId, Network};
 use delivery_cluster::simulated::{HostResult, SimulatedCluster, SimulatedNetwork};
 use delivery_history::manifest::{
     Destination, Group, Host, MANIFEST_FORMAT, Role, RunManifest, RunStatus, Worker, Workload,
@@ -246,7 +246,8 @@ impl Software {
 /// A running simulation.
 pub(crate) struct Bed {
     pub(crate) cluster: SimulatedCluster,
-    pub(crate) network: SimulatedNetwork,
+    network: SimulatedNetwork,
+    cut: Option<ImpairmentId>,
     clock: SimulatedClock,
     shared: Rc<Shared>,
     subscribers: usize,
@@ -285,7 +286,7 @@ impl Bed {
         assert!(manifest.lanes.iter().all(|lane| lane.workload == Workload::Fanout));
         run_dir.write_manifest(&manifest).expect("a manifest");
         let (network, subscribers) = (cluster.network(), setup.lanes.len() * setup.nodes as usize);
-        let mut bed = Self { cluster, network, clock, shared, subscribers, run_dir, directory };
+        let mut bed = Self { cluster, network, cut: None, clock, shared, subscribers, run_dir, directory };
         bed.wait("every subscriber has its position", |bed| bed.shared.positioned.get() == bed.subscribers);
         bed
     }
@@ -324,11 +325,21 @@ impl Bed {
     /// Cuts node 1 from all the others, both ways.
     pub(crate) fn cut_first(&mut self, nodes: u32) {
         let pairs = (2..=nodes).flat_map(|peer| [(1, peer), (peer, 1)]).collect();
-        self.network.cut(&Cut::all(pairs)).expect("a cut");
+        self.cut(&Cut::all(pairs));
     }
 
+    pub(crate) fn cut(&mut self, cut: &Cut) {
+        self.cut = Some(self.network.cut(cut).expect("a cut"));
+    }
+
+    /// Takes the last cut back.
+    pub(crate) fn heal(&mut self) {
+        self.network.heal(self.cut.expect("a cut before")).expect("a heal");
+    }
+
+    /// What the last cut came to.
     pub(crate) fn counters(&mut self) -> Counters {
-        self.network.counters().expect("counters")
+        self.network.counters(self.cut.expect("a cut before")).expect("counters")
     }
 
     /// What each node believes, as bits.

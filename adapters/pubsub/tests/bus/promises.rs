@@ -2,7 +2,7 @@
 
 use crate::harness::{Bed, Finished, Setup};
 use crate::tally::{Tally, tally};
-use delivery_cluster::network::{Cut, Network};
+use delivery_cluster::network::Cut;
 use delivery_pubsub::{Mutation, PubSub};
 use proptest::prelude::*;
 
@@ -14,7 +14,7 @@ fn cut_run(setup: &Setup, before_ms: u64, cut_ms: u64, after_ms: u64) -> Finishe
     bed.cut_first(setup.nodes);
     bed.run_ms(cut_ms);
     assert_eq!(bed.counters().crossed_packets, 0);
-    bed.network.heal().expect("a heal");
+    bed.heal();
     bed.run_ms(after_ms);
     bed.finish()
 }
@@ -70,7 +70,7 @@ fn frames_are_dropped_throughout_a_cut_and_none_before_or_after() {
         assert_eq!(counters.crossed_packets, 0);
         dropped = counters.dropped_packets;
     }
-    bed.network.heal().unwrap();
+    bed.heal();
     let (sent, arrived) = bed.frames();
     bed.load(false);
     bed.run_ms(10_000);
@@ -92,7 +92,7 @@ fn every_node_notices_the_cut_and_the_heal() {
     bed.wait("both sides notice", sides);
     let noticed_ms = bed.now_ms() - cut_at_ms;
     assert!((2_500..=3_500).contains(&noticed_ms), "{noticed_ms}");
-    bed.network.heal().unwrap();
+    bed.heal();
     bed.wait("all are members again", |bed| bed.members().values().all(|bits| *bits == all));
 }
 
@@ -104,7 +104,7 @@ fn a_node_that_crashed_joins_again_when_it_is_restarted() {
     bed.cut_first(setup.nodes);
     bed.cluster.crash(1).unwrap();
     bed.wait("the others notice", |bed| bed.members().iter().all(|(node, bits)| *node == 1 || *bits == without_first));
-    bed.network.heal().unwrap();
+    bed.heal();
     bed.cluster.restart(1).unwrap();
     bed.wait("all are members again", |bed| bed.members().values().all(|bits| *bits == all));
     // The buses of before and after are two lives: nothing of the first is confirmed to the second.
@@ -126,7 +126,7 @@ fn nothing_is_acked_across_a_cut_before_the_heal() {
     let before = bed.in_flight();
     bed.run_ms(4_000);
     assert_eq!(bed.in_flight() - before, 4 * 500);
-    bed.network.heal().unwrap();
+    bed.heal();
     let lane = &tally(&bed.finish().history)[0];
     assert_eq!((lane.acked.len(), lane.missing), (lane.invoked.len(), 0));
 }
@@ -147,10 +147,10 @@ fn a_one_way_cut_loses_nothing_that_is_confirmed() {
     bed.load(true);
     bed.run_ms(2_000);
     let cut = Cut::all((2..=5).map(|peer| (1, peer)).collect());
-    bed.network.cut(&cut).unwrap();
+    bed.cut(&cut);
     bed.run_ms(6_000);
     assert_eq!(bed.counters().crossed_packets, 0);
-    bed.network.heal().unwrap();
+    bed.heal();
     bed.run_ms(2_000);
     let lanes = tally(&bed.finish().history);
     lanes.iter().for_each(assert_unharmed);

@@ -3,7 +3,6 @@
 use std::process::Command;
 
 use crate::harness::{Bed, Setup};
-use delivery_cluster::network::Network;
 
 /// Where a child process is asked to leave its history.
 const TRACE_FILE: &str = "VERIFY_TEST_TRACE_FILE";
@@ -15,7 +14,7 @@ fn trace(seed: u64) -> Vec<u8> {
     bed.run_ms(1_000);
     bed.cut_first(setup.nodes);
     bed.run_ms(4_000);
-    bed.network.heal().expect("a heal");
+    bed.heal();
     bed.run_ms(2_000);
     bed.finish().bytes()
 }

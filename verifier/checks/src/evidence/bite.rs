@@ -6,6 +6,7 @@ use delivery_history::{EventKind, NO_NODE};
 use crate::context::Context;
 use crate::evidence::change::{ChangeFacts, confirmed, is_change};
 use crate::evidence::observations::{Before, Change, Subject};
+use crate::evidence::packets::{packets_dropped, packets_hit};
 use crate::evidence::proof::{is_of_processes, looks, was_at_work, why_not_bit, writes_lost};
 use crate::evidence::stall::stall_ns;
 use crate::evidence::timeline::FaultWindow;
@@ -32,7 +33,6 @@ pub(crate) struct FaultFacts {
     not_bit: Vec<String>,
     /// Why nobody can have noticed, or `no change was seen`.
     unnoticed: String,
-    dropped_by_third: [u64; 3],
     /// Clients that were hit themselves.
     workers: Vec<u16>,
     /// Of a fault that may stay below failure detection: lanes whose clients stalled, with for how long.
@@ -65,9 +65,8 @@ impl FaultFacts {
             }
         });
         let label = fault_label(fault);
-        let dropped_by_third = dropped_by_third(&window);
         let change = ChangeFacts::collect(context, &label, fault, &window, &before);
-        let not_bit = why_not_bit(context, &label, fault, &window, dropped_by_third);
+        let not_bit = why_not_bit(context, &label, fault, &window);
         let unnoticed = why_unnoticed(context, &label, fault, &window, &before);
         let span_ns = window.span_ns();
         let of_processes = is_of_processes(fault.bites_by);
@@ -84,7 +83,6 @@ impl FaultFacts {
             target_bits,
             not_bit,
             unnoticed,
-            dropped_by_third,
             workers,
             stalls,
             adds,
@@ -221,6 +219,7 @@ impl FaultFacts {
         };
         let is_back = self.change.as_ref().is_none_or(|change| change.why_not_back().is_none());
         let healed = window.healed_ns.is_some() && flowed_again && is_back;
+        let (packets_dropped, dropped_by_third) = packets_dropped(&window);
         let mut reasons = self.not_bit.clone();
         if self.not_bit.is_empty() && !noticed {
             reasons.push(match &self.change {
@@ -244,9 +243,10 @@ impl FaultFacts {
             bit: self.not_bit.is_empty(),
             noticed,
             healed,
-            packets_dropped: window.dropped.iter().map(|(_, total)| *total).max().unwrap_or(0),
+            packets_dropped,
             packets_crossed: window.crossed.unwrap_or(0),
-            dropped_by_third: self.dropped_by_third,
+            dropped_by_third,
+            packets_hit: packets_hit(fault, &window),
             looks: looks(fault, &window),
             writes_lost: writes_lost(&window),
             confirmed: confirmed(fault, &window),
@@ -299,23 +299,6 @@ fn fault_label(fault: &Fault) -> String {
 /// Milliseconds as seconds without idle zeros: `1.5s`.
 pub(crate) fn seconds(time_ms: u64) -> String {
     format!("{}s", time_ms as f64 / 1e3)
-}
-
-/// Drops in each third of the window, from cumulative samples.
-fn dropped_by_third(window: &FaultWindow) -> [u64; 3] {
-    let Some((start_ns, end_ns)) = window.span_ns() else { return [0; 3] };
-    let third_ns = (end_ns - start_ns) / 3;
-    let bounds_ns = [start_ns + third_ns, start_ns + 2 * third_ns, end_ns];
-    let mut thirds = [0; 3];
-    let mut counted = 0;
-    for (third, bound_ns) in thirds.iter_mut().zip(bounds_ns) {
-        // The sample just before the heal is recorded with it, so the last bound takes what there is.
-        let until = window.dropped.iter().filter(|(at_ns, _)| *at_ns <= bound_ns).map(|(_, total)| *total).max();
-        let until = until.unwrap_or(0).max(counted);
-        *third = until - counted;
-        counted = until;
-    }
-    thirds
 }
 
 /// Nodes and clients that were hit, by name.

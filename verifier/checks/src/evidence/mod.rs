@@ -8,6 +8,7 @@ pub(crate) mod comeback;
 pub(crate) mod label;
 pub(crate) mod load;
 pub(crate) mod observations;
+pub(crate) mod packets;
 pub(crate) mod proof;
 pub(crate) mod segments;
 pub(crate) mod stall;

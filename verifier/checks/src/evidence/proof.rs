@@ -6,6 +6,7 @@ use delivery_history::{Event, EventKind};
 
 use crate::context::Context;
 use crate::evidence::change::{is_change, why_not_made};
+use crate::evidence::packets::{counts_packets, packet_reasons};
 use crate::evidence::timeline::{FaultWindow, Look};
 use crate::judgement::{ProcessLooks, WritesLost};
 
@@ -15,13 +16,7 @@ const DYING_NS: u64 = 1_000_000_000;
 const AT_WORK_NS: u64 = 2_000_000_000;
 
 /// Why nothing shows that the fault bit; empty when it did.
-pub(crate) fn why_not_bit(
-    context: &Context<'_>,
-    label: &str,
-    fault: &Fault,
-    window: &FaultWindow,
-    thirds: [u64; 3],
-) -> Vec<String> {
+pub(crate) fn why_not_bit(context: &Context<'_>, label: &str, fault: &Fault, window: &FaultWindow) -> Vec<String> {
     match (window.started_ns, window.healed_ns) {
         (None, _) => return vec![format!("{label} never started")],
         (Some(_), None) => return vec![format!("{label} was never healed: how long it lasted is not known")],
@@ -35,7 +30,10 @@ pub(crate) fn why_not_bit(
         reasons.push(format!("{label} hit nobody"));
     }
     match fault.bites_by {
-        BiteProof::PacketsDropped => reasons.extend(cut_reasons(label, fault, window, thirds)),
+        BiteProof::PacketsDropped
+        | BiteProof::PacketsReset
+        | BiteProof::PacketsHeldBack
+        | BiteProof::PacketsDelayed => reasons.extend(packet_reasons(label, fault, window)),
         BiteProof::ChangeApplied if window.applied_ns.is_none() => {
             reasons.push(format!("{label} was never confirmed by the product while it was on"));
         }
@@ -51,26 +49,6 @@ pub(crate) fn why_not_bit(
         }
         BiteProof::ProcessGone | BiteProof::ProcessEnded | BiteProof::ProcessStopped | BiteProof::ProcessLimped => {
             reasons.extend(process_reasons(context, label, fault, window));
-        }
-    }
-    reasons
-}
-
-fn cut_reasons(label: &str, fault: &Fault, window: &FaultWindow, thirds: [u64; 3]) -> Vec<String> {
-    let mut reasons = Vec::new();
-    if thirds == [0; 3] {
-        reasons.push(format!("{label} dropped no packet: there was nothing to bite"));
-    } else if thirds.contains(&0) {
-        let [first, second, last] = thirds;
-        reasons.push(format!(
-            "{label} did not drop packets throughout: {first}, {second} and {last} in the thirds of its time"
-        ));
-    }
-    if fault.full_cut {
-        match window.crossed {
-            None => reasons.push(format!("{label}: nobody counted what crossed the cut")),
-            Some(0) => {}
-            Some(crossed) => reasons.push(format!("{crossed} packets crossed the full cut of {label}")),
         }
     }
     reasons
@@ -115,7 +93,7 @@ fn limped(window: &FaultWindow, looks: &[&Look]) -> bool {
 
 /// Whether it holds processes down, and looks at them are its evidence.
 pub(crate) const fn is_of_processes(proof: BiteProof) -> bool {
-    !matches!(proof, BiteProof::PacketsDropped | BiteProof::ChangeApplied) && !is_change(proof)
+    !counts_packets(proof) && !is_change(proof) && !matches!(proof, BiteProof::ChangeApplied)
 }
 
 /// All looks at the processes of a fault together; nothing for a fault of the network.

@@ -17,6 +17,10 @@ pub(crate) struct FaultWindow {
     pub(crate) healed_ns: Option<u64>,
     /// (time, packets its rules had dropped by then).
     pub(crate) dropped: Vec<(u64, u64)>,
+    /// The same of packets answered with a reset, of waits for bandwidth, of packets delayed.
+    pub(crate) reset: Vec<(u64, u64)>,
+    pub(crate) held_back: Vec<(u64, u64)>,
+    pub(crate) delayed: Vec<(u64, u64)>,
     /// Packets that crossed the cut; nothing where nobody counted.
     pub(crate) crossed: Option<u64>,
     /// Looks at the processes it holds down.
@@ -163,6 +167,9 @@ fn take_evidence(fault: &mut FaultWindow, kind: EventKind, event: &Event) {
         EventKind::FaultStarted => fault.started_ns = fault.started_ns.or(Some(event.time_ns)),
         EventKind::FaultHealed => fault.healed_ns = fault.healed_ns.or(Some(event.time_ns)),
         EventKind::FaultDropped => fault.dropped.push((event.time_ns, event.offset)),
+        EventKind::FaultReset => fault.reset.push((event.time_ns, event.offset)),
+        EventKind::FaultHeldBack => fault.held_back.push((event.time_ns, event.offset)),
+        EventKind::FaultDelayed => fault.delayed.push((event.time_ns, event.offset)),
         EventKind::ChangeApplied if event.offset == 1 => {
             fault.applied_ns = fault.applied_ns.or(Some(event.time_ns));
         }

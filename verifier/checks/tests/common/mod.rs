@@ -111,7 +111,7 @@ pub fn cut() -> Fault {
         workers: Vec::new(),
         bites_by: BiteProof::default(),
         adds: Vec::new(),
-        percent: None,
+        amount: None,
         gray: false,
     }
 }

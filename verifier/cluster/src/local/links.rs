@@ -12,7 +12,7 @@ use crate::process::Place;
 /// Name of the bridge in its namespace.
 const BRIDGE: &str = "bridge0";
 /// Name of a host's end of its link.
-const HOST_END: &str = "eth0";
+pub(super) const HOST_END: &str = "eth0";
 
 /// Hosts joined by a bridge.
 pub(super) struct Links {
@@ -25,9 +25,10 @@ pub(super) struct Links {
 impl Links {
     /// Joins the hosts: one bridge in a namespace of its own, one link each, neighbours known beforehand.
     pub(super) fn make(hosts: HostLinks) -> Result<Self, ClusterError> {
-        // Said before anything is half made; nft is needed only later, but then a fault would fail.
+        // Said before anything is half made; nft and tc are needed only later, but then a fault would fail.
         tools::IP.find()?;
         tools::NFT.find()?;
+        tools::TC.find()?;
         let bridge = netns::create().map_err(|error| ClusterError::Network {
             action: String::from("make a network namespace for the bridge"),
             cause: error.to_string(),

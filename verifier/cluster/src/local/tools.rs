@@ -33,6 +33,8 @@ pub(crate) struct Tool {
 
 /// Makes links and addresses.
 pub(crate) const IP: Tool = Tool { name: "ip", package: "iproute2" };
+/// Sets queueing disciplines.
+pub(crate) const TC: Tool = Tool { name: "tc", package: "iproute2" };
 /// Sets packet filters.
 pub(crate) const NFT: Tool = Tool { name: "nft", package: "nftables" };
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use delivery_broker::LinkLedger;
 use turmoil::Sim;
 
-use crate::network::{Counters, Cut, Network, NetworkError};
+use crate::network::{Counters, Cut, Impairment, ImpairmentId, Network, NetworkError};
 
 /// Why one-way links are down, counted: a cut may go while a host is still down, and the other way round.
 #[derive(Debug, Default)]
@@ -42,12 +42,18 @@ pub struct SimulatedNetwork {
     started: Rc<RefCell<Vec<u32>>>,
     blocks: Rc<RefCell<Blocks>>,
     ledger: LinkLedger,
-    /// The cut in force.
-    pairs: Vec<(u32, u32)>,
-    /// It drops by chance only.
-    lossy: bool,
-    /// Last reading of a cut that is over.
-    last: Counters,
+    next: u32,
+    known: BTreeMap<ImpairmentId, State>,
+}
+
+/// How an impairment stands.
+enum State {
+    /// Its pairs are down.
+    Cut(Vec<(u32, u32)>),
+    /// Its pairs lose frames by chance.
+    Loss,
+    /// It was taken back with these counts.
+    Healed(Counters),
 }
 
 impl SimulatedNetwork {
@@ -58,33 +64,19 @@ impl SimulatedNetwork {
         blocks: Rc<RefCell<Blocks>>,
         ledger: LinkLedger,
     ) -> Self {
-        let (pairs, lossy, last) = (Vec::new(), false, Counters::default());
-        Self { sim, addresses, started, blocks, ledger, pairs, lossy, last }
+        Self { sim, addresses, started, blocks, ledger, next: 0, known: BTreeMap::new() }
     }
 
     fn check(&self, cut: &Cut) -> Result<(), NetworkError> {
-        let refused = |cause| Err(NetworkError { operation: "set the cut", cause });
         for (from, to) in &cut.pairs {
             if from == to {
-                return refused(format!("host {from} cannot be cut from itself"));
+                return Err(refused(format!("host {from} cannot be cut from itself")));
             }
             if let Some(unknown) = [from, to].into_iter().find(|host| !self.started.borrow().contains(host)) {
-                return refused(format!("the simulation has no host {unknown}"));
+                return Err(refused(format!("the simulation has no host {unknown}")));
             }
         }
         Ok(())
-    }
-
-    fn repair(&mut self) {
-        self.ledger.lose(&[], 0);
-        let pairs = std::mem::take(&mut self.pairs);
-        if self.lossy {
-            return;
-        }
-        let (sim, mut blocks) = (self.sim.borrow(), self.blocks.borrow_mut());
-        for (from, to) in pairs {
-            blocks.unblock(&sim, self.addresses[&from], self.addresses[&to]);
-        }
     }
 
     /// Frames of each cut pair that turmoil still holds for delivery.
@@ -99,55 +91,81 @@ impl SimulatedNetwork {
         held
     }
 
-    fn read(&self) -> Counters {
-        if self.pairs.is_empty() {
-            return self.last;
-        }
-        if self.lossy {
-            return Counters { dropped_packets: self.ledger.lost(), crossed_packets: 0 };
-        }
+    fn read(&self, id: ImpairmentId, state: &State) -> Counters {
+        let pairs = match state {
+            State::Cut(pairs) => pairs,
+            State::Loss => return Counters { dropped_packets: self.ledger.lost(id.0), ..Counters::default() },
+            State::Healed(last) => return *last,
+        };
         let in_flight = self.in_flight();
         let mut counters = Counters::default();
-        for (from, to) in &self.pairs {
-            let since = self.ledger.since_mark(*from, *to);
+        for (from, to) in pairs {
+            let since = self.ledger.since_mark(id.0, *from, *to);
             let held = in_flight.get(&(self.addresses[from], self.addresses[to])).copied().unwrap_or(0);
             counters.crossed_packets += since.arrived;
             counters.dropped_packets += since.sent.saturating_sub(since.arrived + held);
         }
         counters
     }
+
+    fn repair(&self, id: ImpairmentId, state: &State) {
+        let State::Cut(pairs) = state else {
+            self.ledger.stop_losing(id.0);
+            return;
+        };
+        let (sim, mut blocks) = (self.sim.borrow(), self.blocks.borrow_mut());
+        for (from, to) in pairs {
+            blocks.unblock(&sim, self.addresses[from], self.addresses[to]);
+            self.ledger.unmark(id.0, *from, *to);
+        }
+    }
+}
+
+fn refused(cause: String) -> NetworkError {
+    NetworkError { operation: "set the impairment", cause }
 }
 
 impl Network for SimulatedNetwork {
-    fn cut(&mut self, cut: &Cut) -> Result<(), NetworkError> {
+    fn impair(&mut self, impairment: &Impairment) -> Result<ImpairmentId, NetworkError> {
+        let Impairment::Cut(cut) = impairment else {
+            return Err(refused(String::from("simulated links can be cut and lose frames, and no more")));
+        };
         self.check(cut)?;
-        self.repair();
-        self.last = Counters::default();
+        let id = ImpairmentId(self.next);
+        self.next += 1;
         let mut pairs = cut.pairs.clone();
         pairs.sort_unstable();
         pairs.dedup();
-        self.lossy = cut.percent.is_some();
-        if let Some(percent) = cut.percent {
-            self.ledger.lose(&pairs, percent);
+        let state = if let Some(percent) = cut.percent {
+            self.ledger.lose(id.0, &pairs, percent);
+            State::Loss
         } else {
             let (sim, mut blocks) = (self.sim.borrow(), self.blocks.borrow_mut());
             for (from, to) in &pairs {
                 blocks.block(&sim, self.addresses[from], self.addresses[to]);
-                self.ledger.mark(*from, *to);
+                self.ledger.mark(id.0, *from, *to);
             }
+            State::Cut(pairs)
+        };
+        self.known.insert(id, state);
+        Ok(id)
+    }
+
+    fn heal(&mut self, id: ImpairmentId) -> Result<(), NetworkError> {
+        let Some(state) = self.known.get(&id) else { return Ok(()) };
+        if !matches!(state, State::Healed(_)) {
+            let last = self.read(id, state);
+            self.repair(id, state);
+            self.known.insert(id, State::Healed(last));
         }
-        self.pairs = pairs;
         Ok(())
     }
 
-    fn heal(&mut self) -> Result<(), NetworkError> {
-        self.last = self.read();
-        self.repair();
-        Ok(())
-    }
-
-    /// After a heal: what the cut that is over came to.
-    fn counters(&mut self) -> Result<Counters, NetworkError> {
-        Ok(self.read())
+    fn counters(&mut self, id: ImpairmentId) -> Result<Counters, NetworkError> {
+        let known = self.known.get(&id).map(|state| self.read(id, state));
+        known.ok_or_else(|| NetworkError {
+            operation: "read the counters",
+            cause: String::from("there was no such impairment"),
+        })
     }
 }

@@ -60,6 +60,9 @@ pub(super) const fn role_of(kind: EventKind) -> Option<Role> {
         | EventKind::ChangeApplied
         | EventKind::ChangeAnswered
         | EventKind::DataWiped
+        | EventKind::FaultReset
+        | EventKind::FaultHeldBack
+        | EventKind::FaultDelayed
         | EventKind::WritesDropped
         | EventKind::PhaseEntered => Some(Role::Runner),
         EventKind::WorkerStarted | EventKind::WorkerFinished | EventKind::SessionEnded => None,
@@ -127,7 +130,7 @@ fn fault(declared: &super::draft::FaultDeclared) -> Fault {
         workers: Vec::new(),
         bites_by: BiteProof::default(),
         adds: Vec::new(),
-        percent: None,
+        amount: None,
         gray: false,
     }
 }

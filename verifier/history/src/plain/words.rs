@@ -95,6 +95,9 @@ pub(super) const fn detail_of(kind: EventKind) -> Detail {
         | EventKind::ChangeApplied
         | EventKind::ChangeAnswered
         | EventKind::DataWiped
+        | EventKind::FaultReset
+        | EventKind::FaultHeldBack
+        | EventKind::FaultDelayed
         | EventKind::WritesDropped => Detail::Fault,
         EventKind::PhaseEntered => Detail::Phase,
         EventKind::ObservedIsr | EventKind::ObservedMembers | EventKind::ObservedPartitioned => Detail::Nodes,

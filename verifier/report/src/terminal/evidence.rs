@@ -83,12 +83,20 @@ fn proof_text(fault: &FaultJudgement) -> String {
             None => said,
         };
     }
-    let [first, second, third] = fault.dropped_by_third.map(number);
-    format!(
-        "{} packets dropped ({first} / {second} / {third} by third), {} crossed",
-        number(fault.packets_dropped),
-        number(fault.packets_crossed)
-    )
+    if let Some(hit) = &fault.packets_hit {
+        let others = [(fault.packets_dropped, "dropped"), (fault.packets_crossed, "crossed")];
+        let others = others.into_iter().filter(|(count, _)| *count > 0);
+        let mut parts = vec![packets(hit.count, &hit.how, hit.by_third)];
+        parts.extend(others.map(|(count, done)| format!("{} {done}", number(count))));
+        return parts.join(", ");
+    }
+    let dropped = packets(fault.packets_dropped, "dropped", fault.dropped_by_third);
+    format!("{dropped}, {} crossed", number(fault.packets_crossed))
+}
+
+fn packets(count: u64, done: &str, by_third: [u64; 3]) -> String {
+    let [first, second, third] = by_third.map(number);
+    format!("{} packets {done} ({first} / {second} / {third} by third)", number(count))
 }
 
 /// Writes accepted during the cut, by side.
