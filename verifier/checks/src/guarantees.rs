@@ -108,9 +108,7 @@ pub(crate) fn judge(kind: LaneKind, proved: &Proved, doubts: &Doubts) -> Vec<Gua
         {
             false
         }
-        Guarantee::Agreement => matches!(kind.workload, Workload::Log | Workload::Transactions),
-        Guarantee::Atomicity => kind.workload == Workload::Transactions,
-        _ => true,
+        guarantee => guarantee.applies_to(kind.workload),
     };
     Guarantee::ALL.iter().filter(applies).map(|guarantee| judge_one(*guarantee, kind, proved, doubts)).collect()
 }

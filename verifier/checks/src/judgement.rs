@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use delivery_history::manifest::Workload;
 use serde::{Deserialize, Serialize};
 
 use crate::jepsen::Anomaly;
@@ -94,7 +95,42 @@ impl Guarantee {
     pub fn from_label(label: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|guarantee| guarantee.label() == label)
     }
+
+    /// Kinds of findings that break it (`docs/guarantees.md`).
+    pub const fn broken_by(self) -> &'static [FindingKind] {
+        use FindingKind::*;
+        match self {
+            Self::Durability => &[Lost],
+            Self::AtLeastOnce => &[Lost, Undelivered],
+            Self::AtMostOnce => &[ProcessedTwice, StoredTwice, OutputTwice],
+            Self::ExactlyOnce => &[Lost, Undelivered, ProcessedTwice, OutputTwice],
+            Self::Ordering => &[Reordered],
+            Self::Agreement => &[Disagreement],
+            Self::Integrity => &[Phantom, Corrupt, FailedButStored],
+            Self::Atomicity => &[TornTransaction, AbortedRead, UncommittedRead],
+            Self::Liveness => &[NotRecovered, HangingTransaction],
+        }
+    }
+
+    /// Whether it means anything for lanes that do this.
+    pub fn applies_to(self, workload: Workload) -> bool {
+        match self {
+            Self::Agreement => matches!(workload, Workload::Log | Workload::Transactions),
+            Self::Atomicity => workload == Workload::Transactions,
+            _ => true,
+        }
+    }
 }
+
+/// How the doubt begins that says of a lane's clients that they did not get up to the rate they were asked for.
+pub const SATURATED: &str = "clients were saturated";
+
+/// What the observed label says where nothing was shown.
+pub const NOT_SHOWN: &str = "not shown";
+
+/// Every label that can be observed; [`NOT_SHOWN`] is the last.
+pub const OBSERVED_LABELS: [&str; 7] =
+    ["CP", "unavailable-safe", "unavailable", "AP", "AP, lossy", "neither", NOT_SHOWN];
 
 /// A kind of anomaly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -166,6 +202,11 @@ pub enum FindingKind {
 }
 
 impl FindingKind {
+    /// The kind with this name, if histories of events are searched for it.
+    pub fn from_label(label: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.label() == label)
+    }
+
     /// Every kind that histories of events are searched for, in the order of the output.
     pub const ALL: &[FindingKind] = &[
         Self::Lost,
@@ -434,7 +475,7 @@ impl LaneJudgement {
 }
 
 /// What one fault was found to have done.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FaultJudgement {
     /// `netsplit:leader`.
     pub fault: String,
@@ -464,10 +505,25 @@ pub struct FaultJudgement {
     pub writes_lost: Option<WritesLost>,
     /// What the product said of a change it was asked for; nothing for any other fault.
     pub confirmed: Option<Confirmed>,
+    /// Nodes that were gone and came back; nothing for any fault but a restart.
+    pub restarted: Option<u64>,
+    /// Writes and syncs that were held up in each third of the window; nothing for any fault but a slow disk.
+    pub operations_held: Option<[u64; 3]>,
     /// What the cluster saw, in words (`n1 said leader n2 -> n3 after 9.4 s`).
     pub evidence: Vec<String>,
     /// Why it did not bite, was not noticed or did not heal.
     pub reasons: Vec<String>,
+}
+
+/// What a fault did to packets other than dropping them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PacketsHit {
+    /// `answered with a reset`, `held back`, `delayed`.
+    pub how: String,
+    /// How many, or how often (a packet may be held back more than once).
+    pub count: u64,
+    /// The same in each third of its time.
+    pub by_third: [u64; 3],
 }
 
 /// What the product said of a change it was asked for.
@@ -482,17 +538,6 @@ pub struct Confirmed {
     pub wiped_kib: Option<u64>,
 }
 
-/// What a fault did to packets other than dropping them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PacketsHit {
-    /// `answered with a reset`, `held back`, `delayed`.
-    pub how: String,
-    /// How many, or how often (a packet may be held back more than once).
-    pub count: u64,
-    /// The same in each third of its time.
-    pub by_third: [u64; 3],
-}
-
 /// Writes that were not synced, and lost when the power was cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WritesLost {
@@ -502,10 +547,10 @@ pub struct WritesLost {
     pub kib: u64,
 }
 
-/// What the processes that a fault holds down were seen to do.
+/// What the processes (or disks) that a fault holds down were seen to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessLooks {
-    /// What they had to be: `gone`, `stopped`.
+    /// What they had to be: `gone`, `stopped`; of disks `full`.
     pub expected: String,
     /// Looks that found them so.
     pub as_expected: u64,

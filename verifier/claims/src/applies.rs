@@ -5,7 +5,7 @@ use delivery_history::RunManifest;
 use delivery_history::manifest::{Fault, Lane};
 use semver::Version;
 
-use crate::registry::{Claim, Promise};
+use crate::registry::{Claim, Promise, is_among};
 
 /// Whether `claim` speaks about `lane` under every fault of the run, whatever the broker's version.
 pub(crate) fn applies(claim: &Claim, manifest: &RunManifest, lane: &Lane) -> bool {
@@ -34,15 +34,12 @@ fn client_matches(claim: &Claim, client: &str) -> bool {
 }
 
 fn is_one_of(faults: &[String], fault: &Fault) -> bool {
-    faults.iter().any(|covered| match covered.split_once(':') {
-        Some((name, shape)) => name == fault.fault && shape == fault.shape,
-        None => *covered == fault.fault,
-    })
+    is_among(faults, &fault.fault, &fault.shape)
 }
 
 /// The release a product's version text names: its leading numbers, up to three of them (`3.9` is 3.9.0, `4.1.1-rc0` is
 /// 4.1.1: a claim about a release is held against its candidates too). Nothing where it starts with no number.
-pub(crate) fn release_of(version: &str) -> Option<Version> {
+pub fn release_of(version: &str) -> Option<Version> {
     let text = version.trim().trim_start_matches(['v', 'V']);
     let numbers = text.find(|c: char| !c.is_ascii_digit() && c != '.').map_or(text, |end| &text[..end]);
     let mut parts = numbers.split('.').filter(|part| !part.is_empty()).map(str::parse::<u64>);

@@ -1,6 +1,6 @@
 //! Holds a judged history against claims and requirements.
 
-use delivery_checks::judgement::{FindingKind, Guarantee, Judgement, LaneJudgement, Verdict};
+use delivery_checks::judgement::{FindingKind, Guarantee, Judgement, LaneJudgement, NOT_SHOWN, Verdict};
 use delivery_history::RunManifest;
 use delivery_history::manifest::{Lane, Requirement};
 
@@ -8,11 +8,9 @@ use crate::applies::{applies, release_of};
 use crate::reasons::Reasons;
 use crate::registry::{Claim, Promise, Registry, registry};
 use crate::verdict::{
-    ClaimJudgement, ClaimKind, LaneVerdict, Overall, RequiredJudgement, RunVerdict, Standing, Violation,
+    ClaimJudgement, ClaimKind, ClaimOutcome, Contradicted, DecidedBy, LaneVerdict, Overall, RequiredJudgement,
+    RunVerdict, Standing, Violation,
 };
-
-/// What the observed label says where nothing was shown.
-const NOT_SHOWN: &str = "not shown";
 
 /// Judges a run: what vendors promise for its lanes, and what the user requires of them.
 ///
@@ -33,7 +31,7 @@ fn judge_with(registry: &Registry, manifest: &RunManifest, judgement: &Judgement
             Some(release) => spoken
                 .into_iter()
                 .filter(|claim| claim.versions.matches(release))
-                .map(|claim| judge_claim(claim, judged))
+                .map(|claim| judge_claim(registry, claim, judged, weather(manifest, judgement)))
                 .collect(),
             None => {
                 reasons.note_unread_version(&manifest.broker_version, lane, &spoken);
@@ -84,7 +82,54 @@ fn verdict_on(judged: &LaneJudgement, guarantee: Guarantee) -> (Verdict, String)
     }
 }
 
-fn judge_claim(claim: &Claim, judged: Option<&LaneJudgement>) -> ClaimJudgement {
+/// What the run put claims to the test with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weather {
+    /// No fault was asked for.
+    Calm,
+    /// Faults were asked for, and none of them bit.
+    Missed,
+    /// One bit.
+    Rough,
+}
+
+fn weather(manifest: &RunManifest, judgement: &Judgement) -> Weather {
+    if manifest.faults.is_empty() {
+        Weather::Calm
+    } else if judgement.faults.iter().any(|fault| fault.bit) {
+        Weather::Rough
+    } else {
+        Weather::Missed
+    }
+}
+
+fn outcome(kind: ClaimKind, verdict: Verdict, judged: Option<&LaneJudgement>, weather: Weather) -> ClaimOutcome {
+    let has_label = judged.is_some_and(|judged| !["", NOT_SHOWN].contains(&judged.label.observed.as_str()));
+    match (kind, verdict) {
+        (ClaimKind::DocumentedLoss, Verdict::Holds) => ClaimOutcome::AsAdvertised,
+        (ClaimKind::DocumentedLoss, _) => ClaimOutcome::NotExercised,
+        (ClaimKind::Label, _) if !has_label => ClaimOutcome::NotExercised,
+        (_, Verdict::Violated) => ClaimOutcome::Violated,
+        (_, Verdict::Holds) if weather == Weather::Calm => ClaimOutcome::NotExercised,
+        (_, Verdict::Holds) => ClaimOutcome::Holds,
+        (_, Verdict::Inconclusive) if weather == Weather::Missed => ClaimOutcome::NotExercised,
+        (_, Verdict::Inconclusive) => ClaimOutcome::Inconclusive,
+    }
+}
+
+/// The finding with the most messages of those that break what the claim is about.
+fn decided_by(claim: &Claim, outcome: ClaimOutcome, judged: Option<&LaneJudgement>) -> Option<DecidedBy> {
+    if !matches!(outcome, ClaimOutcome::Violated | ClaimOutcome::AsAdvertised) {
+        return None;
+    }
+    let guarantee = claim.guarantee.unwrap_or(Guarantee::Durability);
+    let kinds = claim.finding.as_ref().map_or(guarantee.broken_by(), std::slice::from_ref);
+    let counts =
+        kinds.iter().map(|kind| DecidedBy { kind: *kind, count: judged.map_or(0, |judged| judged.count(*kind)) });
+    counts.filter(|decided| decided.count > 0).max_by_key(|decided| decided.count)
+}
+
+fn judge_claim(registry: &Registry, claim: &Claim, judged: Option<&LaneJudgement>, weather: Weather) -> ClaimJudgement {
     let kind = match (claim.guarantee, claim.promises) {
         (Some(_), Some(Promise::MayViolate)) => ClaimKind::DocumentedLoss,
         (Some(_), _) => ClaimKind::Promise,
@@ -98,7 +143,15 @@ fn judge_claim(claim: &Claim, judged: Option<&LaneJudgement>) -> ClaimJudgement 
             (None, _) => label(judged, claim.label.as_deref().unwrap_or_default()),
         },
     };
+    let outcome = outcome(kind, verdict, judged, weather);
+    let against = claim.contradicted.iter();
     ClaimJudgement {
+        documented_in: registry.cited(&claim.source),
+        outcome,
+        decided_by: decided_by(claim, outcome, judged),
+        contradicted: against
+            .map(|other| Contradicted { says: other.says.clone(), documented_in: registry.cited(&other.source) })
+            .collect(),
         id: claim.id.clone(),
         kind,
         guarantee: claim.guarantee,

@@ -1,14 +1,15 @@
 use std::collections::BTreeMap;
 
 use delivery_checks::judgement::{
-    EventCounts, Finding, FindingKind, Guarantee, GuaranteeJudgement, Judgement, Label, LaneJudgement, Stats, Verdict,
+    EventCounts, FaultJudgement, Finding, FindingKind, Guarantee, GuaranteeJudgement, Judgement, Label, LaneJudgement,
+    Stats, Verdict,
 };
 use delivery_history::RunManifest;
 use delivery_history::manifest::{BiteProof, Fault, Lane, MANIFEST_FORMAT, Requirement, RunStatus, Workload};
 use proptest::prelude::*;
 
 use super::judge_claims;
-use crate::verdict::{ClaimKind, Overall, RunVerdict, Standing};
+use crate::verdict::{ClaimKind, ClaimOutcome, DecidedBy, Overall, RunVerdict, Standing};
 
 const SAFE: &[(&str, &str)] = &[
     ("producer.acks", "all"),
@@ -438,4 +439,75 @@ proptest! {
                 || lane.claims.iter().any(|c| c.counts && c.verdict == Verdict::Violated));
         }
     }
+}
+
+fn fault_that(bit: bool) -> FaultJudgement {
+    FaultJudgement {
+        fault: String::from("netsplit:leader"),
+        bit,
+        noticed: bit,
+        healed: true,
+        ..FaultJudgement::default()
+    }
+}
+
+/// What is said of every claim about a lane, under a fault that bit or did not, or without any.
+fn outcomes(config: &[(&str, &str)], lane_judged: LaneJudgement, bit: Option<bool>) -> Vec<(String, ClaimOutcome)> {
+    let mut manifest = manifest(vec![lane("l", config)]);
+    if bit.is_none() {
+        manifest.faults.clear();
+    }
+    let faults = bit.map(fault_that).into_iter().collect();
+    let judgement = Judgement { faults, lanes: vec![lane_judged], doubts: Vec::new(), events: EventCounts::default() };
+    let verdict = judge_claims(&manifest, &judgement);
+    verdict.lanes[0].claims.iter().map(|claim| (claim.id.clone(), claim.outcome)).collect()
+}
+
+fn outcome_of(outcomes: &[(String, ClaimOutcome)], id: &str) -> ClaimOutcome {
+    outcomes.iter().find(|(known, _)| known == id).unwrap().1
+}
+
+#[test]
+fn a_promise_holds_only_where_something_put_it_to_the_test() {
+    let of = |judged: LaneJudgement, bit| outcome_of(&outcomes(SAFE, judged, bit), "kafka-acks-all-durability");
+    assert_eq!(of(judged("l"), Some(true)), ClaimOutcome::Holds);
+    assert_eq!(of(judged("l"), None), ClaimOutcome::NotExercised, "calm weather");
+    assert_eq!(of(unshown("l"), Some(false)), ClaimOutcome::NotExercised, "the fault bit nothing");
+    assert_eq!(of(unshown("l"), Some(true)), ClaimOutcome::Inconclusive);
+    assert_eq!(of(losing("l"), Some(true)), ClaimOutcome::Violated);
+    assert_eq!(of(losing("l"), Some(false)), ClaimOutcome::Violated, "a loss is a loss");
+}
+
+#[test]
+fn a_loss_the_vendor_warns_of_is_as_advertised_and_says_where() {
+    let of = |judged: LaneJudgement| outcome_of(&outcomes(FAST, judged, Some(true)), "kafka-acks-1-may-lose");
+    assert_eq!(of(losing("l")), ClaimOutcome::AsAdvertised);
+    assert_eq!(of(judged("l")), ClaimOutcome::NotExercised, "a warning that did not come true");
+    let verdict = judge(&manifest(vec![lane("l", FAST)]), vec![losing("l")]);
+    let claim = verdict.lanes[0].claims.iter().find(|claim| claim.id == "kafka-acks-1-may-lose").unwrap();
+    assert_eq!(claim.decided_by, Some(DecidedBy { kind: FindingKind::Lost, count: 28_900 }));
+    assert!(claim.documented_in.contains("Producer Configs: acks"), "{}", claim.documented_in);
+}
+
+#[test]
+fn the_finding_with_the_most_messages_decides() {
+    let mut lane_judged = losing("l");
+    lane_judged.findings.push(Finding { kind: FindingKind::Undelivered, count: 30_000, witnesses: Vec::new() });
+    let verdict = judge(&manifest(vec![lane("l", SAFE)]), vec![lane_judged]);
+    let decided = |id: &str| verdict.lanes[0].claims.iter().find(|claim| claim.id == id).unwrap().decided_by;
+    assert_eq!(decided("kafka-at-least-once").unwrap().kind, FindingKind::Undelivered);
+    assert_eq!(decided("kafka-acks-all-durability").unwrap().kind, FindingKind::Lost);
+    assert_eq!(decided("kafka-idempotent-order"), None);
+}
+
+#[test]
+fn a_label_is_shown_with_what_contradicts_it_in_another_document() {
+    let verdict = judge(&manifest(vec![lane("l", SAFE)]), vec![judged("l")]);
+    let label = verdict.lanes[0].claims.iter().find(|claim| claim.kind == ClaimKind::Label).unwrap();
+    assert_eq!(label.outcome, ClaimOutcome::NotExercised, "no side of a cut was seen");
+    assert!(label.contradicted[0].documented_in.contains("Apache Kafka: Design, Replication (commit e8e4f2a)"));
+    let mut shown = judged("l");
+    shown.label.observed = String::from("neither");
+    let outcomes = outcomes(SAFE, shown, Some(true));
+    assert_eq!(outcome_of(&outcomes, "kafka-label-ca"), ClaimOutcome::Inconclusive, "CA says nothing of a partition");
 }

@@ -9,8 +9,10 @@ mod reasons;
 mod registry;
 mod verdict;
 
+pub use applies::release_of;
 pub use judge::judge_claims;
-pub use registry::{Accepted, Claim, Evidence, Promise, Registry, RegistryError, registry};
+pub use registry::{Accepted, Claim, Contradiction, Document, Evidence, Promise, Registry, RegistryError, registry};
 pub use verdict::{
-    ClaimJudgement, ClaimKind, LaneVerdict, Overall, RequiredJudgement, RunVerdict, Standing, Violation,
+    ClaimJudgement, ClaimKind, ClaimOutcome, Contradicted, DecidedBy, LaneVerdict, Overall, RequiredJudgement,
+    RunVerdict, Standing, Violation,
 };

@@ -66,10 +66,57 @@ pub enum Promise {
 pub enum Evidence {
     /// The vendor's own documents.
     Documented,
+    /// The vendor's own code.
+    Code,
+    /// Tested by somebody else, who published how.
+    Tested,
     /// The vendor's words as others quote them.
     Secondary,
     /// We are the vendor.
     Own,
+}
+
+impl Evidence {
+    /// Every class, in the order of the output.
+    pub const ALL: [Self; 5] = [Self::Documented, Self::Code, Self::Tested, Self::Secondary, Self::Own];
+
+    /// In words.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Documented => "the vendor's documents",
+            Self::Code => "the vendor's code",
+            Self::Tested => "tests that others published",
+            Self::Secondary => "the vendor's words as others quote them",
+            Self::Own => "our own documents",
+        }
+    }
+}
+
+/// Where a vendor says something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// Its address; claims name it by that.
+    pub url: String,
+    /// Its title.
+    pub title: String,
+    /// Where in it: a heading, or what it is about there.
+    pub section: String,
+    /// Version, commit or date of what was read; pages that have none say so.
+    pub edition: String,
+}
+
+/// What another document of the same vendor says, against a claim. It is shown beside the claim, and not judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contradiction {
+    /// In our words.
+    pub says: String,
+    /// At most a dozen of the vendor's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<String>,
+    /// The address of its document.
+    pub source: String,
 }
 
 /// One statement of a vendor's about one guarantee (or its label) under one configuration.
@@ -116,10 +163,13 @@ pub struct Claim {
     /// At most a dozen of the vendor's.
     #[serde(default)]
     pub quote: Option<String>,
-    /// Where it stands: a URL, or `own: ` and where we say it.
+    /// Where it stands: the address of a [`Document`], or `own: ` and where we say it.
     pub source: String,
     /// What it rests on.
     pub evidence: Evidence,
+    /// What the same vendor says elsewhere against it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contradicted: Vec<Contradiction>,
 }
 
 /// Every claim there is.
@@ -127,6 +177,8 @@ pub struct Claim {
 pub struct Registry {
     /// In the order of the files.
     pub claims: Vec<Claim>,
+    /// Where vendors say it.
+    pub documents: Vec<Document>,
 }
 
 /// A registry file that cannot be used.
@@ -155,6 +207,8 @@ pub enum RegistryError {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ClaimFile {
+    #[serde(default)]
+    document: Vec<Document>,
     claim: Vec<Claim>,
 }
 
@@ -170,20 +224,41 @@ impl Registry {
     /// # Errors
     /// See [`RegistryError`].
     pub fn parse(files: &[(&str, &str)]) -> Result<Self, RegistryError> {
-        let mut claims = Vec::new();
+        let mut registry = Self { claims: Vec::new(), documents: Vec::new() };
         let mut ids = BTreeSet::new();
         for (file, text) in files {
             let parsed: ClaimFile = toml::from_str(text)
                 .map_err(|cause| RegistryError::Syntax { file: (*file).to_owned(), cause: Box::new(cause) })?;
+            registry.documents.extend(parsed.document);
             for claim in parsed.claim {
                 let problem = claim.problem().or_else(|| duplicate(&mut ids, &claim.id));
-                if let Some(problem) = problem {
+                if let Some(problem) = problem.or_else(|| registry.source_problem(&claim)) {
                     return Err(RegistryError::Claim { file: (*file).to_owned(), id: claim.id, problem });
                 }
-                claims.push(claim);
+                registry.claims.push(claim);
             }
         }
-        Ok(Self { claims })
+        Ok(registry)
+    }
+
+    fn source_problem(&self, claim: &Claim) -> Option<String> {
+        let of_others = claim.contradicted.iter().map(|other| &other.source);
+        let mut sources = std::iter::once(&claim.source).filter(|source| source.starts_with("https:")).chain(of_others);
+        let unknown = sources.find(|source| self.document(source).is_none())?;
+        Some(format!("names {unknown}, of which the file has no [[document]]"))
+    }
+
+    /// The document at this address.
+    pub fn document(&self, url: &str) -> Option<&Document> {
+        self.documents.iter().find(|document| document.url == url)
+    }
+
+    /// Where a source is, in words: title, section, version and address; what is our own as it stands.
+    pub fn cited(&self, source: &str) -> String {
+        match self.document(source) {
+            Some(Document { url, title, section, edition }) => format!("{title}, {section} ({edition}), {url}"),
+            None => source.to_owned(),
+        }
     }
 
     /// The claims about `system`.
@@ -197,11 +272,32 @@ impl Registry {
     }
 }
 
+/// Whether a fault of this shape is one of those named: `netsplit` (every shape) or `netsplit:leader`.
+pub(crate) fn is_among(named: &[String], fault: &str, shape: &str) -> bool {
+    named.iter().any(|covered| match covered.split_once(':') {
+        Some((name, of_shape)) => name == fault && of_shape == shape,
+        None => covered == fault,
+    })
+}
+
 fn duplicate(ids: &mut BTreeSet<String>, id: &str) -> Option<String> {
     (!ids.insert(id.to_owned())).then(|| String::from("is there twice: give one of them another id"))
 }
 
 impl Claim {
+    /// Whether it covers a fault of this shape.
+    pub fn covers(&self, fault: &str, shape: &str) -> bool {
+        is_among(&self.faults, fault, shape)
+    }
+
+    /// The configuration it speaks of: `producer.acks=all|-1, topic.cleanup.policy is not compact`.
+    pub fn expression(&self) -> String {
+        let positive = self.when.iter().map(|(name, accepted)| format!("{name}={}", accepted.values().join("|")));
+        let negative =
+            self.unless.iter().map(|(name, excluded)| format!("{name} is not {}", excluded.values().join("|")));
+        positive.chain(negative).collect::<Vec<_>>().join(", ")
+    }
+
     /// What keeps the claim from being used, if anything.
     fn problem(&self) -> Option<String> {
         self.subject_problem().or_else(|| self.text_problem()).or_else(|| self.settings_problem())
@@ -232,7 +328,8 @@ impl Claim {
         if !own && !published {
             return Some(String::from("needs a `source`: a https:// address, or `own: ` with evidence = \"own\""));
         }
-        let words = self.quote.as_deref().map_or(0, |quote| quote.split_whitespace().count());
+        let quotes = self.contradicted.iter().map(|other| &other.quote).chain(std::iter::once(&self.quote)).flatten();
+        let words = quotes.map(|quote| quote.split_whitespace().count()).max().unwrap_or(0);
         (words > MAX_QUOTED_WORDS).then(|| format!("quotes {words} words; at most {MAX_QUOTED_WORDS} are allowed"))
     }
 
@@ -257,6 +354,12 @@ mod tests {
     use super::{FILES, Promise, Registry, RegistryError, registry};
 
     const GOOD: &str = r#"
+[[document]]
+url = "https://example.org/"
+title = "A"
+section = "B"
+edition = "1"
+
 [[claim]]
 id = "a"
 system = "kafka"
@@ -303,6 +406,11 @@ evidence = "documented"
     fn claims_that_say_nothing_usable_are_refused() {
         let cases = [
             (GOOD.replace("https://example.org/", "somewhere"), "needs a `source`"),
+            (GOOD.replace("url = \"https://example.org/", "url = \"https://example.com/"), "has no [[document]]"),
+            (
+                format!("{GOOD}\n[[claim.contradicted]]\nsays = \"No.\"\nsource = \"https://x.org\"\n"),
+                "https://x.org, of which the file has no [[document]]",
+            ),
             (GOOD.replace("\"netsplit\"", ""), "covers no fault"),
             (GOOD.replace("producer.acks", "acks"), "without its scope"),
             (GOOD.replace("faults =", "with = [\"kill\"]\nfaults ="), "which it does not cover"),

@@ -1,6 +1,6 @@
 //! The verdict of a run: plain data, ready for reports and exit codes.
 
-use delivery_checks::judgement::{Guarantee, Verdict};
+use delivery_checks::judgement::{FindingKind, Guarantee, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// The verdict of a whole run.
@@ -50,6 +50,54 @@ pub enum ClaimKind {
     Label,
 }
 
+/// What a run says of a claim, in the words of a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClaimOutcome {
+    /// What is promised was put to the test and held.
+    Holds,
+    /// It was broken.
+    Violated,
+    /// It was put to the test, and not shown either way.
+    #[default]
+    Inconclusive,
+    /// Nothing in the run put it to the test.
+    NotExercised,
+    /// A loss the vendor warns of was seen.
+    AsAdvertised,
+}
+
+impl ClaimOutcome {
+    /// Name in JSON and tables.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::Violated => "violated",
+            Self::Inconclusive => "inconclusive",
+            Self::NotExercised => "not exercised",
+            Self::AsAdvertised => "as advertised",
+        }
+    }
+}
+
+/// The finding that decides what is said of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedBy {
+    /// Its kind.
+    pub kind: FindingKind,
+    /// How many messages show it.
+    pub count: u64,
+}
+
+/// What another document of the vendor says against a claim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contradicted {
+    /// In our words.
+    pub says: String,
+    /// Title, section, edition and address.
+    pub documented_in: String,
+}
+
 /// A claim held against one lane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimJudgement {
@@ -71,6 +119,18 @@ pub struct ClaimJudgement {
     pub promise: String,
     /// Where the vendor says it.
     pub source: String,
+    /// That in full: title, section, version or commit, address.
+    #[serde(default)]
+    pub documented_in: String,
+    /// What the run says of it.
+    #[serde(default)]
+    pub outcome: ClaimOutcome,
+    /// The finding that decides, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<DecidedBy>,
+    /// What the same vendor says elsewhere against it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contradicted: Vec<Contradicted>,
 }
 
 /// A required guarantee held against one lane.

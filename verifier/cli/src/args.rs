@@ -32,6 +32,15 @@ pub enum Command {
     Check(CheckArgs),
     /// Run the very schedule of a recorded run again: same lanes, settings, seed and times, and the same nodes hit.
     Replay(ReplayArgs),
+    /// Run the cells of a file: many configurations, versions and faults, against what is expected of each.
+    Matrix(MatrixArgs),
+    /// Make the runs of a matrix, told what to do on standard input: for `verify matrix` itself.
+    #[command(hide = true)]
+    MatrixRuns,
+    /// Show what vendors promise, and where they say it.
+    Claims(ClaimsArgs),
+    /// Take away run directories that are not worth their space.
+    Prune(PruneArgs),
     /// Make the schedule of a failing simulated run as small as it can be while it still fails.
     Shrink(ShrinkArgs),
     /// Write the history of a run for other programs.
@@ -293,6 +302,85 @@ pub struct ShrinkArgs {
     /// Nothing on standard error.
     #[arg(long)]
     pub quiet: bool,
+}
+
+/// Which runs of a matrix keep their histories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KeepArg {
+    /// All.
+    All,
+    /// Those that are surprising, inconclusive or, with nothing expected, violated; of the others run.json and
+    /// findings.json stay.
+    Failing,
+}
+
+/// Many runs from one file.
+#[derive(Clone, Debug, Args)]
+pub struct MatrixArgs {
+    /// The file (TOML), such as `workloads/quick.toml`.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Only cells whose name or row matches (`K*`, `*/fast/*`); may be given again.
+    #[arg(long, value_name = "GLOB")]
+    pub only: Vec<String>,
+    /// How often each cell is run, whatever the file says.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub repeat: Option<u32>,
+    /// How often a repetition that is inconclusive is run again, alone; all of it is recorded.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub retries: u32,
+    /// Directory of the journal and the run directories; without it, one under `matrices`.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on with the matrix in --out, which was stopped or killed: what has its result is not run again.
+    #[arg(long, requires = "out")]
+    pub resume: bool,
+    /// Which runs keep their histories.
+    #[arg(long, value_name = "WHICH", default_value = "all")]
+    pub keep: KeepArg,
+    /// Number that the seeds of all runs are drawn from; without it, a new one.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Show the cells and what is expected of each, and run nothing.
+    #[arg(long)]
+    pub list: bool,
+    /// Print the results as one JSON document instead of lines.
+    #[arg(long)]
+    pub json: bool,
+    /// No progress on standard error.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// What vendors promise.
+#[derive(Clone, Debug, Args)]
+pub struct ClaimsArgs {
+    /// Of which system; without it, of all.
+    pub system: Option<String>,
+    /// Only claims about a configuration with these settings, by full name (`producer.acks=all,topic.min.insync.replicas=2`);
+    /// `version=4.1.1` and `fault=netsplit:leader` narrow it further.
+    #[arg(long = "for", value_name = "KEY=VALUE,...", value_delimiter = ',', value_parser = key_value)]
+    pub settings: Vec<(String, String)>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Cleaning up.
+#[derive(Clone, Debug, Args)]
+pub struct PruneArgs {
+    /// A directory of run directories, or of a matrix.
+    #[arg(value_name = "DIR", default_value = "runs")]
+    pub dir: PathBuf,
+    /// Take away failing runs, too. Without it, only runs whose verdict was neither violated nor inconclusive go.
+    #[arg(long)]
+    pub all: bool,
+    /// Only runs that ended longer ago than this (`7d`).
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub older_than: Option<Duration>,
+    /// Say what would go, and take nothing away.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Running again.

@@ -6,6 +6,8 @@ use delivery_faults::ScheduleFileError;
 use delivery_history::import::ImportError;
 use delivery_history::plain::ExportError;
 use delivery_history::{ReadError, RunDirError};
+use delivery_journal::JournalError;
+use delivery_matrix::{EngineError, MatrixFileError};
 use delivery_report::ReportError;
 use delivery_runner::{PlanError, RunError};
 
@@ -45,6 +47,15 @@ pub enum CliError {
     /// A mistake in a schedule file.
     #[error(transparent)]
     ScheduleFile(#[from] ScheduleFileError),
+    /// A mistake in a matrix file.
+    #[error(transparent)]
+    MatrixFile(#[from] MatrixFileError),
+    /// A matrix's journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A matrix that cannot go on.
+    #[error(transparent)]
+    Matrix(#[from] EngineError),
     /// A history that cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -101,6 +112,8 @@ impl CliError {
             | Self::Plan(_)
             | Self::Usage(_)
             | Self::ScheduleFile(_)
+            | Self::MatrixFile(_)
+            | Self::Journal(JournalError::Exists { .. } | JournalError::Busy { .. } | JournalError::Line { .. })
             | Self::Input { .. }
             | Self::Create { .. }
             | Self::Read(_)
@@ -109,7 +122,12 @@ impl CliError {
             Self::RunDir(_) | Self::Install(InstallError::Config(_)) => {
                 (BAD_INPUT, "bad usage or input; nothing was started")
             }
+            Self::Journal(JournalError::Io { operation: "read", .. }) => {
+                (BAD_INPUT, "bad usage or input; nothing was started")
+            }
             Self::Install(_)
+            | Self::Journal(_)
+            | Self::Matrix(_)
             | Self::Enclose(_)
             | Self::Run(_)
             | Self::CouldNotRun(_)

@@ -2,14 +2,17 @@
 
 pub mod args;
 pub mod check;
+pub mod claims;
 pub mod doctor;
 pub mod exit;
 pub mod export;
 pub mod generate;
 pub mod list;
+pub mod matrix;
 pub mod mutants;
 pub mod outcome;
 pub mod progress;
+pub mod prune;
 pub mod replay;
 #[cfg(feature = "rabbitmq")]
 pub mod rootfs;
@@ -37,6 +40,10 @@ pub fn dispatch(cli: Cli) -> Result<i32, CliError> {
             Some(seeds) => seeds::explore(&systems::PUBSUB, &args, seeds),
             None => run::run(&systems::PUBSUB, &args.run),
         },
+        Command::Matrix(args) => matrix::matrix(&args),
+        Command::MatrixRuns => matrix::runs(),
+        Command::Claims(args) => claims::claims(&args),
+        Command::Prune(args) => prune::prune(&args),
         Command::Shrink(args) => shrink::shrink(&args),
         Command::Check(args) => check::check(&args),
         Command::Replay(args) => replay::replay(&args),

@@ -213,7 +213,7 @@ fn schedule(args: &RunArgs) -> Result<Schedule, CliError> {
 }
 
 /// Small enough to be typed again.
-fn new_seed() -> u64 {
+pub(crate) fn new_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::from(now.subsec_nanos()) ^ (now.as_secs() & 0xffff)
 }

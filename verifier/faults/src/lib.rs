@@ -6,7 +6,9 @@ pub mod add_partition;
 mod amount;
 mod asked;
 pub mod bandwidth;
+pub mod clock;
 pub mod delay;
+pub mod disk_full;
 mod impaired;
 pub mod kill;
 pub mod kind;
@@ -23,9 +25,11 @@ pub mod reassign;
 pub mod rebalance_queues;
 pub mod request;
 pub mod reset;
+pub mod restart;
 pub mod schedule;
 pub mod schedule_file;
 mod shapes;
+pub mod slow_disk;
 pub mod stop;
 pub mod unclean_election;
 pub mod view;
@@ -34,7 +38,7 @@ pub use kind::{
     ActsOn, Evidence, FaultError, FaultGuard, FaultKind, Ground, Product, Resolved, Shape, SharedNetwork,
     SharedProcesses, SharedProduct, find_fault,
 };
-pub use request::FaultRequest;
+pub use request::{FaultRequest, time_ms};
 pub use schedule::{LoadPlan, ScheduleError, plan_load};
 pub use schedule_file::{Schedule, ScheduleFileError};
 pub use view::ClusterView;

@@ -131,8 +131,11 @@ fn parse_ms(fault: &str, time: &str) -> Result<u64, ConfigError> {
     time_ms(time).map_err(invalid)
 }
 
-/// A time as people write it, milliseconds; else what is wrong with it.
-pub(crate) fn time_ms(time: &str) -> Result<u64, String> {
+/// A time as people write it, milliseconds.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn time_ms(time: &str) -> Result<u64, String> {
     let parsed: Duration =
         humantime::parse_duration(time).map_err(|error| format!("{error}; a time looks like 5s, 500ms or 1m"))?;
     let too_long = || String::from("no run lasts longer than a year; a time looks like 5s, 500ms or 1m");

@@ -9,6 +9,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 #[derive(Clone, Debug, Default)]
 pub struct Interrupts {
     pressed: Arc<AtomicBool>,
+    /// Stays, once somebody asked.
+    asked: Arc<AtomicBool>,
 }
 
 impl Interrupts {
@@ -20,6 +22,7 @@ impl Interrupts {
         let interrupts = Self::default();
         for signal in [SIGINT, SIGTERM] {
             signal_hook::flag::register(signal, Arc::clone(&interrupts.pressed))?;
+            signal_hook::flag::register(signal, Arc::clone(&interrupts.asked))?;
         }
         Ok(interrupts)
     }
@@ -27,6 +30,16 @@ impl Interrupts {
     /// Whether somebody asked and nobody took it yet.
     pub fn pending(&self) -> bool {
         self.pressed.load(Ordering::Relaxed)
+    }
+
+    /// Whether the user ever asked, whoever took it.
+    pub fn were_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Asks in the user's place, who did not: a limit ran out.
+    pub fn press(&self) {
+        self.pressed.store(true, Ordering::Relaxed);
     }
 
     /// Requests since the last call: 0 or 1.

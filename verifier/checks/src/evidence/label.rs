@@ -8,7 +8,7 @@ use crate::acks::AckTrack;
 use crate::context::Context;
 use crate::evidence::bite::FaultFacts;
 use crate::evidence::segments::Sides;
-use crate::judgement::{Label, SideWrites};
+use crate::judgement::{Label, NOT_SHOWN, SideWrites};
 use crate::node_set::node_bits;
 use crate::sends::FaultWrites;
 use crate::work::LaneWork;
@@ -66,7 +66,7 @@ pub(crate) fn judge(work: &LaneWork<'_, '_>, facts: &[FaultFacts], outcome: &Out
     let cuts: Vec<(usize, &Fault)> =
         manifest.faults.iter().enumerate().take(facts.len()).filter(|(_, fault)| fault.sides.len() > 1).collect();
     let sides = side_writes(work, &cuts, facts);
-    let not_shown = |reason: String| Label { observed: String::from("not shown"), reason, sides: sides.clone() };
+    let not_shown = |reason: String| Label { observed: NOT_SHOWN.to_owned(), reason, sides: sides.clone() };
     if manifest.faults.iter().take(facts.len()).all(|fault| fault.sides.is_empty()) {
         return not_shown(String::from("no fault cut the cluster into sides"));
     }
@@ -97,7 +97,7 @@ pub(crate) fn judge(work: &LaneWork<'_, '_>, facts: &[FaultFacts], outcome: &Out
     }
     reasons.dedup();
     reasons.truncate(3);
-    let worst = shown.into_iter().max().map_or("not shown", Shown::label);
+    let worst = shown.into_iter().max().map_or(NOT_SHOWN, Shown::label);
     Label { observed: worst.to_owned(), reason: reasons.join("; "), sides }
 }
 
@@ -260,4 +260,17 @@ fn side_writes(work: &LaneWork<'_, '_>, cuts: &[(usize, &Fault)], facts: &[Fault
         side.available = (work.acknowledged && of > 0).then(|| with_ack as f64 / of as f64);
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Shown;
+    use crate::judgement::{NOT_SHOWN, OBSERVED_LABELS};
+
+    #[test]
+    fn every_label_is_one_of_those_that_can_be_observed() {
+        let shown = [Shown::Cp, Shown::UnavailableSafe, Shown::Unavailable, Shown::Ap, Shown::ApLossy, Shown::Neither];
+        assert_eq!(shown.map(Shown::label), OBSERVED_LABELS[..6]);
+        assert_eq!(OBSERVED_LABELS[6], NOT_SHOWN);
+    }
 }

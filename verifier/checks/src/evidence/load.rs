@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::evidence::bite::FaultFacts;
 use crate::evidence::segments::{Part, Segments};
+use crate::judgement::SATURATED;
 use crate::sends::{Counts, Sends};
 
 /// Messages that must have been taken before the first fault.
@@ -21,11 +22,9 @@ pub(crate) fn doubts(context: &Context<'_>, sends: &Sends, segments: &Segments, 
     if taken < MIN_TAKEN {
         doubts.push(format!("clients did little: {taken} messages were taken {when}, {MIN_TAKEN} are asked for"));
     } else if (invoked as f64) < asked / 2.0 {
-        doubts.push(format!(
-            "clients were saturated {when}: {invoked} sends, less than half of the {asked:.0} asked for"
-        ));
+        doubts.push(format!("{SATURATED} {when}: {invoked} sends, less than half of the {asked:.0} asked for"));
     } else if taken < invoked / 2 {
-        doubts.push(format!("clients were saturated {when}: only {taken} of {invoked} sends were taken"));
+        doubts.push(format!("{SATURATED} {when}: only {taken} of {invoked} sends were taken"));
     }
     for (index, fact) in facts.iter().enumerate() {
         let during = segments.iter().zip(&sends.counts).filter(|(segment, _)| segment.fault == Some(index));

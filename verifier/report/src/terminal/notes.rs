@@ -1,7 +1,7 @@
 //! What else must be said: claims, settings that were not applied, doubts, where to look next.
 
-use delivery_checks::judgement::{EventCounts, Verdict};
-use delivery_claims::{ClaimJudgement, ClaimKind, Overall};
+use delivery_checks::judgement::{EventCounts, NOT_SHOWN, Verdict};
+use delivery_claims::{ClaimJudgement, ClaimKind, Contradicted, Overall};
 
 use super::page::{Page, Tone};
 use crate::words::{counted, number};
@@ -20,10 +20,11 @@ pub(super) fn write_claims(report: &Report<'_>, page: &mut Page) {
     for view in report.lanes() {
         for claim in worth_saying(&view) {
             let what = match claim.kind {
-                ClaimKind::DocumentedLoss => "Documented",
+                ClaimKind::DocumentedLoss => "As advertised",
                 ClaimKind::Promise | ClaimKind::Label => "Promised",
             };
-            let text = format!("{} [{}, {}]", claim.promise, claim.id, claim.source);
+            let against: String = claim.contradicted.iter().map(elsewhere).collect();
+            let text = format!("{} [{}; {}]{against}", claim.promise, claim.id, claim.documented_in);
             match said.iter_mut().find(|(_, known, _)| *known == text) {
                 Some((_, _, lanes)) => lanes.push(&view.lane.name),
                 None => said.push((what, text, vec![&view.lane.name])),
@@ -57,14 +58,30 @@ pub(super) fn write_label(report: &Report<'_>, page: &mut Page) {
     let mut observed: Vec<(&str, Vec<&str>)> = Vec::new();
     for view in report.lanes() {
         let label = view.judged.map_or("", |judged| judged.label.observed.as_str());
-        let label = if label.is_empty() { "not shown" } else { label };
+        let label = if label.is_empty() { NOT_SHOWN } else { label };
         match observed.iter_mut().find(|(known, _)| *known == label) {
             Some((_, lanes)) => lanes.push(&view.lane.name),
             None => observed.push((label, vec![&view.lane.name])),
         }
     }
-    let texts: Vec<String> = observed.iter().map(|(label, lanes)| format!("{label} ({})", lanes.join(", "))).collect();
-    page.titled("Label", &format!("the vendor claims {claimed}; observed: {}.", texts.join("; ")));
+    let told = |(label, lanes): &(&str, Vec<&str>)| match *label {
+        NOT_SHOWN => format!("none observed ({})", lanes.join(", ")),
+        label => format!("{label} observed ({})", lanes.join(", ")),
+    };
+    let texts: Vec<String> = observed.iter().map(told).collect();
+    page.titled("Label", &format!("{claimed} claimed, {}.{}", texts.join("; "), against_label(report)));
+}
+
+/// What the vendor says elsewhere against the label it claims.
+fn against_label(report: &Report<'_>) -> String {
+    let verdicts = report.lanes().filter_map(|view| view.verdict);
+    let mut labels = verdicts.flat_map(|verdict| &verdict.claims).filter(|claim| claim.kind == ClaimKind::Label);
+    let Some(label) = labels.find(|claim| !claim.contradicted.is_empty()) else { return String::new() };
+    label.contradicted.iter().map(elsewhere).collect()
+}
+
+fn elsewhere(other: &Contradicted) -> String {
+    format!(" Elsewhere: {} [{}]", other.says, other.documented_in)
 }
 
 /// Settings of a user's file that were not applied.

@@ -145,6 +145,8 @@ pub(crate) fn bitten() -> FaultJudgement {
         looks: None,
         writes_lost: None,
         confirmed: None,
+        restarted: None,
+        operations_held: None,
         evidence: vec![String::from("n1 said leader n2 -> n3 after 9.4 s")],
         reasons: Vec::new(),
     }
@@ -290,6 +292,8 @@ pub(crate) fn unnoticed() -> Sample {
         looks: None,
         writes_lost: None,
         confirmed: None,
+        restarted: None,
+        operations_held: None,
         evidence: Vec::new(),
         reasons: vec![reason.to_owned()],
         ..bitten()
