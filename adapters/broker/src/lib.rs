@@ -4,6 +4,7 @@
 //! with its clients. It records nothing and judges nothing: workloads call these traits and
 //! write the history.
 
+pub mod change;
 pub mod client;
 pub mod commit;
 pub mod config;
@@ -18,6 +19,7 @@ pub mod simulated;
 pub mod system;
 pub mod transactional;
 
+pub use change::{Change, ChangeAnswer, ChangeKind, ChangeOutcome, Changed};
 pub use client::{
     ClientError, ClientSpec, Consumer, ConsumerEvent, Delivery, DestinationRef, NodeAddress, Producer, SendOutcome,
     SendReport, Settle,

@@ -65,6 +65,10 @@ pub struct NodeSpec {
     pub rootfs: Option<PathBuf>,
     /// Written first.
     pub files: Vec<NodeFile>,
+    /// Where it stores what is gone when its disk is replaced, inside its data directory; nothing for a node whose
+    /// product does that itself. The node can start there again once it is prepared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<PathBuf>,
     /// Run to their end, in order, before the node (format the storage). All must exit 0.
     pub prepare: Vec<NodeCommand>,
     /// The node itself.

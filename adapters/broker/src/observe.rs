@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::change::{Change, Changed};
 use crate::client::{ClientError, DestinationRef};
 use crate::payload::Decoded;
 use crate::reason::Reason;
@@ -175,6 +176,15 @@ pub trait Admin {
     fn add_partition(&mut self, name: &str, _partitions: u32) -> Result<(), ClientError> {
         let operation = format!("adding a partition to `{name}`");
         Err(ClientError::Refused { operation, cause: String::from("this product's destinations have none") })
+    }
+
+    /// Changes something of `destinations` while clients work, and waits until it is seen to be made.
+    ///
+    /// # Errors
+    /// When nobody can be asked; a refusal is an answer.
+    fn change(&mut self, _change: Change, _destinations: &[DestinationRef]) -> Result<Changed, ClientError> {
+        let operation = String::from("a change of the product itself");
+        Err(ClientError::Refused { operation, cause: String::from("this product cannot be asked for any") })
     }
 
     /// Whether every member and every replica of `destinations` is back.

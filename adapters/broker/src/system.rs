@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use delivery_history::manifest::Workload;
 
+use crate::change::ChangeKind;
 use crate::client::{ClientError, ClientSpec, Consumer, Producer};
 use crate::config::{ConfigError, LanePlan, LaneRequest, Preset, Setting, Timings};
 use crate::node::{ClusterPlan, NodeSpec};
@@ -34,6 +35,8 @@ pub struct SystemInfo {
     pub client_port: u16,
     /// A partition can be added to what its lanes send to.
     pub grows: bool,
+    /// What it can be asked to change of itself while clients work.
+    pub changes: &'static [ChangeKind],
     /// It has an active controller, and a coordinator of each group.
     pub has_controller: bool,
     /// TCP ports over which replicas copy, where what keeps the cluster together (controllers, membership) has others.
@@ -61,6 +64,11 @@ pub trait System: Send + Sync {
     /// # Errors
     /// Unknown or contradictory names and values, with the nearest valid ones.
     fn lane(&self, request: &LaneRequest) -> Result<LanePlan, ConfigError>;
+
+    /// Why a change has no meaning for a lane; nothing where it has one.
+    fn why_no_change(&self, _change: ChangeKind, _lane: &LanePlan) -> Option<&'static str> {
+        None
+    }
 
     /// How long the system may take to notice that a node is gone, milliseconds, under these timings.
     fn detection_ms(&self, timings: Timings) -> u64;

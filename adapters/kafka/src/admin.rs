@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use delivery_broker::{Admin, ClientError, ClientSpec, DestinationRef, LaneTopic, Prepared, Recovery};
+use delivery_broker::{Admin, Change, Changed, ClientError, ClientSpec, DestinationRef, LaneTopic, Prepared, Recovery};
 
+use crate::changes;
 use crate::lane::NODES;
 use crate::observer::topics_of;
 use crate::peers::{Peer, first_answer, peers};
@@ -35,6 +36,8 @@ pub(crate) struct KafkaAdmin {
     version: String,
     /// Some lane works in transactions.
     transactional: bool,
+    /// The node that is to lead every lane, where somebody says so.
+    leader: Option<u32>,
 }
 
 /// What the whole cluster agrees on.
@@ -46,13 +49,14 @@ struct Offices {
 
 impl KafkaAdmin {
     /// An administrator of the nodes of `spec`; `cluster.version` in its configuration is the
-    /// version they were started as (Kafka does not tell).
+    /// version they were started as (Kafka does not tell), `cluster.leader` the node that is to lead the lanes.
     ///
     /// # Errors
     /// A node's address cannot be used.
     pub(crate) fn new(spec: &ClientSpec) -> Result<Self, ClientError> {
         let version = spec.config.get("cluster.version").cloned().unwrap_or_else(|| String::from("unknown"));
-        Ok(Self { peers: peers(spec)?, version, transactional: !spec.outputs.is_empty() })
+        let leader = spec.config.get("cluster.leader").and_then(|leader| leader.parse().ok());
+        Ok(Self { peers: peers(spec)?, version, transactional: !spec.outputs.is_empty(), leader })
     }
 
     fn nodes(&self) -> Vec<u32> {
@@ -154,7 +158,8 @@ impl Admin for KafkaAdmin {
             let transactions = [(TRANSACTIONS_TOPIC.to_owned(), 0)];
             wait_for("the replicas of the topic of transactions", || self.whole(&transactions, None))?;
         }
-        let leader = choose_leader(&self.nodes(), offices);
+        let wanted = self.leader.filter(|wanted| self.nodes().contains(wanted));
+        let leader = wanted.unwrap_or_else(|| choose_leader(&self.nodes(), offices));
         let created: Vec<NewTopic> = topics.iter().map(|topic| new_topic(topic, leader, &self.nodes())).collect();
         self.create(&created)?;
         let destinations: Vec<(String, u32)> = topics
@@ -183,6 +188,11 @@ impl Admin for KafkaAdmin {
             None => Ok(()),
             Some(cause) => Err(ClientError::Refused { operation: format!("adding a partition to `{name}`"), cause }),
         }
+    }
+
+    fn change(&mut self, change: Change, destinations: &[DestinationRef]) -> Result<Changed, ClientError> {
+        let answers = changes::make(&mut self.peers, change, destinations)?;
+        Ok(Changed { answers, wiped_bytes: None })
     }
 
     fn recovered(&mut self, destinations: &[DestinationRef]) -> Recovery {

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use delivery_broker::{
-    Admin, Auditor, ClientError, ClientSpec, ClusterPlan, ConfigError, Consumer, InstallError, InstallRequest,
-    Installation, LanePlan, LaneRequest, NodeSpec, Observer, Producer, RealSystem, RuntimeProbe, System, SystemInfo,
-    Timings, Transactor,
+    Admin, Auditor, ChangeKind, ClientError, ClientSpec, ClusterPlan, ConfigError, Consumer, InstallError,
+    InstallRequest, Installation, LanePlan, LaneRequest, NodeSpec, Observer, Producer, RealSystem, RuntimeProbe,
+    System, SystemInfo, Timings, Transactor,
 };
 use delivery_history::manifest::Workload;
 
@@ -45,6 +45,13 @@ impl System for Kafka {
             client_port: CLIENT_PORT,
             has_controller: true,
             grows: true,
+            changes: &[
+                ChangeKind::TransferLeaders,
+                ChangeKind::ElectPreferred,
+                ChangeKind::ElectUnclean,
+                ChangeKind::Reassign,
+                ChangeKind::Leave,
+            ],
             replication_ports: &[CLIENT_PORT],
             clients_stay: false,
             baseline_ms: BASELINE_MS,

@@ -3,6 +3,7 @@
 
 mod admin;
 mod auditor;
+mod changes;
 mod client_config;
 mod consumer;
 mod fates;

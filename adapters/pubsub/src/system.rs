@@ -47,6 +47,7 @@ impl System for PubSub {
             client_port: PORT,
             has_controller: false,
             grows: false,
+            changes: &[],
             replication_ports: &[],
             clients_stay: false,
             // With a fault of the default length (7.5 s) a run is 59.5 simulated seconds of load.

@@ -4,9 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use delivery_broker::{Admin, ClientError, ClientSpec, DestinationRef, LaneTopic, NodeAddress, Prepared, Recovery};
+use delivery_broker::{
+    Admin, Change, ChangeOutcome, Changed, ClientError, ClientSpec, DestinationRef, LaneTopic, NodeAddress, Prepared,
+    Recovery,
+};
 
 use crate::amqp::{AmqpError, answer, connect, runtime};
+use crate::changes;
 use crate::erlang::{Ask, Known, Look, Peer, peers};
 use crate::lane::is_mirrored;
 use crate::partitions::{distrusted, needs_restart};
@@ -33,6 +37,10 @@ pub(crate) struct RabbitAdmin {
     gone_since: BTreeMap<String, Instant>,
     /// How far any copy of a queue had come when it was last asked.
     furthest: BTreeMap<String, u64>,
+    /// A node that was asked to join again and has not.
+    outside: Option<u32>,
+    /// Nodes that are to be members of a queue again, as bits, since one of them was taken out.
+    to_be_back: BTreeMap<String, u32>,
     /// Since when the broker on a node that every other sees has not run.
     down_since: BTreeMap<u32, Instant>,
     /// Connections were reset, which can leave a partition that the broker does nothing about.
@@ -57,6 +65,8 @@ impl RabbitAdmin {
             peers,
             gone_since: BTreeMap::new(),
             furthest: BTreeMap::new(),
+            outside: None,
+            to_be_back: BTreeMap::new(),
             down_since: BTreeMap::new(),
             has_reset: false,
             reset: BTreeSet::new(),
@@ -212,11 +222,19 @@ impl RabbitAdmin {
     }
 
     fn whole(&mut self, destinations: &[DestinationRef]) -> Result<(), String> {
+        if let Some(node) = self.outside {
+            let answers = changes::rejoin(&mut self.peers, node, destinations).map_err(|error| error.to_string())?;
+            if let Some(refused) = answers.iter().find(|answer| answer.outcome == ChangeOutcome::Refused) {
+                return Err(format!("node {node} to join again: {}", refused.words));
+            }
+            self.outside = None;
+        }
         let names: Vec<&str> = destinations.iter().map(|destination| destination.name.as_str()).collect();
         let looks = self.look_all(&names)?;
         self.free_who_hangs(&looks)?;
         self.joined(&looks)?;
         self.end_partitions(&looks)?;
+        self.streams_are_served()?;
         let mut waiting = Ok(());
         for (index, name) in names.iter().enumerate() {
             let known: Vec<(u32, Known)> =
@@ -226,6 +244,36 @@ impl RabbitAdmin {
             }
         }
         waiting
+    }
+
+    /// Whether a node that left and joined again can serve streams again.
+    fn streams_are_served(&mut self) -> Result<(), String> {
+        if self.to_be_back.is_empty() {
+            return Ok(());
+        }
+        for peer in &mut self.peers {
+            let told = peer.ask(Ask::StreamsServed, &[], Instant::now() + ANSWER).map_err(|error| error.to_string())?;
+            if told.trim() != "yes" {
+                return Err(format!("node {} to serve streams again", peer.id));
+            }
+        }
+        Ok(())
+    }
+
+    /// Before a node is taken out: whoever holds a replicated queue now is to hold it again.
+    fn remember_members(&mut self, destinations: &[DestinationRef]) {
+        let names: Vec<&str> = destinations.iter().map(|destination| destination.name.as_str()).collect();
+        let looks: Vec<Look> =
+            self.peers.iter_mut().filter_map(|peer| peer.look(&names, Instant::now() + ANSWER).ok()).collect();
+        for look in looks {
+            for (name, known) in names.iter().zip(look.queues) {
+                if let Known::Queue(queue) = known
+                    && queue.epoch > 0
+                {
+                    *self.to_be_back.entry((*name).to_owned()).or_default() |= queue.member_bits;
+                }
+            }
+        }
     }
 
     fn queue_is_whole(&mut self, name: &str, known: &[(u32, Known)]) -> Result<(), String> {
@@ -247,6 +295,9 @@ impl RabbitAdmin {
             leaders.push(leader);
             // A classic queue's mirrors are in sync again once it was empty; its leader has what there is.
             let replicated = queue.epoch > 0;
+            if self.to_be_back.get(name).is_some_and(|wanted| wanted & !queue.member_bits != 0) {
+                return Err(format!("the node that left to hold queue `{name}` again"));
+            }
             if replicated && queue.in_sync_bits != queue.member_bits {
                 return Err(format!("every member of queue `{name}`"));
             }
@@ -288,6 +339,18 @@ impl Admin for RabbitAdmin {
             peer.ask(Ask::Flush, &[], Instant::now() + ANSWER).map_err(|error| peer.unreachable(&error))?;
         }
         Ok(Prepared { broker_version: version, leader, controller: None, coordinator: None, features: BTreeMap::new() })
+    }
+
+    fn change(&mut self, change: Change, destinations: &[DestinationRef]) -> Result<Changed, ClientError> {
+        if let Change::Leave { .. } = change {
+            self.remember_members(destinations);
+        }
+        let changed = changes::make(&mut self.peers, change, destinations);
+        if let Change::Rejoin { node } = change {
+            let failed = |changed: &Changed| changed.answers.iter().any(|one| one.outcome == ChangeOutcome::Refused);
+            self.outside = changed.as_ref().map_or(true, failed).then_some(node);
+        }
+        changed
     }
 
     fn recovered(&mut self, destinations: &[DestinationRef]) -> Recovery {

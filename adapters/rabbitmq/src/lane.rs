@@ -279,6 +279,12 @@ pub(crate) fn major_minor(version: &str) -> Option<(u32, u32)> {
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
+/// Whether some release keeps more than one copy of the lane's queue.
+pub(crate) fn may_be_replicated(config: &BTreeMap<String, String>) -> bool {
+    let is_classic = config.get("queue.type").is_none_or(|kind| kind == "classic");
+    !is_classic || matches!(config.get("queue.mirrored").map(String::as_str), Some("true" | "auto"))
+}
+
 /// Whether the queue of a lane is mirrored on a broker of this version.
 pub(crate) fn is_mirrored(config: &BTreeMap<String, String>, version: &str) -> bool {
     match config.get("queue.mirrored").map(String::as_str) {

@@ -4,6 +4,7 @@
 mod admin;
 mod amqp;
 mod auditor;
+mod changes;
 mod consumer;
 mod drained;
 mod erlang;

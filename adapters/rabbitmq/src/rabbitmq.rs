@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use delivery_broker::{
-    Admin, Auditor, ClientError, ClientSpec, ClusterPlan, ConfigError, Consumer, InstallError, InstallRequest,
-    Installation, LanePlan, LaneRequest, NodeSpec, Observer, Producer, RealSystem, RuntimeProbe, System, SystemInfo,
-    Timings,
+    Admin, Auditor, ChangeKind, ClientError, ClientSpec, ClusterPlan, ConfigError, Consumer, InstallError,
+    InstallRequest, Installation, LanePlan, LaneRequest, NodeSpec, Observer, Producer, RealSystem, RuntimeProbe,
+    System, SystemInfo, Timings,
 };
 use delivery_history::manifest::Workload;
 
@@ -47,6 +47,7 @@ impl System for RabbitMq {
             client_port: CLIENT_PORT,
             has_controller: false,
             grows: false,
+            changes: &[ChangeKind::TransferLeaders, ChangeKind::Rebalance, ChangeKind::Leave],
             replication_ports: &[],
             clients_stay: true,
             baseline_ms: BASELINE_MS,
@@ -58,6 +59,11 @@ impl System for RabbitMq {
 
     fn lane(&self, request: &LaneRequest) -> Result<LanePlan, ConfigError> {
         lane::plan(request)
+    }
+
+    fn why_no_change(&self, change: ChangeKind, lane: &LanePlan) -> Option<&'static str> {
+        let has_one_home = change != ChangeKind::Leave && !lane::may_be_replicated(&lane.lane.config);
+        has_one_home.then_some("a classic queue that is not mirrored has one home, and no leader to move")
     }
 
     fn detection_ms(&self, timings: Timings) -> u64 {

@@ -503,6 +503,8 @@ pub struct FaultJudgement {
     pub looks: Option<ProcessLooks>,
     /// What was not synced and lost to a cut of the power; nothing for any other fault.
     pub writes_lost: Option<WritesLost>,
+    /// What the product said of a change it was asked for; nothing for any other fault.
+    pub confirmed: Option<Confirmed>,
     /// What the cluster saw, in words (`n1 said leader n2 -> n3 after 9.4 s`).
     pub evidence: Vec<String>,
     /// Why it did not bite, was not noticed or did not heal.
@@ -518,6 +520,18 @@ pub struct PacketsHit {
     pub count: u64,
     /// The same in each third of its time.
     pub by_third: [u64; 3],
+}
+
+/// What the product said of a change it was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmed {
+    /// Destinations for which it made the change.
+    pub done: u64,
+    /// Destinations it answered for.
+    pub of: u64,
+    /// What a node that was taken out had stored and no longer has, KiB; left out where none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wiped_kib: Option<u64>,
 }
 
 /// Writes that were not synced, and lost when the power was cut.

@@ -116,7 +116,7 @@ impl CliError {
             | Self::Usage(_)
             | Self::ScheduleFile(_)
             | Self::MatrixFile(_)
-            | Self::Journal(JournalError::Exists { .. } | JournalError::Line { .. })
+            | Self::Journal(JournalError::Exists { .. } | JournalError::Busy { .. } | JournalError::Line { .. })
             | Self::Input { .. }
             | Self::Create { .. }
             | Self::Read(_)

@@ -6,7 +6,7 @@ use std::path::Path;
 use delivery_broker::{InstallRequest, Installation, System};
 use delivery_cluster::enclosure::enclose;
 use delivery_history::{RunDir, RunManifest};
-use delivery_runner::{RunPlan, run_simulated};
+use delivery_runner::{RunPlan, first_leader, run_simulated};
 
 use crate::args::ReplayArgs;
 use crate::commit::replan;
@@ -23,7 +23,8 @@ pub fn replay(args: &ReplayArgs) -> Result<i32, CliError> {
     let recorded_dir = RunDir::open(&args.run_dir)?;
     let recorded = recorded_dir.read_manifest()?;
     let system = systems::find(&recorded.system)?;
-    let planned = replan(system, &recorded)?;
+    let mut planned = replan(system, &recorded)?;
+    planned.leader = first_leader(&recorded_dir, &recorded);
     if let Some(simulated) = system.simulated() {
         if args.dist.is_some() || args.rootfs.is_some() {
             return Err(CliError::Usage(format!(

@@ -108,6 +108,16 @@ fn cells_are_listed_and_chosen() {
     assert!(!Path::new("matrices").exists(), "nothing is made for it");
 }
 
+#[cfg(all(feature = "kafka", feature = "rabbitmq"))]
+#[test]
+fn the_matrices_of_this_program_mean_something() {
+    for name in ["quick", "nightly", "truth"] {
+        let path = format!("{}/../../workloads/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+        let output = matrix(Path::new(&path), &["--list"]);
+        assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    }
+}
+
 #[test]
 fn results_are_one_document_where_that_is_asked_for() {
     let directory = tempfile::tempdir().unwrap();
@@ -249,4 +259,77 @@ fn pruning_keeps_what_is_worth_its_space() {
     assert!(!held.exists() && violated.exists() && newest.exists());
     assert!(prune(&["--all"]).starts_with("1 runs removed"));
     assert!(!violated.exists() && newest.exists(), "latest leads somewhere");
+}
+
+/// Three cells that want the same cluster, each a run of its own.
+#[cfg(feature = "kafka")]
+const OF_KAFKA: &str = "[defaults]\ntimings = \"short\"\nrate = 100\n\n[[cell]]\nid = \"a\"\nsystem = \"kafka\"\npreset = [\"safe\", \"fast\", \"default\"]\nfaults = \"kill:leader@2s+4s\"\nalone = true\nexpect = { integrity = \"holds\" }\n";
+
+#[cfg(feature = "kafka")]
+#[test]
+fn a_cluster_serves_several_cells_and_goes_with_a_matrix_that_is_killed() {
+    if !common::can_run("kafka") {
+        return;
+    }
+    let _turn = common::one_cluster();
+    let directory = tempfile::tempdir().unwrap();
+    let (file, out) = (directory.path().join("kafka.toml"), out(directory.path()));
+    fs::write(&file, OF_KAFKA).unwrap();
+    let mut running = common::running::start("matrix", &[file.to_str().unwrap()], &out);
+    running.wait_for_line("[2 of 3");
+    let before = Matrix::read(&out).unwrap();
+    let manifest = |attempt: usize| -> serde_json::Value {
+        let run = out.join(before.attempts[attempt].run.as_ref().unwrap());
+        serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap()
+    };
+    assert_eq!(manifest(1)["cluster_of"], manifest(0)["run_id"], "the second run had the cluster of the first");
+    assert!(!running.processes(|_| true).is_empty());
+    running.child.kill().unwrap();
+    running.child.wait().unwrap();
+    // What was in it ends with it; the kernel takes its time.
+    while !running.processes(|_| true).is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let resumed = matrix(&file, &["--out", out.to_str().unwrap(), "--resume", "--quiet"]);
+    let after = Matrix::read(&out).unwrap();
+    assert!(
+        after.ended && after.results.iter().all(|result| result.status == CellStatus::Agreed),
+        "{}",
+        told(&resumed)
+    );
+    assert_eq!(resumed.status.code(), Some(0));
+    assert_eq!(after.attempts[..2], before.attempts[..]);
+    let left = fs::read_dir(out.join("runs")).unwrap().flatten();
+    let clusters = left.filter(|entry| entry.file_name().to_string_lossy().starts_with(".cluster-")).count();
+    assert_eq!(clusters, 0, "that of the matrix that was killed is gone, too");
+}
+
+/// The disk of the runs is a small one of its own; the mount is of another mount namespace, which ends with the command.
+#[test]
+fn a_full_disk_is_that_cells_trouble_and_nothing_recorded_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let rows = [
+        cell("small", "\"exactly-once\"", "expect = { durability = \"holds\" }"),
+        cell("big", "\"exactly-once\"", "rate = 2000\nduration = \"120s\"\nexpect = { durability = \"holds\" }"),
+    ];
+    let (file, out) = (file(directory.path(), &rows), out(directory.path()));
+    fs::create_dir_all(out.join("runs")).unwrap();
+    let script = "mount -t tmpfs -o size=24m tmpfs \"$1/runs\" && exec \"$3\" matrix \"$2\" --out \"$1\" --retries 0";
+    let output = std::process::Command::new("unshare")
+        .args(["-Urm", "sh", "-c", script, "sh"])
+        .args([&out, &file])
+        .arg(env!("CARGO_BIN_EXE_verify"))
+        .output()
+        .unwrap();
+    if output.status.code() == Some(1) {
+        let required = std::env::var("VERIFY_REQUIRE").is_ok_and(|required| !required.is_empty());
+        assert!(!required, "VERIFY_REQUIRE is set, but there is no small file system to fill: {}", told(&output));
+        println!("skipped: user namespaces are not permitted here, so there is no small file system to fill");
+        return;
+    }
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output));
+    let journal = Matrix::read(&out).unwrap();
+    let statuses: Vec<CellStatus> = journal.results.iter().map(|result| result.status).collect();
+    assert_eq!(statuses, [CellStatus::Agreed, CellStatus::Inconclusive]);
+    assert!(journal.ended && journal.results[1].reasons[0].contains("the disk is full"), "{:?}", journal.results[1]);
 }

@@ -132,3 +132,27 @@ fn completions_and_the_manual_page_come_from_the_arguments_themselves() {
     assert!(printed(&["completions", "bash"]).contains("pubsub"));
     assert!(printed(&["man"]).contains(".TH verify 1"));
 }
+
+#[cfg(all(feature = "kafka", feature = "rabbitmq"))]
+#[test]
+fn what_a_product_cannot_be_asked_for_starts_nothing() {
+    let mut refusals = String::new();
+    for arguments in [
+        &["kafka", "--faults=rebalance-queues"][..],
+        &["kafka", "--faults=reassign"],
+        &["rabbitmq", "--faults=unclean-election"],
+        &["rabbitmq", "--faults=leader-transfer:preferred"],
+        &["rabbitmq", "--faults=reassign"],
+        &["rabbitmq", "--faults=leader-transfer", "--preset=classic", "--set=queue.mirrored=false"],
+        &["pubsub", "--faults=leader-transfer"],
+        &["pubsub", "--faults=leave"],
+    ] {
+        let out = tempfile::tempdir().unwrap();
+        let output = verify().args(arguments).arg("--out").arg(out.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+        assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0, "nothing was started");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        refusals.push_str(&format!("{}\n{}\n", arguments.join(" "), stderr.trim_end()));
+    }
+    insta::assert_snapshot!(refusals);
+}

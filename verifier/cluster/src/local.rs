@@ -16,6 +16,7 @@ mod reachable;
 mod rootfs;
 pub(crate) mod rules;
 mod start;
+mod storage;
 pub(crate) mod tools;
 
 use std::collections::BTreeMap;
@@ -115,6 +116,22 @@ impl LocalCluster {
     pub fn start_again(&mut self, node: u32) -> Result<(), ClusterError> {
         let known = self.nodes.iter_mut().find(|one| one.id() == node);
         known.ok_or(ClusterError::UnknownHost { host: node })?.start_again()
+    }
+
+    /// Whether what a node stores stands apart from what it is configured by, so that its disk can be replaced.
+    pub fn stores_apart(&self, node: u32) -> bool {
+        self.nodes.iter().any(|one| one.id() == node && one.stores_apart())
+    }
+
+    /// Takes all that a node that does not run has stored, as a new disk does; it is prepared again when it is started.
+    /// Gives back how many bytes that were.
+    ///
+    /// # Errors
+    /// A node that runs or stores nothing apart, or the system's refusal.
+    pub fn wipe(&mut self, node: u32) -> Result<u64, ProcessError> {
+        let known = self.nodes.iter_mut().find(|one| one.id() == node);
+        let missing = || storage::not_wiped(format!("node {node}"), "there is no such node");
+        known.ok_or_else(missing)?.wipe()
     }
 
     /// Takes everything that nodes have written so far for synced: what a cluster is set up with has long been written

@@ -119,7 +119,7 @@ impl Facility {
     pub fn refusal(self) -> Option<String> {
         static TRIED: [OnceLock<Option<String>>; 3] = [const { OnceLock::new() }; 3];
         let told = |Failure { found, remedy }: Failure| match remedy {
-            Some(remedy) => format!("{found}. {remedy}"),
+            Some(remedy) => format!("{}. {remedy}", found.trim_end_matches('.')),
             None => found,
         };
         TRIED[self as usize].get_or_init(|| inside(self.check()).err().map(told)).clone()

@@ -315,6 +315,7 @@ fn node(directory: &Path) -> NodeSpec {
         rootfs: None,
         host: HostPlan { id: 1, name: "host-1".into(), address: "198.18.0.1".into(), data_dir: directory.join("data") },
         files: Vec::new(),
+        storage: None,
         prepare: vec![shell("echo prepared > file")],
         command: shell(script),
         ready_line: "now ready".into(),

@@ -436,6 +436,7 @@ fn node(directory: &Path, prepare: &[&str], script: &str) -> NodeSpec {
         rootfs: None,
         host: HostPlan { id: 1, name: "host-1".into(), address: address(1), data_dir: directory.join("data") },
         files: Vec::new(),
+        storage: None,
         prepare: prepare.iter().map(|script| shell(script)).collect(),
         command: shell(script),
         ready_line: "now ready".into(),

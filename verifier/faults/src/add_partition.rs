@@ -31,6 +31,10 @@ impl FaultKind for AddPartition {
         ActsOn::Product
     }
 
+    fn length_ms(&self) -> Option<u64> {
+        Some(3_000)
+    }
+
     fn adds_destinations(&self) -> bool {
         true
     }

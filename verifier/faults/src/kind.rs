@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use delivery_broker::ConfigError;
+use delivery_broker::{Change, ChangeKind, ChangeOutcome, Changed, ConfigError};
 use delivery_cluster::network::{Network, NetworkError};
 use delivery_cluster::processes::{Dropped, ProcessError, Processes, Whose};
 use delivery_history::event::ProcessState;
@@ -13,18 +13,39 @@ use crate::add_partition::AddPartition;
 use crate::bandwidth::Bandwidth;
 use crate::delay::Delay;
 use crate::kill::Kill;
+use crate::leader_transfer::LeaderTransfer;
+use crate::leave::Leave;
 use crate::limp::Limp;
 use crate::loss::Loss;
 use crate::netsplit::Netsplit;
 use crate::pause::Pause;
 use crate::power_loss::PowerLoss;
+use crate::reassign::Reassign;
+use crate::rebalance_queues::RebalanceQueues;
 use crate::reset::Reset;
 use crate::stop::Stop;
+use crate::unclean_election::UncleanElection;
 use crate::view::ClusterView;
 
 /// Every fault there is. Adding one is a file and a line here.
-pub const ALL: &[&dyn FaultKind] =
-    &[&Netsplit, &Loss, &Reset, &Bandwidth, &Delay, &Kill, &Stop, &Pause, &Limp, &PowerLoss, &AddPartition];
+pub const ALL: &[&dyn FaultKind] = &[
+    &Netsplit,
+    &Loss,
+    &Reset,
+    &Bandwidth,
+    &Delay,
+    &Kill,
+    &Stop,
+    &Pause,
+    &Limp,
+    &PowerLoss,
+    &AddPartition,
+    &LeaderTransfer,
+    &UncleanElection,
+    &RebalanceQueues,
+    &Reassign,
+    &Leave,
+];
 
 /// The network of a run, shared between its driver and the guards of faults.
 pub type SharedNetwork = Rc<RefCell<dyn Network>>;
@@ -39,6 +60,24 @@ pub trait Product {
 
     /// Whether all that these destinations need was confirmed.
     fn has_confirmed(&self, destinations: &[u16]) -> bool;
+
+    /// Asks for a change of every lane's destinations. Gives back the number its answer goes by.
+    ///
+    /// # Errors
+    /// When a process that is a part of it could not be struck.
+    fn change(&mut self, change: Change) -> Result<u32, ProcessError>;
+
+    /// What became of the change with this number; empty as long as nothing is known.
+    ///
+    /// # Errors
+    /// When what a node stores could not be taken from it.
+    fn changed(&mut self, number: u32) -> Result<Changed, ProcessError>;
+
+    /// Lets a node that left be a member again.
+    ///
+    /// # Errors
+    /// When it could not be started.
+    fn bring_back(&mut self, node: u32) -> Result<(), ProcessError>;
 }
 
 /// The product of a run, shared likewise.
@@ -85,6 +124,10 @@ pub enum Evidence {
     Lost(u32, Dropped),
     /// Whether the product has confirmed the change it was asked for.
     Applied(bool),
+    /// What the product answered for a destination.
+    Answered(u16, ChangeOutcome),
+    /// How many bytes a node had stored and no longer has.
+    Wiped(u32, u64),
 }
 
 /// A variant of a fault.
@@ -174,6 +217,21 @@ pub trait FaultKind: Sync {
     /// Whether it adds a destination to every lane whose destinations are parts of something.
     fn adds_destinations(&self) -> bool {
         false
+    }
+
+    /// The change this shape asks the product for; nothing for what is no such change.
+    fn change(&self, _shape: &str) -> Option<ChangeKind> {
+        None
+    }
+
+    /// How long it is on where nobody says, milliseconds; nothing for a fault that outlasts failure detection.
+    fn length_ms(&self) -> Option<u64> {
+        None
+    }
+
+    /// Whether it is offered to whoever draws faults by chance: what bites only in company is not.
+    fn is_drawn(&self) -> bool {
+        true
     }
 
     /// Whether it takes away what nodes did not sync, so that they need disks that forget it.

@@ -4,11 +4,14 @@
 
 pub mod add_partition;
 mod amount;
+mod asked;
 pub mod bandwidth;
 pub mod delay;
 mod impaired;
 pub mod kill;
 pub mod kind;
+pub mod leader_transfer;
+pub mod leave;
 pub mod limp;
 pub mod loss;
 pub mod netsplit;
@@ -16,12 +19,15 @@ pub mod pause;
 pub mod power_loss;
 mod process;
 pub mod random;
+pub mod reassign;
+pub mod rebalance_queues;
 pub mod request;
 pub mod reset;
 pub mod schedule;
 pub mod schedule_file;
 mod shapes;
 pub mod stop;
+pub mod unclean_election;
 pub mod view;
 
 pub use kind::{

@@ -122,8 +122,11 @@ fn kind_of(request: &FaultRequest) -> Option<&'static dyn FaultKind> {
 fn natural_length_ms(request: &FaultRequest, hits_clients: bool, defaults: Defaults) -> u64 {
     match (hits_clients, request.fault, request.shape) {
         (true, "pause", "consumer") => defaults.session_timeout_ms + BEYOND_DETECTION_MS,
-        (true, ..) | (false, "add-partition", _) => CLIENT_DOWN_MS,
-        (false, ..) => defaults.detection_ms + BEYOND_DETECTION_MS,
+        (true, ..) => CLIENT_DOWN_MS,
+        (false, ..) => {
+            let own_ms = kind_of(request).and_then(FaultKind::length_ms);
+            own_ms.unwrap_or(defaults.detection_ms + BEYOND_DETECTION_MS)
+        }
     }
 }
 

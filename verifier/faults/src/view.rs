@@ -22,6 +22,8 @@ pub struct ClusterView {
     pub leaderless: bool,
     /// Leader of each destination: the newest epoch any node told of.
     leaders: BTreeMap<u16, (u32, u32)>,
+    /// In-sync replicas of each destination, by who said so, as node bits.
+    in_sync: BTreeMap<(u16, u32), u32>,
     /// The active controller with its epoch: the newest any node told of.
     controller: Option<(u32, u32)>,
     /// Coordinator of each group, as last told.
@@ -48,6 +50,9 @@ impl ClusterView {
             {
                 self.controller = Some((epoch, controller));
             }
+            Observation::Isr { node, destination, isr_bits } => {
+                self.in_sync.insert((destination, node), isr_bits);
+            }
             Observation::Coordinator { group, coordinator: Some(coordinator), .. } => {
                 self.coordinators.insert(group, coordinator);
             }
@@ -71,6 +76,18 @@ impl ClusterView {
     /// The node that coordinates most of the lanes' groups, where the product has such.
     pub fn coordinator(&self) -> Option<u32> {
         most_named(self.coordinators.values().copied())
+    }
+
+    /// The node after `leader`, in the order of their numbers and from the last to the first, that is in sync for most of
+    /// what `leader` leads, by its own word.
+    pub fn next_in_sync(&self, leader: u32) -> Option<u32> {
+        let led = self.leaders.iter().filter(|(_, (_, known))| *known == leader).map(|(destination, _)| *destination);
+        let said: Vec<u32> = led.filter_map(|destination| self.in_sync.get(&(destination, leader)).copied()).collect();
+        let in_sync = |node: u32| said.iter().filter(|bits| node < u32::BITS && *bits & 1 << node != 0).count();
+        let after = self.nodes.iter().filter(|node| **node > leader);
+        let ring = after.chain(self.nodes.iter().filter(|node| **node < leader)).copied();
+        let most = ring.clone().map(in_sync).max().filter(|most| *most > 0)?;
+        ring.into_iter().find(|node| in_sync(*node) == most)
     }
 
     /// A node that does not lead the lanes; the last of them, and the controller only where no other is left.

@@ -258,6 +258,11 @@ event_kinds! {
     FaultHeldBack = 72, "fault-held-back";
     /// Evidence: `detail`: fault; `offset`: packets it has delayed so far.
     FaultDelayed = 73, "fault-delayed";
+    /// Evidence: `detail`: fault; `offset`: what the product answered for `destination`, an outcome's number in
+    /// `adapters/broker`: 1 done, 2 not needed, 3 refused, 4 of no meaning there.
+    ChangeAnswered = 80, "change-answered";
+    /// Evidence: `detail`: fault; `offset`: bytes that node `session` had stored and no longer has.
+    DataWiped = 81, "data-wiped";
 }
 
 /// What a process was doing when it was looked at. Numbers are part of the file format.

@@ -303,6 +303,15 @@ pub enum BiteProof {
     ProcessLimped,
     /// The product confirmed the change it was asked for, and its nodes told of it.
     ChangeApplied,
+    /// The product confirmed that it moved leaders, and its nodes told of others.
+    LeaderMoved,
+    /// The same, and the new leader had not been in sync.
+    UncleanElected,
+    /// The product confirmed that it moved replicas, and its nodes told of one in sync that had not been.
+    ReplicasMoved,
+    /// The product confirmed that a node is no member any more, what that stored was gone, the others told of it as out
+    /// of sync, and of it as in sync again in the end.
+    MemberLeft,
 }
 
 /// Phases of a run; the number is the one in [`crate::EventKind::PhaseEntered`].

@@ -1,6 +1,6 @@
 //! The file: appended and synced a record at a time.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -25,6 +25,12 @@ pub enum JournalError {
     /// A matrix stands there already.
     #[error("{path} is there already: go on with it (--resume), or give another directory")]
     Exists {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Another process writes it.
+    #[error("{path} is being written by another `verify matrix`: wait for it, or give another directory")]
+    Busy {
         /// Which file.
         path: PathBuf,
     },
@@ -67,6 +73,7 @@ impl Journal {
             io::ErrorKind::AlreadyExists => JournalError::Exists { path: path.clone() },
             _ => JournalError::io("create", &path)(cause),
         })?;
+        lock(&file, &path)?;
         // The name must be there after a crash, too.
         let synced = File::open(directory).and_then(|directory| directory.sync_all());
         synced.map_err(JournalError::io("write", directory))?;
@@ -81,6 +88,7 @@ impl Journal {
         let path = directory.join(JOURNAL_FILE);
         let open = OpenOptions::new().read(true).write(true).open(&path);
         let mut file = open.map_err(JournalError::io("read", &path))?;
+        lock(&file, &path)?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(JournalError::io("read", &path))?;
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
@@ -108,6 +116,14 @@ impl Journal {
             JournalError::io("write", &self.path)(cause)
         })
     }
+}
+
+/// Keeps others from writing the journal as long as the file is open.
+fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => JournalError::Busy { path: path.to_owned() },
+        TryLockError::Error(cause) => JournalError::io("write", path)(cause),
+    })
 }
 
 /// The records of the journal of `directory`, in order. A last line without its end is what a killed matrix left: it is passed over.

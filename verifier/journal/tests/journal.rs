@@ -127,6 +127,15 @@ fn a_line_a_killed_matrix_left_is_passed_over_and_cut_off() {
 }
 
 #[test]
+fn two_do_not_write_one_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = Journal::create(directory.path()).unwrap();
+    assert!(matches!(Journal::reopen(directory.path()), Err(JournalError::Busy { .. })));
+    drop(first);
+    Journal::reopen(directory.path()).unwrap().append(&entry()).unwrap();
+}
+
+#[test]
 fn what_is_no_journal_is_refused_with_the_place() {
     let directory = tempfile::tempdir().unwrap();
     assert!(matches!(Matrix::read(directory.path()), Err(JournalError::Io { operation: "read", .. })));

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use delivery_broker::config::split_scope;
 use delivery_broker::{ConfigError, LanePlan, LaneRequest, System, Timings};
+use delivery_cluster::disk;
 use delivery_faults::{FaultKind, FaultRequest, find_fault};
 use delivery_journal::CellEntry;
 use delivery_runner::{AuditMode, PlanError, RunPlan, RunRequest, plan};
@@ -123,8 +124,19 @@ impl Reading<'_> {
                 Err((reason.span(), String::from("says nothing: tell what is missing for it to be run")))
             }
             Some(reason) => Ok(Made::Listed(Box::new(self.entry(combination, reason.get_ref(), &expected)))),
-            None => self.cell(combination, expected).map(|cell| Made::Run(Box::new(cell))),
+            None => match self.missing_here(combination)? {
+                Some(reason) => Ok(Made::Listed(Box::new(self.entry(combination, &reason, &expected)))),
+                None => self.cell(combination, expected).map(|cell| Made::Run(Box::new(cell))),
+            },
         }
+    }
+
+    /// What a fault needs of the machine and does not have: no mistake of the file's.
+    fn missing_here(&self, combination: &Combination) -> Result<Option<String>, Mistake> {
+        let faults = faults(combination.faults.as_ref())?;
+        let disks = faults.iter().find(|fault| find_fault(fault.fault).is_ok_and(FaultKind::needs_forgetful_disks));
+        Ok(disks
+            .and_then(|fault| Some(format!("{} cannot be had on this machine: {}", fault.label(), disk::refusal()?))))
     }
 
     fn expected(&self) -> Result<Vec<Expectation>, Mistake> {

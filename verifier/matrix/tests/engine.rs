@@ -33,6 +33,9 @@ fn cells_of(rows: &str) -> Cells {
     cells(&MatrixFile::parse("m.toml", &format!("{HEAD}{rows}")).unwrap(), systems, None).unwrap()
 }
 
+/// Makes something else of what a run came to.
+type Spoil = fn(&mut Ran);
+
 /// Runs in memory, and writes down what it was asked for.
 #[derive(Default)]
 struct Memory {
@@ -40,13 +43,13 @@ struct Memory {
     asked: Vec<Vec<String>>,
     judged: BTreeMap<Vec<String>, Document>,
     /// What is made of the n-th run, from 0.
-    spoil: BTreeMap<usize, fn(&mut Ran)>,
+    spoil: BTreeMap<usize, Spoil>,
     /// Where runs leave directories, if anywhere.
     directory: Option<std::path::PathBuf>,
 }
 
 impl Memory {
-    fn spoiling(spoil: &[(usize, fn(&mut Ran))]) -> Self {
+    fn spoiling(spoil: &[(usize, Spoil)]) -> Self {
         Self { spoil: spoil.iter().copied().collect(), ..Self::default() }
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use delivery_checks::judgement::{
-    EventCounts, FaultJudgement, Finding, GuaranteeJudgement, Judgement, Label, LaneJudgement, PacketsHit,
+    Confirmed, EventCounts, FaultJudgement, Finding, GuaranteeJudgement, Judgement, Label, LaneJudgement, PacketsHit,
     ProcessLooks, Recovery, SideWrites, Stats, WritesLost,
 };
 use delivery_claims::{ClaimJudgement, LaneVerdict, Overall, RequiredJudgement, RunVerdict, Standing, Violation};
@@ -127,6 +127,9 @@ pub struct FaultEntry {
     /// Writes that were not synced and lost to a cut of the power; absent for any other fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writes_lost: Option<WritesLost>,
+    /// What the product said of a change it was asked for; absent for any other fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<Confirmed>,
     /// What the cluster saw, in words.
     pub evidence: Vec<String>,
     /// Why it did not bite, was not noticed or did not heal.
@@ -235,6 +238,7 @@ impl FaultEntry {
             packets_hit: self.packets_hit,
             looks: self.looks,
             writes_lost: self.writes_lost,
+            confirmed: self.confirmed,
             evidence: self.evidence,
             reasons: self.reasons,
         }
@@ -322,6 +326,7 @@ fn fault_entries(report: &Report<'_>) -> Vec<FaultEntry> {
             packets_hit: fault.packets_hit.clone(),
             looks: fault.looks.clone(),
             writes_lost: fault.writes_lost,
+            confirmed: fault.confirmed,
             evidence: fault.evidence.clone(),
             reasons: fault.reasons.clone(),
         })

@@ -108,6 +108,10 @@ fn evidence_event(fault: usize, evidence: Evidence) -> Event {
             let kib = u32::try_from(lost.bytes.div_ceil(1_024)).unwrap_or(NO_SEQUENCE - 1);
             event(EventKind::WritesDropped, fault).offset(lost.writes).message(node, kib.min(NO_SEQUENCE - 1))
         }
+        Evidence::Answered(destination, outcome) => {
+            event(EventKind::ChangeAnswered, fault).destination(destination).offset(outcome as u64)
+        }
+        Evidence::Wiped(node, bytes) => event(EventKind::DataWiped, fault).offset(bytes).message(node, NO_SEQUENCE),
         Evidence::Applied(done) => event(EventKind::ChangeApplied, fault).offset(done.into()),
         Evidence::Process(whose, state) => {
             let seen = event(EventKind::ProcessState, fault).offset(state as u64);

@@ -25,7 +25,7 @@ pub use progress::{Progress, Quiet};
 pub use real::run::{run_real, run_real_on};
 pub use real::standing::Standing;
 pub use real::worker::init;
-pub use replay::replan;
+pub use replay::{first_leader, replan};
 pub use request::{AuditMode, PlanError, RunRequest};
 pub use shrink::{Shrunk, check_shrinkable, shrink};
 pub use simulated::{Simulated, run_simulated, simulate};

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use delivery_broker::{ConfigError, LanePlan, LaneRequest, System, SystemInfo, Timings, TransactionPlan};
+use delivery_broker::{ChangeKind, ConfigError, LanePlan, LaneRequest, System, SystemInfo, Timings, TransactionPlan};
 use delivery_checks::judgement::Guarantee;
 use delivery_faults::random::{Lot, draw};
 use delivery_faults::schedule::Defaults;
-use delivery_faults::{ActsOn, FaultKind, FaultRequest, LoadPlan, Shape, find_fault, plan_load};
+use delivery_faults::{FaultKind, FaultRequest, LoadPlan, Shape, find_fault, plan_load};
 use delivery_history::manifest::{
     Destination, Fault, Group, Host, MANIFEST_FORMAT, Requirement, Role, RunManifest, RunStatus, Worker, Workload,
 };
@@ -43,6 +43,8 @@ pub struct RunPlan {
     pub audit: AuditMode,
     /// In every payload.
     pub run_tag: u64,
+    /// Node that is to lead every lane when the load begins; nothing leaves that to the adapter.
+    pub leader: Option<u32>,
     /// Broker settings of the run, by full name.
     pub broker_config: BTreeMap<String, String>,
     /// Leave the nodes' data.
@@ -120,7 +122,7 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
     let info = system.info();
     let lanes = plan_lanes(system, &info, request)?;
     let broker_config = common_broker_config(&lanes)?;
-    check_faults(system, request, node_count(&info, &lanes))?;
+    check_faults(system, request, &lanes, node_count(&info, &lanes))?;
     let session_timeout_ms = longest_session_timeout_ms(&lanes);
     let load = plan_load(
         &request.faults,
@@ -146,6 +148,7 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
         timings: request.timings,
         audit: request.audit,
         run_tag,
+        leader: None,
         broker_config,
         keep_data: request.keep_data,
     })
@@ -245,11 +248,12 @@ fn longest_backlog_ms(lanes: &[LanePlan], request: &RunRequest, load_ms: u64) ->
 const VENDOR_REFRESH_MS: u64 = 300_000;
 
 /// What the backend cannot inject is refused, never skipped.
-fn check_faults(system: &dyn System, request: &RunRequest, nodes: u32) -> Result<(), ConfigError> {
+fn check_faults(system: &dyn System, request: &RunRequest, lanes: &[LanePlan], nodes: u32) -> Result<(), ConfigError> {
     let info = system.info();
     for fault in &request.faults {
         let kind = find_fault(fault.fault)?;
-        if let Some(reason) = why_not(system, &info, kind, fault.shape, nodes) {
+        let why_not = why_not(system, &info, kind, fault.shape, nodes);
+        if let Some(reason) = why_not.or_else(|| why_no_lane(system, kind, fault.shape, lanes)) {
             let (label, title) = (fault.label(), info.title);
             return Err(ConfigError::Contradiction(format!("`{label}` has no meaning for {title}: {reason}")));
         }
@@ -266,7 +270,7 @@ fn choices(system: &dyn System, nodes: u32) -> Vec<(&'static dyn FaultKind, Shap
     let info = system.info();
     let shapes = |kind: &'static dyn FaultKind| kind.shapes().iter().map(move |shape| (kind, *shape));
     let all = delivery_faults::kind::ALL.iter().flat_map(|kind| shapes(*kind));
-    let can = |kind: &dyn FaultKind| system.real().is_none() || kind.refusal().is_none();
+    let can = |kind: &dyn FaultKind| kind.is_drawn() && (system.real().is_none() || kind.refusal().is_none());
     all.filter(|(kind, shape)| why_not(system, &info, *kind, shape.name, nodes).is_none() && can(*kind)).collect()
 }
 
@@ -282,7 +286,8 @@ pub fn draw_faults(
 ) -> Result<Vec<FaultRequest>, PlanError> {
     let info = system.info();
     let lanes = plan_lanes(system, &info, request)?;
-    let choices = choices(system, node_count(&info, &lanes));
+    let mut choices = choices(system, node_count(&info, &lanes));
+    choices.retain(|(kind, shape)| why_no_lane(system, *kind, shape.name, &lanes).is_none());
     let lot = Lot {
         choices: &choices,
         first_start_ms: first_start_ms.unwrap_or(info.baseline_ms),
@@ -300,10 +305,16 @@ fn why_not(
     shape: &str,
     nodes: u32,
 ) -> Option<&'static str> {
-    if kind.acts_on() == ActsOn::Product && !info.grows {
+    if kind.adds_destinations() && !info.grows {
         return Some("it needs topics of partitions, and there are none");
     }
+    if let Some(change) = kind.change(shape).filter(|change| !info.changes.contains(change)) {
+        return Some(why_no_change(change));
+    }
     match shape {
+        _ if kind.change(shape) == Some(ChangeKind::Reassign) && nodes <= REPLICAS => {
+            return Some("every node holds a replica already; more nodes are needed (cluster.nodes=5)");
+        }
         "controller" if !info.has_controller => return Some("it has no controller"),
         "coordinator" if !info.has_controller => return Some("its groups have no coordinator"),
         "ring" if nodes != 5 => return Some("a ring of majorities takes five nodes (cluster.nodes=5)"),
@@ -311,6 +322,29 @@ fn why_not(
         _ => {}
     }
     if system.real().is_none() { why_not_simulated(kind.name(), shape) } else { None }
+}
+
+/// Why no lane has anything that a fault could change; nothing where one has.
+fn why_no_lane(system: &dyn System, kind: &dyn FaultKind, shape: &str, lanes: &[LanePlan]) -> Option<&'static str> {
+    let change = kind.change(shape)?;
+    let mut reasons = lanes.iter().map(|lane| system.why_no_change(change, lane));
+    let first = reasons.next()??;
+    reasons.all(|reason| reason.is_some()).then_some(first)
+}
+
+/// Replicas of a partition where nobody says otherwise.
+const REPLICAS: u32 = 3;
+
+/// Why a system that cannot be asked for it cannot be asked for it.
+const fn why_no_change(change: ChangeKind) -> &'static str {
+    match change {
+        ChangeKind::TransferLeaders => "it has no leaders that could be moved",
+        ChangeKind::ElectPreferred => "none of its replicas is to lead before the others",
+        ChangeKind::ElectUnclean => "it cannot be told to let a replica lead that is not in sync",
+        ChangeKind::Rebalance => "it has no queues whose leaders it could spread",
+        ChangeKind::Reassign => "its replicas cannot be given to another node",
+        ChangeKind::Leave => "a node cannot be told to leave it",
+    }
 }
 
 /// Why a simulated bus whose clients live on its nodes cannot be given it; nothing when it can.

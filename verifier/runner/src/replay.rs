@@ -1,8 +1,10 @@
 //! A recorded run, planned again: the very same lanes, settings, seed, times and targets.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use delivery_broker::{ConfigError, LanePlan, System, Timings};
-use delivery_history::RunManifest;
-use delivery_history::manifest::{RunStatus, Workload};
+use delivery_history::manifest::{Role, RunStatus, Worker, Workload};
+use delivery_history::{Event, EventKind, RunDir, RunManifest, read_events};
 
 use crate::machine::{Limits, MachinePlan};
 use crate::machine_facts::machine_facts;
@@ -50,6 +52,7 @@ pub fn replan(system: &dyn System, recorded: &RunManifest) -> Result<RunPlan, Pl
             faults: windows(&manifest.faults),
             limits: limits(recorded)?,
         },
+        leader: None,
         broker_config: common_broker_config(&lanes)?,
         lanes,
         timings: if manifest.timings == "short" { Timings::Short } else { Timings::Vendor },
@@ -59,6 +62,28 @@ pub fn replan(system: &dyn System, recorded: &RunManifest) -> Result<RunPlan, Pl
         keep_data: false,
         manifest,
     })
+}
+
+/// The node that led most of a recorded run's destinations when it was first asked; nothing where nobody was, or none led.
+///
+/// A fault that hit the leader then is to hit the leader again: who leads at first is up to chance otherwise.
+pub fn first_leader(run_dir: &RunDir, recorded: &RunManifest) -> Option<u32> {
+    let observers = (0u16..).zip(&recorded.workers).filter(|(_, worker)| worker.role == Role::Observer);
+    let read =
+        |(number, worker): (u16, &Worker)| read_events(&run_dir.event_path(&worker.name), number).unwrap_or_default();
+    let nodes: BTreeSet<u32> = recorded.nodes.iter().map(|node| node.id).collect();
+    most_led(&observers.flat_map(read).collect::<Vec<_>>(), &nodes)
+}
+
+/// Who led most destinations when each was first told of; the lowest number where several did.
+fn most_led(events: &[Event], nodes: &BTreeSet<u32>) -> Option<u32> {
+    let mut leaders: BTreeMap<u16, u32> = BTreeMap::new();
+    let named = events.iter().filter(|event| event.kind() == Some(EventKind::ObservedLeader));
+    for event in named.filter(|event| nodes.contains(&event.detail)) {
+        leaders.entry(event.destination).or_insert(event.detail);
+    }
+    let times = |node: u32| leaders.values().filter(|leader| **leader == node).count();
+    leaders.values().copied().max_by_key(|node| (times(*node), std::cmp::Reverse(*node)))
 }
 
 /// What an adapter once made of the lane, read back from what became of it.
@@ -101,7 +126,7 @@ fn check_references(recorded: &RunManifest) -> Result<(), ConfigError> {
     let host = |host: u32| node(host) || recorded.client_hosts.iter().any(|known| known.id == host);
     let worker = |worker: &u16| usize::from(*worker) < recorded.workers.len();
     let well = !recorded.nodes.is_empty()
-        && recorded.workers.iter().any(|worker| worker.role == delivery_history::manifest::Role::Runner)
+        && recorded.workers.iter().any(|worker| worker.role == Role::Runner)
         && recorded.destinations.iter().all(|place| lane(place.lane))
         && recorded.groups.iter().all(|one| lane(one.lane))
         && recorded.workers.iter().all(|one| {
@@ -129,4 +154,23 @@ fn damaged(why: &str) -> ConfigError {
     ConfigError::Contradiction(format!(
         "the run cannot be run again from its run.json: {why}. Run it anew, with its schedule.toml (`--schedule`)."
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use delivery_history::NO_NODE;
+
+    use super::*;
+
+    #[test]
+    fn whoever_led_at_first_leads_again_and_not_who_took_over() {
+        let led = |destination: u16, leader: u32| {
+            Event::new(EventKind::ObservedLeader).destination(destination).detail(leader)
+        };
+        let nodes = BTreeSet::from([1, 2, 3]);
+        let told = [led(0, NO_NODE), led(0, 2), led(1, 2), led(2, 3), led(0, 1), led(1, 1), led(2, 1)];
+        assert_eq!(most_led(&told, &nodes), Some(2));
+        assert_eq!(most_led(&[led(0, 3), led(1, 2)], &nodes), Some(2));
+        assert_eq!(most_led(&[led(0, NO_NODE), led(0, 9)], &nodes), None);
+    }
 }

@@ -41,6 +41,7 @@ fn node(
         host: host.clone(),
         rootfs: installation.rootfs.clone(),
         files,
+        storage: Some(host.data_dir.join(properties::LOG_DIR)),
         prepare,
         command,
         ready_line: String::from(READY_LINE),

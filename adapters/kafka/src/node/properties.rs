@@ -11,6 +11,9 @@ use crate::peers::CONTROLLER_PORT;
 use crate::settings::full_name;
 use crate::timings::broker_settings;
 
+/// What a node stores, in its data directory.
+pub(super) const LOG_DIR: &str = "log";
+
 /// The cluster's identity: 16 bytes in Kafka's spelling, the same for the same run.
 pub(super) fn cluster_id(run_id: &str) -> String {
     let mut bytes = [0; 16];
@@ -57,7 +60,7 @@ fn ours(plan: &ClusterPlan, host: &HostPlan) -> BTreeMap<String, String> {
         ("controller.quorum.voters", voters.join(",")),
         ("listener.security.protocol.map", String::from("PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT")),
         ("controller.listener.names", String::from("CONTROLLER")),
-        ("log.dirs", host.data_dir.join("log").display().to_string()),
+        ("log.dirs", host.data_dir.join(LOG_DIR).display().to_string()),
         ("auto.create.topics.enable", String::from("false")),
         ("offsets.topic.num.partitions", String::from("1")),
         ("offsets.topic.replication.factor", replicas.to_string()),

@@ -1,10 +1,12 @@
 //! Asking one node at a time in Kafka's own protocol: librdkafka picks the node by itself.
 
 mod connection;
+mod placing;
 mod questions;
 mod topics;
 
 pub(crate) use connection::{Connection, WireError};
+pub(crate) use placing::{Election, Place, elect_leaders, reassign, unregister_broker};
 pub(crate) use questions::{
     MetadataAnswer, PartitionAnswer, ask_controller, ask_coordinator, ask_features, ask_metadata, ask_stable,
     ask_transaction_coordinator, committed_offsets, count_members, fetch, log_end,

@@ -6,6 +6,7 @@ mod look;
 mod peers;
 mod question;
 
+pub(crate) use connection::ErlangError;
 #[cfg(test)]
 pub(crate) use look::QueueLook;
 pub(crate) use look::{Known, Look};

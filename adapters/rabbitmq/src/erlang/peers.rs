@@ -29,6 +29,24 @@ pub(crate) enum Ask {
     Reconnect,
     /// Stop and start the broker application.
     Restart,
+    /// Move the leaders of queues to a node.
+    Transfer,
+    /// Spread the leaders of queues.
+    Rebalance,
+    /// Take a node out of queues.
+    Shrink,
+    /// Leave the cluster and forget what it stores.
+    Leave,
+    /// Bytes it stores.
+    Stored,
+    /// Whether a node is a member.
+    IsMember,
+    /// Whether it can serve streams.
+    StreamsServed,
+    /// Join the cluster of a node, and start.
+    Join,
+    /// Give a node a copy of queues.
+    Grow,
 }
 
 impl Ask {
@@ -42,6 +60,15 @@ impl Ask {
             Self::Flush => include_str!("flush.erl"),
             Self::Reconnect => include_str!("reconnect.erl"),
             Self::Restart => include_str!("restart.erl"),
+            Self::Transfer => include_str!("transfer.erl"),
+            Self::Rebalance => include_str!("rebalance.erl"),
+            Self::Shrink => include_str!("shrink.erl"),
+            Self::Leave => include_str!("leave.erl"),
+            Self::Stored => include_str!("stored.erl"),
+            Self::IsMember => include_str!("is_member.erl"),
+            Self::StreamsServed => include_str!("streams_served.erl"),
+            Self::Join => include_str!("join.erl"),
+            Self::Grow => include_str!("grow.erl"),
         }
     }
 }

@@ -63,6 +63,7 @@ fn node(
         host: host.clone(),
         rootfs: installation.rootfs.clone(),
         files,
+        storage: None,
         prepare: Vec::new(),
         command: command::run_broker(host, installation),
         ready_line: String::from(READY_LINE),

@@ -4,9 +4,10 @@ use delivery_history::manifest::{BiteProof, Fault, Role, Workload};
 use delivery_history::{EventKind, NO_NODE};
 
 use crate::context::Context;
+use crate::evidence::change::{ChangeFacts, confirmed, is_change};
 use crate::evidence::observations::{Before, Change, Subject};
-use crate::evidence::packets::{counts_packets, packets_dropped, packets_hit};
-use crate::evidence::proof::{looks, was_at_work, why_not_bit, writes_lost};
+use crate::evidence::packets::{packets_dropped, packets_hit};
+use crate::evidence::proof::{is_of_processes, looks, was_at_work, why_not_bit, writes_lost};
 use crate::evidence::stall::stall_ns;
 use crate::evidence::timeline::FaultWindow;
 use crate::judgement::FaultJudgement;
@@ -39,6 +40,8 @@ pub(crate) struct FaultFacts {
     /// Destinations it added, those first that some node told of while it was on.
     adds: Vec<u16>,
     told_of: Vec<u16>,
+    /// It is a change the product was asked for.
+    change: Option<ChangeFacts>,
     /// It held processes down, and cut nothing.
     of_processes: bool,
     /// No node was left to notice, and each of them was asked and did not answer.
@@ -51,15 +54,22 @@ impl FaultFacts {
         let window = context.timeline.faults.get(index).cloned().unwrap_or_default();
         let before = window.started_ns.map(|at_ns| context.observations.before(at_ns)).unwrap_or_default();
         let target_bits = node_bits(fault.targets.iter().copied());
-        let witnesses = witnesses(context, target_bits);
+        // A change of the product leaves everybody able to tell, but for a node that is taken out.
+        let is_well = is_change(fault.bites_by) && fault.bites_by != BiteProof::MemberLeft;
+        let witnesses = witnesses(context, if is_well { 0 } else { target_bits });
         let changes = window.span_ns().map_or_else(Vec::new, |(from_ns, to_ns)| {
-            context.observations.changes(&before, witnesses, from_ns, to_ns.saturating_add(NOTICE_GRACE_NS))
+            let until_ns = to_ns.saturating_add(NOTICE_GRACE_NS);
+            match is_change(fault.bites_by) {
+                true => context.observations.moves(&before, witnesses, from_ns, until_ns),
+                false => context.observations.changes(&before, witnesses, from_ns, until_ns),
+            }
         });
         let label = fault_label(fault);
+        let change = ChangeFacts::collect(context, &label, fault, &window, &before);
         let not_bit = why_not_bit(context, &label, fault, &window);
         let unnoticed = why_unnoticed(context, &label, fault, &window, &before);
         let span_ns = window.span_ns();
-        let of_processes = !counts_packets(fault.bites_by) && fault.bites_by != BiteProof::ChangeApplied;
+        let of_processes = is_of_processes(fault.bites_by);
         let all_silent = of_processes && all_were_silent(context, target_bits, span_ns);
         let workers = fault.workers.clone();
         let stalls = if fault.gray { stalls(context, window.span_ns()) } else { Vec::new() };
@@ -77,6 +87,7 @@ impl FaultFacts {
             stalls,
             adds,
             told_of,
+            change,
             of_processes,
             all_silent,
         }
@@ -105,6 +116,9 @@ impl FaultFacts {
         }
         if !self.workers.is_empty() {
             return self.why_clients_vacuous(context, lane);
+        }
+        if let Some(change) = &self.change {
+            return change.why_vacuous(destinations);
         }
         if !self.adds.is_empty() {
             return self.why_unchanged(destinations);
@@ -180,6 +194,16 @@ impl FaultFacts {
         })
     }
 
+    /// Whether anybody noticed a fault that is no change of the product's own.
+    fn is_noticed(&self) -> bool {
+        // Clients notice themselves that they are gone or stand still.
+        !self.changes.is_empty()
+            || !self.stalls.is_empty()
+            || self.all_silent
+            || !self.workers.is_empty()
+            || (!self.adds.is_empty() && self.adds.iter().all(|added| self.told_of.contains(added)))
+    }
+
     /// What the report says of the fault; `flowed_again`: writes were taken after the heal.
     pub(crate) fn judgement(
         &self,
@@ -189,18 +213,21 @@ impl FaultFacts {
         flowed_again: bool,
     ) -> FaultJudgement {
         let window = context.timeline.faults.get(index).cloned().unwrap_or_default();
-        // Clients notice themselves that they are gone or stand still.
-        let noticed = !self.changes.is_empty()
-            || !self.stalls.is_empty()
-            || self.all_silent
-            || !self.workers.is_empty()
-            || (!self.adds.is_empty() && self.adds.iter().all(|added| self.told_of.contains(added)));
-        let healed = window.healed_ns.is_some() && flowed_again;
+        let noticed = match &self.change {
+            Some(change) => change.is_noticed(),
+            None => self.is_noticed(),
+        };
+        let is_back = self.change.as_ref().is_none_or(|change| change.why_not_back().is_none());
+        let healed = window.healed_ns.is_some() && flowed_again && is_back;
         let (packets_dropped, dropped_by_third) = packets_dropped(&window);
         let mut reasons = self.not_bit.clone();
         if self.not_bit.is_empty() && !noticed {
-            reasons.push(self.unnoticed.clone());
+            reasons.push(match &self.change {
+                Some(change) => format!("{} was confirmed, but {}", self.label, change.untold()),
+                None => self.unnoticed.clone(),
+            });
         }
+        reasons.extend(self.change.as_ref().and_then(ChangeFacts::why_not_back));
         if window.healed_ns.is_some() && !flowed_again {
             reasons.push(format!("no write was taken after {} was healed", self.label));
         }
@@ -222,6 +249,7 @@ impl FaultFacts {
             packets_hit: packets_hit(fault, &window),
             looks: looks(fault, &window),
             writes_lost: writes_lost(&window),
+            confirmed: confirmed(fault, &window),
             evidence: self.evidence(context, window.started_ns.unwrap_or(0)),
             reasons,
         }

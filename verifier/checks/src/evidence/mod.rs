@@ -3,6 +3,7 @@
 
 pub(crate) mod bite;
 pub(crate) mod breakable;
+pub(crate) mod change;
 pub(crate) mod comeback;
 pub(crate) mod label;
 pub(crate) mod load;

@@ -168,6 +168,22 @@ impl<'a> Observations<'a> {
     /// Changes against `before` that one of the nodes `witnesses` told of from `from_ns` to `to_ns`: the
     /// first of each subject.
     pub(crate) fn changes(&self, before: &Before, witnesses: u64, from_ns: u64, to_ns: u64) -> Vec<Change> {
+        self.changes_that(before, witnesses, (from_ns, to_ns), |_| true)
+    }
+
+    /// Those among them that name somebody else: a leader that was elected again is none.
+    pub(crate) fn moves(&self, before: &Before, witnesses: u64, from_ns: u64, to_ns: u64) -> Vec<Change> {
+        let is_move = |change: &Change| change.now != change.before && change.now != NO_NODE;
+        self.changes_that(before, witnesses, (from_ns, to_ns), is_move)
+    }
+
+    fn changes_that(
+        &self,
+        before: &Before,
+        witnesses: u64,
+        (from_ns, to_ns): (u64, u64),
+        counts: impl Fn(&Change) -> bool,
+    ) -> Vec<Change> {
         let mut first: BTreeMap<Subject, Change> = BTreeMap::new();
         let told = self.between(from_ns, to_ns).filter(|event| witnesses & node_bits([event.session]) != 0);
         for event in told {
@@ -175,7 +191,9 @@ impl<'a> Observations<'a> {
             let Some(believed) = before.changed_by(subject, event) else { continue };
             let change =
                 Change { subject, node: event.session, at_ns: event.time_ns, before: believed, now: event.detail };
-            first.entry(subject).or_insert(change);
+            if counts(&change) {
+                first.entry(subject).or_insert(change);
+            }
         }
         first.into_values().collect()
     }

@@ -5,6 +5,7 @@ use delivery_history::manifest::{BiteProof, Fault};
 use delivery_history::{Event, EventKind};
 
 use crate::context::Context;
+use crate::evidence::change::{is_change, why_not_made};
 use crate::evidence::packets::{counts_packets, packet_reasons};
 use crate::evidence::timeline::{FaultWindow, Look};
 use crate::judgement::{ProcessLooks, WritesLost};
@@ -37,6 +38,9 @@ pub(crate) fn why_not_bit(context: &Context<'_>, label: &str, fault: &Fault, win
             reasons.push(format!("{label} was never confirmed by the product while it was on"));
         }
         BiteProof::ChangeApplied => {}
+        BiteProof::LeaderMoved | BiteProof::UncleanElected | BiteProof::ReplicasMoved | BiteProof::MemberLeft => {
+            reasons.extend(why_not_made(label, fault, window));
+        }
         BiteProof::PowerLost => {
             reasons.extend(process_reasons(context, label, fault, window));
             if writes_lost(window).is_none_or(|lost| lost.writes == 0) {
@@ -87,9 +91,14 @@ fn limped(window: &FaultWindow, looks: &[&Look]) -> bool {
     went_on && thirds.iter().all(|(stopped, of)| *of > 0 && stopped * 2 >= *of)
 }
 
+/// Whether it holds processes down, and looks at them are its evidence.
+pub(crate) const fn is_of_processes(proof: BiteProof) -> bool {
+    !counts_packets(proof) && !matches!(proof, BiteProof::ChangeApplied) && !is_change(proof)
+}
+
 /// All looks at the processes of a fault together; nothing for a fault of the network.
 pub(crate) fn looks(fault: &Fault, window: &FaultWindow) -> Option<ProcessLooks> {
-    if counts_packets(fault.bites_by) || fault.bites_by == BiteProof::ChangeApplied {
+    if !is_of_processes(fault.bites_by) {
         return None;
     }
     let all: Vec<&Look> = window.looks.iter().collect();

@@ -27,6 +27,10 @@ pub(crate) struct FaultWindow {
     pub(crate) looks: Vec<Look>,
     /// Writes that were not synced and lost to a cut of the power, with their KiB, by node.
     pub(crate) writes_lost: BTreeMap<u32, (u64, u64)>,
+    /// What the product answered to the change it was asked for, as an outcome's number, by destination.
+    pub(crate) answered: BTreeMap<u16, u64>,
+    /// Bytes that nodes had stored and no longer have, by node.
+    pub(crate) wiped: BTreeMap<u32, u64>,
     /// When the product had confirmed the change it was asked for.
     pub(crate) applied_ns: Option<u64>,
 }
@@ -169,6 +173,8 @@ fn take_evidence(fault: &mut FaultWindow, kind: EventKind, event: &Event) {
         EventKind::ChangeApplied if event.offset == 1 => {
             fault.applied_ns = fault.applied_ns.or(Some(event.time_ns));
         }
+        EventKind::ChangeAnswered => drop(fault.answered.insert(event.destination, event.offset)),
+        EventKind::DataWiped => drop(fault.wiped.insert(event.session, event.offset)),
         EventKind::WritesDropped => {
             let lost = fault.writes_lost.entry(event.session).or_default();
             *lost = (lost.0.max(event.offset), lost.1.max(event.sequence.into()));

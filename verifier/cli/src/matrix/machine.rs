@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use delivery_broker::{InstallRequest, Installation};
-use delivery_matrix::{Ahead, Bench, Cell, Job, Ran};
+use delivery_matrix::{Ahead, Bench, Cell, Job, Ran, remove};
 use delivery_report::Document;
 use delivery_runner::{Interrupts, Quiet, RunPlan, run_simulated};
 
@@ -19,6 +19,9 @@ use crate::commit::plan;
 use crate::exit::CliError;
 use crate::progress::matrix_progress;
 use crate::run::{cache_dir, conclude, listen, make_ready};
+
+/// How the folder of a cluster begins that outlives a run; it lies beside the runs.
+const CLUSTER_PREFIX: &str = ".cluster-";
 
 /// Makes runs on this machine.
 pub(super) struct Machine {
@@ -50,7 +53,19 @@ impl Machine {
         let absolute = directory.canonicalize();
         self.directory = absolute.map_err(|cause| CliError::Input { path: directory.to_owned(), cause })?;
         self.opening = opening;
+        self.take_away_clusters();
         Ok(())
+    }
+
+    /// What a matrix that was killed left of its clusters: nobody else writes here, as its journal is ours.
+    fn take_away_clusters(&self) {
+        let Ok(entries) = std::fs::read_dir(self.directory.join("runs")) else { return };
+        for entry in entries.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(CLUSTER_PREFIX) {
+                // A leftover costs space, not truth.
+                let _ = remove(&entry.path());
+            }
+        }
     }
 
     /// The version a cell runs on, made ready; nothing for a simulation.

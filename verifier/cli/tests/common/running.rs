@@ -64,6 +64,16 @@ impl Running {
         .collect()
     }
 
+    /// Reads its progress until a line that begins so.
+    pub(crate) fn wait_for_line(&mut self, beginning: &str) {
+        let mut line = String::new();
+        while !line.starts_with(beginning) {
+            line.clear();
+            assert!(self.stderr.read_line(&mut line).unwrap() > 0, "ended before {beginning}: {:#?}", self.heard);
+            self.heard.push(line.trim_end().to_owned());
+        }
+    }
+
     /// Standard output and exit code at its end.
     pub(crate) fn finish(mut self) -> (String, Option<i32>) {
         // Both pipes are read, or the run could wait for us while we wait for it.

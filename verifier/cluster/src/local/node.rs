@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 
 use super::group;
 use super::log_file::{LineSearch, last_lines};
-use super::{ClusterError, start};
+use super::{ClusterError, start, storage};
 use crate::disk::{Dropped, UnsyncedDisk};
 use crate::process::Place;
 use crate::processes::{Blow, ProcessError};
@@ -62,13 +62,15 @@ pub(super) struct Node {
     child: Option<Child>,
     /// A fault ends it: that it ends is no event of its own.
     struck_down: bool,
+    /// What it stored is gone: it is prepared again before it starts.
+    is_wiped: bool,
 }
 
 impl Node {
     pub(super) fn new(spec: NodeSpec, place: Place, log: PathBuf, child: Child, search: LineSearch) -> Self {
         let readiness = Readiness::Awaited { search, limit_ms: spec.ready_limit_ms };
         let (started, child) = (Instant::now(), Some(child));
-        Self { spec, place, log, disk: None, started, readiness, child, struck_down: false }
+        Self { spec, place, log, disk: None, started, readiness, child, struck_down: false, is_wiped: false }
     }
 
     /// Its data is on this disk.
@@ -109,6 +111,21 @@ impl Node {
         Ok(())
     }
 
+    pub(super) fn stores_apart(&self) -> bool {
+        self.spec.storage.is_some()
+    }
+
+    /// Takes all that it has stored; it must not run.
+    pub(super) fn wipe(&mut self) -> Result<u64, ProcessError> {
+        let failed = |cause: &str| storage::not_wiped(self.spec.host.name.clone(), cause);
+        if self.state() != ProcessState::Gone {
+            return Err(failed("it still runs"));
+        }
+        let bytes = storage::wipe(&self.spec).map_err(|error| failed(&error.to_string()))?;
+        self.is_wiped = true;
+        Ok(bytes)
+    }
+
     pub(super) fn state(&self) -> ProcessState {
         self.child.as_ref().map_or(ProcessState::Gone, |child| group::state(child.id()))
     }
@@ -123,7 +140,12 @@ impl Node {
             let node = self.spec.host.name.clone();
             disk.restore_power().map_err(|source| ClusterError::Disk { node, source })?;
         }
-        let (child, search) = start::start_command(&self.spec, &self.place, &self.log)?;
+        let command = match self.is_wiped {
+            true => storage::prepare_and_run(&self.spec),
+            false => self.spec.command.clone(),
+        };
+        let (child, search) = start::start_command(&self.spec, &command, &self.place, &self.log)?;
+        self.is_wiped = false;
         self.readiness = Readiness::Awaited { search, limit_ms: self.spec.ready_limit_ms };
         (self.child, self.started, self.struck_down) = (Some(child), Instant::now(), false);
         Ok(())

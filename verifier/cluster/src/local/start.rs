@@ -166,7 +166,7 @@ impl<'a> Starting<'a> {
             // It was prepared long ago, as it were.
             disk.settle();
         }
-        let (child, search) = start_command(self.spec, &self.place, &self.log)?;
+        let (child, search) = start_command(self.spec, &self.spec.command, &self.place, &self.log)?;
         let node = Node::new(self.spec.clone(), self.place.clone(), self.log.clone(), child, search);
         Ok(node.on_disk(self.disk.take()))
     }
@@ -177,12 +177,17 @@ impl<'a> Starting<'a> {
 }
 
 /// Starts the node itself, with a search for the line that says it is ready in what it writes from now on.
-pub(super) fn start_command(spec: &NodeSpec, place: &Place, log: &Path) -> Result<(Child, LineSearch), ClusterError> {
+pub(super) fn start_command(
+    spec: &NodeSpec,
+    command: &NodeCommand,
+    place: &Place,
+    log: &Path,
+) -> Result<(Child, LineSearch), ClusterError> {
     let write = |source| ClusterError::Write { path: log.to_owned(), source };
     // Only what the node itself writes can say that it is ready.
     let written_bytes = fs::metadata(log).map_err(write)?.len();
     let search = LineSearch::new(log, written_bytes, &spec.ready_line).map_err(write)?;
-    Ok((spawn(spec, &spec.command, place, log)?, search))
+    Ok((spawn(spec, command, place, log)?, search))
 }
 
 fn spawn(spec: &NodeSpec, wanted: &NodeCommand, place: &Place, log: &Path) -> Result<Child, ClusterError> {

@@ -61,6 +61,8 @@ pub(super) const fn role_of(kind: EventKind) -> Option<Role> {
         | EventKind::FaultReset
         | EventKind::FaultHeldBack
         | EventKind::FaultDelayed
+        | EventKind::ChangeAnswered
+        | EventKind::DataWiped
         | EventKind::WritesDropped
         | EventKind::PhaseEntered => Some(Role::Runner),
         EventKind::WorkerStarted | EventKind::WorkerFinished | EventKind::SessionEnded => None,

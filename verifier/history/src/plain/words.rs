@@ -96,6 +96,8 @@ pub(super) const fn detail_of(kind: EventKind) -> Detail {
         | EventKind::FaultReset
         | EventKind::FaultHeldBack
         | EventKind::FaultDelayed
+        | EventKind::ChangeAnswered
+        | EventKind::DataWiped
         | EventKind::WritesDropped => Detail::Fault,
         EventKind::PhaseEntered => Detail::Phase,
         EventKind::ObservedIsr | EventKind::ObservedMembers | EventKind::ObservedPartitioned => Detail::Nodes,
@@ -109,6 +111,7 @@ pub(super) const fn is_observation(kind: EventKind) -> bool {
         kind,
         EventKind::ProcessState
             | EventKind::WritesDropped
+            | EventKind::DataWiped
             | EventKind::ObservedAlarms
             | EventKind::ObservedPartitioned
             | EventKind::ObservedLeader

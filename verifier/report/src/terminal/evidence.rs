@@ -66,7 +66,7 @@ pub(crate) fn fault_line(fault: &FaultJudgement) -> String {
     format!("{} on {targets} for {lasted}: {}.", fault.fault, parts.join("; "))
 }
 
-/// What its own rules counted, or what its processes were seen to do.
+/// What its own rules counted, what the product said, or what its processes were seen to do.
 fn proof_text(fault: &FaultJudgement) -> String {
     if let Some(looks) = &fault.looks {
         let seen = format!("{} at {} of {} looks", looks.expected, number(looks.as_expected), number(looks.of));
@@ -75,6 +75,13 @@ fn proof_text(fault: &FaultJudgement) -> String {
                 format!("{seen}; {} unsynced writes ({} KiB) gone", number(lost.writes), number(lost.kib))
             }
             None => seen,
+        };
+    }
+    if let Some(told) = fault.confirmed {
+        let said = format!("confirmed by the product for {} of {} destinations", number(told.done), number(told.of));
+        return match told.wiped_kib {
+            Some(kib) => format!("{said}; {} KiB that it stored gone", number(kib)),
+            None => said,
         };
     }
     if let Some(hit) = &fault.packets_hit {

@@ -148,6 +148,7 @@ pub(crate) fn bitten() -> FaultJudgement {
         packets_hit: None,
         looks: None,
         writes_lost: None,
+        confirmed: None,
         evidence: vec![String::from("n1 said leader n2 -> n3 after 9.4 s")],
         reasons: Vec::new(),
     }
@@ -292,6 +293,7 @@ pub(crate) fn unnoticed() -> Sample {
         packets_hit: None,
         looks: None,
         writes_lost: None,
+        confirmed: None,
         evidence: Vec::new(),
         reasons: vec![reason.to_owned()],
         ..bitten()

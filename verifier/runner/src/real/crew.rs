@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use delivery_broker::{Change, Changed};
 use delivery_cluster::local::{LocalCluster, group};
 use delivery_cluster::processes::{Blow, Dropped, ProcessError, Processes, Whose};
 use delivery_faults::Product;
 use delivery_history::event::ProcessState;
 
+use crate::real::changes::Changes;
 use crate::real::process::{SpawnError, Word, WorkerProcess};
 use crate::real::protocol::{Command, WorkerSpec};
 
@@ -40,6 +42,8 @@ pub(crate) struct Crew {
     pub(crate) added: BTreeSet<u16>,
     /// Who administers.
     pub(crate) administrator: Option<u16>,
+    /// Changes the product was asked for.
+    pub(crate) changes: Changes,
     /// Who takes the place of a worker that is killed, by that worker's number.
     pub(crate) successors: BTreeMap<u16, Post>,
     to_runner: Sender<(u16, Word)>,
@@ -55,6 +59,7 @@ impl Crew {
             growth: BTreeMap::new(),
             added: BTreeSet::new(),
             administrator: None,
+            changes: Changes::default(),
             successors: BTreeMap::new(),
             to_runner,
             logs_dir,
@@ -75,6 +80,11 @@ impl Crew {
         if let Some(process) = self.workers.get_mut(&worker) {
             process.tell(command);
         }
+    }
+
+    /// Whether a node's disk is replaced while it does not run; else its product makes it forget what it stores.
+    fn stores_apart(&self, node: u32) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| cluster.stores_apart(node))
     }
 
     /// Ends every worker, politely where `polite`.
@@ -151,5 +161,42 @@ impl Product for Crew {
 
     fn has_confirmed(&self, destinations: &[u16]) -> bool {
         destinations.iter().all(|destination| self.added.contains(destination))
+    }
+
+    fn change(&mut self, change: Change) -> Result<u32, ProcessError> {
+        // A node whose disk is replaced is stopped for that; its product only learns that it is gone.
+        if let Change::Leave { node } = change
+            && self.stores_apart(node)
+        {
+            self.strike(Whose::Node(node), Blow::Terminate)?;
+        }
+        let number = self.changes.ask(change);
+        if let Some(administrator) = self.administrator {
+            self.tell(administrator, &Command::Change { number, change });
+        }
+        Ok(number)
+    }
+
+    fn changed(&mut self, number: u32) -> Result<Changed, ProcessError> {
+        let leaving = self.changes.leaving(number).filter(|node| self.stores_apart(*node));
+        if let Some(node) = leaving
+            && self.state(Whose::Node(node)) == ProcessState::Gone
+            && let Some(cluster) = self.cluster.as_mut()
+        {
+            let bytes = cluster.wipe(node)?;
+            self.changes.wiped(number, bytes);
+        }
+        Ok(self.changes.told(number))
+    }
+
+    fn bring_back(&mut self, node: u32) -> Result<(), ProcessError> {
+        if self.stores_apart(node) {
+            return self.start_again(Whose::Node(node));
+        }
+        let number = self.changes.ask(Change::Rejoin { node });
+        if let Some(administrator) = self.administrator {
+            self.tell(administrator, &Command::Change { number, change: Change::Rejoin { node } });
+        }
+        Ok(())
     }
 }

@@ -260,6 +260,7 @@ impl<'a> RealDriver<'a> {
         spec.config.insert(String::from("cluster.version"), self.installation.version.clone());
         spec.config.insert(String::from("cluster.timings"), self.plan.manifest.timings.clone());
         spec.config.insert(String::from(SECRET), self.secret.clone());
+        spec.config.extend(self.plan.leader.map(|leader| (String::from("cluster.leader"), leader.to_string())));
         spec.nodes.rotate_left(self.first_node_for(worker));
         spec
     }
@@ -452,6 +453,13 @@ impl<'a> RealDriver<'a> {
                 arrivals.inputs.push(Input::Prepared);
             }
             Report::Added { destination } => self.destination_added(destination, arrivals),
+            Report::Changed { number, changed } => {
+                for answer in changed.answers.iter().filter(|answer| !answer.words.is_empty()) {
+                    let place = &self.plan.manifest.destinations[usize::from(answer.destination)].name;
+                    arrivals.notes.push(format!("{place}: {}", answer.words));
+                }
+                self.crew.borrow_mut().changes.answer(number, changed);
+            }
             Report::Recovered { recovery } => {
                 arrivals.notes.extend(recovery.by_hand.iter().map(|what| format!("by hand: {what}")));
                 arrivals.by_hand.extend(recovery.by_hand);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use delivery_broker::{Admin, ClientError, ClientSpec, DestinationRef, RealSystem};
+use delivery_broker::{Admin, ChangeAnswer, Changed, ClientError, ClientSpec, DestinationRef, RealSystem};
 use delivery_history::read_events;
 use delivery_workloads::{
     ConsumePlan, ConsumerLoop, ProducePlan, ProducerLoop, QueueLoop, QueuePlan, SentinelLoop, WorkloadError,
@@ -211,6 +211,15 @@ fn carry_out(admin: &mut Box<dyn Admin>, client: &ClientSpec, command: Command) 
         Command::AddPartition { destination, name, partitions } => {
             admin.add_partition(&name, partitions)?;
             Ok(Some(Report::Added { destination }))
+        }
+        Command::Change { number, change } => {
+            // That nobody could be asked is an answer, too: the fault did not bite, and the run goes on.
+            let changed = admin.change(change, &client.destinations);
+            let changed = changed.unwrap_or_else(|error| Changed {
+                answers: ChangeAnswer::all_refused(&client.destinations, &error.to_string()),
+                wiped_bytes: None,
+            });
+            Ok(Some(Report::Changed { number, changed }))
         }
         Command::AskRecovered => Ok(Some(Report::Recovered { recovery: admin.recovered(&client.destinations) })),
         _ => Ok(None),

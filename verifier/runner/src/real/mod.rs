@@ -1,5 +1,6 @@
 //! Runs against real brokers: nodes in network namespaces, every client a process of its own.
 
+mod changes;
 mod crew;
 pub mod driver;
 pub mod jobs;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use delivery_broker::{ClientSpec, LaneTopic, Observation, Prepared, Recovery};
+use delivery_broker::{Change, Changed, ClientSpec, LaneTopic, Observation, Prepared, Recovery};
 use serde::{Deserialize, Serialize};
 
 /// First argument that makes the program a worker.
@@ -125,6 +125,13 @@ pub enum Command {
         /// Partitions it has then.
         partitions: u32,
     },
+    /// Observer: have the product change something of every lane's destinations.
+    Change {
+        /// Its number.
+        number: u32,
+        /// What.
+        change: Change,
+    },
     /// Producers: send there, too.
     AddDestination {
         /// Its index.
@@ -161,6 +168,13 @@ pub enum Report {
     Added {
         /// The destination that is there now.
         destination: u16,
+    },
+    /// Observer: the answer to [`Command::Change`].
+    Changed {
+        /// The change's number.
+        number: u32,
+        /// What became of it.
+        changed: Changed,
     },
     /// Observer: the answer to [`Command::AskRecovered`].
     Recovered {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use delivery_broker::{Installation, System};
 use delivery_faults::ClusterView;
-use delivery_history::manifest::Role;
+use delivery_history::manifest::{BiteProof, Role};
 use delivery_history::{Clock, Recorder};
 
 use crate::drive::{Run, drive};
@@ -81,8 +81,9 @@ fn run_and_leave(
         &mut Run { manifest: &mut manifest, run_dir: Some(&run_dir), recorder: &mut recorder, progress },
     );
     let left = driver.leave(end == RunEnd::Finished);
-    // A node that had to be helped is not as good as new.
-    let is_as_new = end == RunEnd::Finished && manifest.by_hand.is_empty();
+    // A node that had to be helped, or that left and joined again, is not as good as new.
+    let has_left = manifest.faults.iter().any(|fault| fault.bites_by == BiteProof::MemberLeft);
+    let is_as_new = end == RunEnd::Finished && manifest.by_hand.is_empty() && !has_left;
     match shared {
         Some(standing) => *standing = left.filter(|_| is_as_new),
         None => drop(left),

@@ -1,0 +1,30 @@
+//! What an administrator does to a RabbitMQ cluster while clients work.
+#![cfg(feature = "rabbitmq")]
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{can_run, count, document, guarantee, lane, one_cluster, run, told};
+
+#[test]
+fn a_quorum_queue_loses_nothing_when_leaders_move_and_a_node_leaves() {
+    if !can_run("rabbitmq") {
+        return;
+    }
+    let _turn = one_cluster();
+    let out = tempfile::tempdir().unwrap();
+    let faults = "--faults=leader-transfer@3s+2s,leave:leader@7s+15s";
+    let arguments =
+        ["rabbitmq", "--preset=quorum", faults, "--timings=short", "--rate=100", "--require=durability", "--json"];
+    let output = run(&arguments, out.path());
+    let document = document(&output);
+    for fault in document["faults"].as_array().unwrap() {
+        assert!(fault["bit"] == true && fault["noticed"] == true && fault["healed"] == true, "{fault:#}");
+        assert_eq!(fault["confirmed"]["done"], 1, "{fault:#}");
+    }
+    assert!(document["faults"][1]["confirmed"]["wiped_kib"].as_u64().unwrap() > 10, "{document:#}");
+    let quorum = lane(&document, "quorum");
+    assert_eq!((count(quorum, "lost"), count(quorum, "undelivered")), (0, 0), "{quorum:#}");
+    assert_eq!(guarantee(quorum, "durability").0, "holds", "{quorum:#}");
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+}
