@@ -5,7 +5,6 @@ use std::ops::Range;
 
 use delivery_broker::config::split_scope;
 use delivery_broker::{ConfigError, LanePlan, LaneRequest, System, Timings};
-use delivery_cluster::disk;
 use delivery_faults::{FaultKind, FaultRequest, find_fault};
 use delivery_journal::CellEntry;
 use delivery_runner::{AuditMode, PlanError, RunPlan, RunRequest, plan};
@@ -133,10 +132,16 @@ impl Reading<'_> {
 
     /// What a fault needs of the machine and does not have: no mistake of the file's.
     fn missing_here(&self, combination: &Combination) -> Result<Option<String>, Mistake> {
-        let faults = faults(combination.faults.as_ref())?;
-        let disks = faults.iter().find(|fault| find_fault(fault.fault).is_ok_and(FaultKind::needs_forgetful_disks));
-        Ok(disks
-            .and_then(|fault| Some(format!("{} cannot be had on this machine: {}", fault.label(), disk::refusal()?))))
+        let wanted = combination.system.get_ref();
+        let is_real = |system: &&&dyn System| system.info().name == wanted && system.real().is_some();
+        if self.systems.iter().find(is_real).is_none() {
+            return Ok(None);
+        }
+        let refusal = |fault: &FaultRequest| {
+            let reason = find_fault(fault.fault).ok()?.refusal()?;
+            Some(format!("{} cannot be had on this machine: {reason}", fault.label()))
+        };
+        Ok(faults(combination.faults.as_ref())?.iter().find_map(refusal))
     }
 
     fn expected(&self) -> Result<Vec<Expectation>, Mistake> {

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, Write as _};
 
 use delivery_broker::Installation;
 use delivery_cluster::enclosure::enclose;
+use delivery_faults::{ActsOn, FaultKind, FaultRequest, find_fault};
 use delivery_matrix::{Cell, Cells, Job, MatrixFile, cells};
 use delivery_runner::{Interrupts, Standing, run_real_on};
 use nix::sys::prctl::set_pdeathsig;
@@ -93,6 +94,9 @@ impl Runs {
         let mut shown = matrix_progress(around(&job, order.standing, self.quiet));
         let ran =
             run_real_on(standing, &planned, &job.request.out, system, &installation, &self.interrupts, shown.as_mut());
+        if changes_the_product(&job) {
+            *standing = None;
+        }
         let ran = ran.map_err(CliError::from).and_then(|ran| conclude(&ran, shown, &silent()));
         watchdog.judge(told(ran, &self.interrupts))
     }
@@ -100,6 +104,12 @@ impl Runs {
     fn cell(&self, name: &str) -> Option<&Cell> {
         self.cells.iter().find(|cell| cell.entry.name == name)
     }
+}
+
+/// What a cluster was asked for (members, leaders, replicas elsewhere) may last: the next run starts from a new one.
+fn changes_the_product(job: &Job<'_>) -> bool {
+    let acts_on = |fault: &FaultRequest| find_fault(fault.fault).map(FaultKind::acts_on);
+    job.request.faults.iter().any(|fault| acts_on(fault).is_ok_and(|on| on == ActsOn::Product))
 }
 
 /// A run, and what lies around it, for whoever watches.
