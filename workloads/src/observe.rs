@@ -37,6 +37,9 @@ pub fn observation_event(observation: &Observation) -> Event {
             event(EventKind::ObservedAlarms, node, NO_NODE).offset(u64::from(alarms))
         }
         Observation::Partitioned { node, from_bits } => event(EventKind::ObservedPartitioned, node, from_bits),
+        Observation::Clock { node, ahead_ms } => {
+            event(EventKind::ObservedClock, node, NO_NODE).offset(ahead_ms.cast_unsigned())
+        }
         Observation::Silence { node, reason } => event(EventKind::ObservedSilence, node, reason),
     }
 }

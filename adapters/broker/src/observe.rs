@@ -1,6 +1,7 @@
 //! Asking nodes what they believe, preparing destinations, reading everything that is stored.
 
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +9,16 @@ use crate::change::{Change, Changed};
 use crate::client::{ClientError, DestinationRef};
 use crate::payload::Decoded;
 use crate::reason::Reason;
+
+/// Setting of clients of a run in which clocks go wrong: observers tell by which clock each node goes.
+pub const CLOCKS: &str = "cluster.clocks";
+
+/// How far a node's clock, which it gave in answer to a question that was asked at `asked`, is ahead of ours, milliseconds;
+/// nothing where ours stepped back meanwhile. Half of the time the answer took counts for the way to the node.
+pub fn ahead_ms(node_ms: i64, asked: SystemTime) -> Option<i64> {
+    let (took, asked) = (asked.elapsed().ok()?, asked.duration_since(UNIX_EPOCH).ok()?);
+    Some(node_ms - i64::try_from((asked + took / 2).as_millis()).ok()?)
+}
 
 /// What one node said when asked. Sets of nodes are bits: node `n` is bit `n`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +102,13 @@ pub enum Observation {
         node: u32,
         /// Node bits.
         from_bits: u32,
+    },
+    /// `node` goes by a clock that is ahead of the observer's by this much, behind where it is negative.
+    Clock {
+        /// Who was asked.
+        node: u32,
+        /// Milliseconds.
+        ahead_ms: i64,
     },
     /// `node` did not answer.
     Silence {

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use delivery_broker::observe::CLOCKS;
 use delivery_broker::{Admin, Change, Changed, ClientError, ClientSpec, DestinationRef, LaneTopic, Prepared, Recovery};
 
 use crate::changes;
+use crate::clocks::clock_topics;
 use crate::lane::NODES;
 use crate::observer::topics_of;
 use crate::peers::{Peer, first_answer, peers};
@@ -38,6 +40,8 @@ pub(crate) struct KafkaAdmin {
     transactional: bool,
     /// The node that is to lead every lane, where somebody says so.
     leader: Option<u32>,
+    /// Clocks of nodes are of interest.
+    tells_clocks: bool,
 }
 
 /// What the whole cluster agrees on.
@@ -56,7 +60,8 @@ impl KafkaAdmin {
     pub(crate) fn new(spec: &ClientSpec) -> Result<Self, ClientError> {
         let version = spec.config.get("cluster.version").cloned().unwrap_or_else(|| String::from("unknown"));
         let leader = spec.config.get("cluster.leader").and_then(|leader| leader.parse().ok());
-        Ok(Self { peers: peers(spec)?, version, transactional: !spec.outputs.is_empty(), leader })
+        let tells_clocks = spec.config.contains_key(CLOCKS);
+        Ok(Self { peers: peers(spec)?, version, transactional: !spec.outputs.is_empty(), leader, tells_clocks })
     }
 
     fn nodes(&self) -> Vec<u32> {
@@ -162,6 +167,9 @@ impl Admin for KafkaAdmin {
         let leader = wanted.unwrap_or_else(|| choose_leader(&self.nodes(), offices));
         let created: Vec<NewTopic> = topics.iter().map(|topic| new_topic(topic, leader, &self.nodes())).collect();
         self.create(&created)?;
+        if self.tells_clocks {
+            self.create(&clock_topics(&self.nodes()))?;
+        }
         let destinations: Vec<(String, u32)> = topics
             .iter()
             .flat_map(|topic| (0..topic.partitions).map(|partition| (topic.name.clone(), partition)))

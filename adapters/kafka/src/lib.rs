@@ -5,6 +5,7 @@ mod admin;
 mod auditor;
 mod changes;
 mod client_config;
+mod clocks;
 mod consumer;
 mod fates;
 mod install;

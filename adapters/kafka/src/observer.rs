@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use delivery_broker::observe::CLOCKS;
 use delivery_broker::{ClientError, ClientSpec, DestinationRef, Observation, Observer, Reason};
 
+use crate::clocks::ask_clock;
 use crate::peers::{Peer, peers};
 use crate::wire::{MetadataAnswer, ask_controller, ask_coordinator, ask_metadata, ask_stable, count_members};
 
@@ -17,6 +19,8 @@ pub(crate) struct KafkaObserver {
     groups: Vec<(u16, String)>,
     /// Destinations that are written to in transactions.
     outputs: Vec<DestinationRef>,
+    /// Clocks of nodes are of interest.
+    tells_clocks: bool,
 }
 
 /// What a node is asked for.
@@ -25,6 +29,7 @@ struct Questions<'a> {
     destinations: &'a [DestinationRef],
     groups: &'a [(u16, String)],
     outputs: &'a [DestinationRef],
+    tells_clocks: bool,
 }
 
 impl KafkaObserver {
@@ -34,13 +39,24 @@ impl KafkaObserver {
     /// A node's address cannot be used.
     pub(crate) fn new(spec: &ClientSpec, groups: &[(u16, String)]) -> Result<Self, ClientError> {
         let (destinations, outputs) = (spec.destinations.clone(), spec.outputs.clone());
-        Ok(Self { peers: peers(spec)?, destinations, groups: groups.to_vec(), outputs })
+        Ok(Self {
+            peers: peers(spec)?,
+            destinations,
+            groups: groups.to_vec(),
+            outputs,
+            tells_clocks: spec.config.contains_key(CLOCKS),
+        })
     }
 }
 
 impl Observer for KafkaObserver {
     fn observe(&mut self, seen: &mut dyn FnMut(Observation)) {
-        let questions = Questions { destinations: &self.destinations, groups: &self.groups, outputs: &self.outputs };
+        let questions = Questions {
+            destinations: &self.destinations,
+            groups: &self.groups,
+            outputs: &self.outputs,
+            tells_clocks: self.tells_clocks,
+        };
         let answers: Vec<Vec<Observation>> = std::thread::scope(|scope| {
             let asked: Vec<_> = self.peers.iter_mut().map(|peer| scope.spawn(move || ask(peer, questions))).collect();
             // A thread that panicked has seen nothing; the next round asks again.
@@ -51,7 +67,7 @@ impl Observer for KafkaObserver {
 }
 
 fn ask(peer: &mut Peer, questions: Questions<'_>) -> Vec<Observation> {
-    let Questions { destinations, groups, outputs } = questions;
+    let Questions { destinations, groups, outputs, tells_clocks } = questions;
     let deadline = Instant::now() + ROUND_LIMIT;
     let topics = topics_of(destinations);
     let node = peer.id;
@@ -64,6 +80,9 @@ fn ask(peer: &mut Peer, questions: Questions<'_>) -> Vec<Observation> {
         Err(error) => return vec![Observation::silence(node, error.reason())],
     };
     ask_led(peer, outputs, &mut seen, deadline);
+    if tells_clocks {
+        seen.extend(ask_clock(peer, deadline));
+    }
     if peer.is_controller {
         seen.extend(ask_quorum(peer, deadline));
     }

@@ -26,6 +26,8 @@ const RESTART_LIMIT: Duration = Duration::from_secs(45);
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long a broker may take to start again on a node that every other sees: RabbitMQ's own remedy comes at 20 s.
 const HANG_LIMIT: Duration = Duration::from_secs(25);
+/// How long the log of a node's quorum queues may be down: its supervisors give up within a second.
+const LOG_LIMIT: Duration = Duration::from_secs(5);
 /// How long every node must say that a queue is gone before it is not waited for any more.
 const GONE_LIMIT: Duration = Duration::from_secs(20);
 
@@ -41,6 +43,8 @@ pub(crate) struct RabbitAdmin {
     outside: Option<u32>,
     /// Nodes that are to be members of a queue again, as bits, since one of them was taken out.
     to_be_back: BTreeMap<String, u32>,
+    /// Since when the log of a node's quorum queues has not been written.
+    log_ended_since: BTreeMap<u32, Instant>,
     /// Since when the broker on a node that every other sees has not run.
     down_since: BTreeMap<u32, Instant>,
     /// Connections were reset, which can leave a partition that the broker does nothing about.
@@ -67,6 +71,7 @@ impl RabbitAdmin {
             furthest: BTreeMap::new(),
             outside: None,
             to_be_back: BTreeMap::new(),
+            log_ended_since: BTreeMap::new(),
             down_since: BTreeMap::new(),
             has_reset: false,
             reset: BTreeSet::new(),
@@ -221,6 +226,24 @@ impl RabbitAdmin {
         Ok(())
     }
 
+    /// A log that could not be written (no space, say) ends with all the quorum queues of the node, while the broker goes
+    /// on. It stays so when there is space again: only who starts the node again gets it back.
+    fn restart_whose_log_ended(&mut self, looks: &[(u32, Look)]) {
+        for (node, look) in looks {
+            if !look.running || !look.raft_log_ended {
+                self.log_ended_since.remove(node);
+                continue;
+            }
+            let since = *self.log_ended_since.entry(*node).or_insert_with(Instant::now);
+            if since.elapsed() >= LOG_LIMIT {
+                self.log_ended_since.remove(node);
+                self.by_hand
+                    .push(format!("killed n{node} and started it again: the log of its quorum queues had ended"));
+                self.restart.push(*node);
+            }
+        }
+    }
+
     fn whole(&mut self, destinations: &[DestinationRef]) -> Result<(), String> {
         if let Some(node) = self.outside {
             let answers = changes::rejoin(&mut self.peers, node, destinations).map_err(|error| error.to_string())?;
@@ -233,6 +256,7 @@ impl RabbitAdmin {
         let looks = self.look_all(&names)?;
         self.free_who_hangs(&looks)?;
         self.joined(&looks)?;
+        self.restart_whose_log_ended(&looks);
         self.end_partitions(&looks)?;
         self.streams_are_served()?;
         let mut waiting = Ok(());

@@ -1,7 +1,8 @@
 //! Asks every node, each on its own connection, what it believes.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use delivery_broker::observe::{CLOCKS, ahead_ms};
 use delivery_broker::{ClientError, ClientSpec, DestinationRef, Observation, Observer};
 
 use crate::erlang::{Known, Look, Peer, peers};
@@ -13,6 +14,8 @@ const ROUND_LIMIT: Duration = Duration::from_millis(300);
 pub(crate) struct RabbitObserver {
     peers: Vec<Peer>,
     destinations: Vec<DestinationRef>,
+    /// Clocks of nodes are of interest.
+    tells_clocks: bool,
 }
 
 impl RabbitObserver {
@@ -21,16 +24,20 @@ impl RabbitObserver {
     /// # Errors
     /// A node's address cannot be used.
     pub(crate) fn new(spec: &ClientSpec) -> Result<Self, ClientError> {
-        Ok(Self { peers: peers(spec)?, destinations: spec.destinations.clone() })
+        Ok(Self {
+            peers: peers(spec)?,
+            destinations: spec.destinations.clone(),
+            tells_clocks: spec.config.contains_key(CLOCKS),
+        })
     }
 }
 
 impl Observer for RabbitObserver {
     fn observe(&mut self, seen: &mut dyn FnMut(Observation)) {
-        let destinations = &self.destinations;
+        let (destinations, tells_clocks) = (&self.destinations, self.tells_clocks);
         let answers: Vec<Vec<Observation>> = std::thread::scope(|scope| {
             let asked: Vec<_> =
-                self.peers.iter_mut().map(|peer| scope.spawn(move || ask(peer, destinations))).collect();
+                self.peers.iter_mut().map(|peer| scope.spawn(move || ask(peer, destinations, tells_clocks))).collect();
             // A thread that panicked has seen nothing; the next round asks again.
             asked.into_iter().map(|thread| thread.join().unwrap_or_default()).collect()
         });
@@ -38,10 +45,15 @@ impl Observer for RabbitObserver {
     }
 }
 
-fn ask(peer: &mut Peer, destinations: &[DestinationRef]) -> Vec<Observation> {
+fn ask(peer: &mut Peer, destinations: &[DestinationRef], tells_clocks: bool) -> Vec<Observation> {
     let names: Vec<&str> = destinations.iter().map(|destination| destination.name.as_str()).collect();
+    let asked = SystemTime::now();
     match peer.look(&names, Instant::now() + ROUND_LIMIT) {
-        Ok(look) => from_look(peer.id, &look, destinations),
+        Ok(look) => {
+            let clock = tells_clocks.then(|| ahead_ms(look.clock_ms, asked)).flatten();
+            let clock = clock.map(|ahead_ms| Observation::Clock { node: peer.id, ahead_ms });
+            from_look(peer.id, &look, destinations).into_iter().chain(clock).collect()
+        }
         Err(error) => vec![Observation::silence(peer.id, error.reason())],
     }
 }

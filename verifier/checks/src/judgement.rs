@@ -505,6 +505,10 @@ pub struct FaultJudgement {
     pub writes_lost: Option<WritesLost>,
     /// What the product said of a change it was asked for; nothing for any other fault.
     pub confirmed: Option<Confirmed>,
+    /// Nodes that were gone and came back; nothing for any fault but a restart.
+    pub restarted: Option<u64>,
+    /// Writes and syncs that were held up in each third of the window; nothing for any fault but a slow disk.
+    pub operations_held: Option<[u64; 3]>,
     /// What the cluster saw, in words (`n1 said leader n2 -> n3 after 9.4 s`).
     pub evidence: Vec<String>,
     /// Why it did not bite, was not noticed or did not heal.
@@ -543,10 +547,10 @@ pub struct WritesLost {
     pub kib: u64,
 }
 
-/// What the processes that a fault holds down were seen to do.
+/// What the processes (or disks) that a fault holds down were seen to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessLooks {
-    /// What they had to be: `gone`, `stopped`.
+    /// What they had to be: `gone`, `stopped`; of disks `full`.
     pub expected: String,
     /// Looks that found them so.
     pub as_expected: u64,

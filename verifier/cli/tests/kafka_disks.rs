@@ -13,7 +13,8 @@ use common::{can_run, count, document, guarantee, lane, one_cluster, run, told, 
 /// Whether this machine has disks that forget; says why not. With `VERIFY_REQUIRE=fuse` a machine without fails.
 fn has_disks() -> bool {
     let doctor = verify().args(["doctor", "kafka"]).output().unwrap();
-    let lacks = told(&doctor).lines().find(|line| line.starts_with("absent ")).map(str::to_owned);
+    let lacks =
+        told(&doctor).lines().find(|line| line.starts_with("absent ") && line.contains("FUSE")).map(str::to_owned);
     let required = std::env::var("VERIFY_REQUIRE").is_ok_and(|required| required.contains("fuse"));
     assert!(lacks.is_none() || !required, "VERIFY_REQUIRE asks for fuse: {lacks:?}");
     if let Some(lacks) = &lacks {

@@ -1,4 +1,4 @@
-//! A disk that forgets what was not synced when its power is cut.
+//! A disk that forgets what was not synced when its power is cut, and that can be made slow (`slowness`).
 //!
 //! A FUSE file system laid over a node's data directory. Reads and writes go to that directory as they come; beside it
 //! is kept what stood there at the last fsync of each file (`unsynced`). When the power is cut every file is put
@@ -17,6 +17,7 @@
 //! The machine below loses nothing, so an fsync costs no wait for a real disk.
 
 mod file_system;
+mod slowness;
 mod store;
 mod tree;
 mod unsynced;
@@ -26,6 +27,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fuser::{BackgroundSession, Config, INodeNo, MountOption, Session};
@@ -35,6 +37,7 @@ use nix::mount::{MntFlags, umount2};
 use nix::sys::stat::Mode;
 
 use file_system::FileSystem;
+use slowness::Slowness;
 use store::Store;
 
 /// The kernel's side of FUSE.
@@ -67,6 +70,8 @@ pub fn refusal() -> Option<String> {
 pub struct UnsyncedDisk {
     mount_point: PathBuf,
     store: Arc<Mutex<Store>>,
+    slowness: Arc<Slowness>,
+    answers: Option<JoinHandle<()>>,
     session: Option<BackgroundSession>,
 }
 
@@ -84,8 +89,23 @@ impl UnsyncedDisk {
             vec![MountOption::FSName(String::from("verify")), MountOption::DefaultPermissions, MountOption::NoAtime];
         // Opened first: without it the mount would be tried through a helper that does not know this namespace.
         File::options().read(true).write(true).open(DEVICE)?;
-        let session = Session::new(FileSystem::new(Arc::clone(&store)), directory, &config)?;
-        Ok(Self { mount_point: directory.to_owned(), store, session: Some(session.spawn()?) })
+        let (slowness, answers) = Slowness::start()?;
+        let mut disk =
+            Self { mount_point: directory.to_owned(), store, slowness, answers: Some(answers), session: None };
+        let file_system = FileSystem::new(Arc::clone(&disk.store), Arc::clone(&disk.slowness));
+        disk.session = Some(Session::new(file_system, directory, &config)?.spawn()?);
+        Ok(disk)
+    }
+
+    /// Makes every write and sync take this much longer from now on, give or take the jitter; zero ends that, also for those
+    /// that wait.
+    pub fn slow_down(&self, by: Duration, jitter: Duration) {
+        self.slowness.set(by, jitter);
+    }
+
+    /// Writes and syncs that took that much longer so far.
+    pub fn held_up(&self) -> u64 {
+        self.slowness.held_up()
     }
 
     /// Takes everything written so far for synced.
@@ -132,6 +152,13 @@ impl UnsyncedDisk {
 
 impl Drop for UnsyncedDisk {
     fn drop(&mut self) {
+        self.slowness.end();
+        if let Some(answers) = self.answers.take() {
+            let _ = answers.join();
+        }
+        if self.session.is_none() {
+            return;
+        }
         match umount2(&self.mount_point, MntFlags::MNT_DETACH) {
             // Somebody else took it off.
             Ok(()) | Err(Errno::EINVAL) => {}

@@ -1,8 +1,11 @@
 //! Runs nodes and the network between them.
 
+pub mod bounded;
+pub mod clock;
 pub mod disk;
 pub mod enclosure;
 pub mod local;
+pub mod machines;
 pub mod network;
 pub mod probe;
 mod process;

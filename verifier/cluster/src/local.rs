@@ -3,6 +3,7 @@
 //! Use it inside [`crate::enclosure::enclose`]: nothing here cleans up after itself on the machine,
 //! because namespaces live by processes and descriptors only and end with the enclosure.
 
+mod disks;
 pub mod error;
 pub mod group;
 mod hosts;
@@ -21,9 +22,10 @@ pub(crate) mod tools;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Arc;
+use std::time::Duration;
 
 use delivery_broker::NodeSpec;
 use delivery_history::event::ProcessState;
@@ -33,9 +35,12 @@ pub use hosts::LocalHost;
 pub use network::LocalNetwork;
 pub use node::NodeEvent;
 
+use crate::clock::{FakeClock, Setting};
 use crate::disk::Dropped;
+use crate::machines::Machines;
 use crate::process::{Place, start_in};
 use crate::processes::{Blow, ProcessError};
+use disks::Disks;
 use hosts::HostLink;
 use links::Links;
 use node::Node;
@@ -45,8 +50,10 @@ pub struct LocalCluster {
     links: Arc<Links>,
     ports: Vec<u16>,
     nodes: Vec<Node>,
-    /// Nodes are started on disks that forget what was not synced.
-    forgetful: bool,
+    /// What nodes are started on.
+    disks: Disks,
+    /// The library that lets nodes have clocks of their own.
+    clock_library: Option<PathBuf>,
 }
 
 impl LocalCluster {
@@ -59,12 +66,23 @@ impl LocalCluster {
         let hosts = hosts::check(hosts)?;
         hosts::publish_names(&hosts)?;
         let links = Arc::new(Links::make(hosts)?);
-        Ok(Self { links, ports, nodes: Vec::new(), forgetful: false })
+        Ok(Self { links, ports, nodes: Vec::new(), disks: Disks::default(), clock_library: None })
     }
 
-    /// Nodes started from now on have disks whose power can be cut ([`Blow::PowerLoss`]). They are slower for it.
-    pub fn use_forgetful_disks(&mut self) {
-        self.forgetful = true;
+    /// Nodes started from now on have disks whose power can be cut ([`Blow::PowerLoss`]) and that can be made slow. They
+    /// are slower for it anyhow.
+    pub fn use_layered_disks(&mut self) {
+        self.disks.layered = true;
+    }
+
+    /// Nodes started from now on have disks of this size, which can be filled. What is on them ends with the cluster.
+    pub fn use_bounded_disks(&mut self, bytes: u64) {
+        self.disks.bytes = Some(bytes);
+    }
+
+    /// Nodes started from now on have clocks that can be set, through this library.
+    pub fn use_clocks(&mut self, library: PathBuf) {
+        self.clock_library = Some(library);
     }
 
     /// The network, for faults.
@@ -86,7 +104,8 @@ impl LocalCluster {
     ) -> Result<(), ClusterError> {
         let places = specs.iter().map(|spec| self.place(spec.host.id)).collect::<Result<Vec<_>, _>>()?;
         let hosts_file = hosts::hosts_file(&self.links.hosts);
-        let started = start::start_all(specs, places, &hosts_file, logs_dir, self.forgetful, should_stop)?;
+        let machines = start::MachineSetup { disks: self.disks, clock_library: self.clock_library.as_deref() };
+        let started = start::start_all(specs, places, &hosts_file, logs_dir, machines, should_stop)?;
         self.nodes.extend(started);
         Ok(())
     }
@@ -173,6 +192,11 @@ impl LocalCluster {
         self.links.hosts.get(&host).map(|link| Arc::clone(&link.namespace))
     }
 
+    fn disks_of(&mut self, operation: &'static str, node: u32) -> Result<&mut disks::NodeDisks, ProcessError> {
+        let known = self.nodes.iter_mut().find(|one| one.id() == node);
+        known.map(Node::disks).ok_or_else(|| failed(operation, node, &"there is no such node"))
+    }
+
     fn link(&self, host: u32) -> &HostLink {
         &self.links.hosts[&host]
     }
@@ -184,6 +208,43 @@ impl LocalCluster {
         place.own_session = true;
         Ok(place)
     }
+}
+
+impl Machines for LocalCluster {
+    fn fill_disk(&mut self, node: u32) -> Result<(), ProcessError> {
+        self.disks_of("fill the disk of", node)?.fill().map_err(|cause| failed("fill the disk of", node, &cause))
+    }
+
+    fn free_disk(&mut self, node: u32) {
+        if let Ok(disks) = self.disks_of("free the disk of", node) {
+            disks.free();
+        }
+    }
+
+    fn free_bytes(&mut self, node: u32) -> Option<u64> {
+        self.disks_of("ask the disk of", node).ok()?.free_bytes()
+    }
+
+    fn slow_disk(&mut self, node: u32, by_ms: u32, jitter_ms: u32) -> Result<(), ProcessError> {
+        let (by, jitter) = (Duration::from_millis(by_ms.into()), Duration::from_millis(jitter_ms.into()));
+        let slowed = self.disks_of("slow the disk of", node)?.slow_down(by, jitter);
+        slowed.map_err(|cause| failed("slow the disk of", node, &cause))
+    }
+
+    fn set_clock(&mut self, node: u32, setting: Setting) -> Result<(), ProcessError> {
+        let operation = "set the clock of";
+        let known = self.nodes.iter().find(|one| one.id() == node).and_then(Node::clock);
+        let clock = known.ok_or_else(|| failed(operation, node, &"it is the machine's own"))?;
+        FakeClock::set(clock, setting).map_err(|cause| failed(operation, node, &cause))
+    }
+
+    fn held_up(&mut self, node: u32) -> Option<u64> {
+        self.disks_of("ask the disk of", node).ok()?.held_up()
+    }
+}
+
+fn failed(operation: &'static str, node: u32, cause: &dyn std::fmt::Display) -> ProcessError {
+    ProcessError { operation, whose: format!("node {node}"), cause: cause.to_string() }
 }
 
 impl Drop for LocalCluster {

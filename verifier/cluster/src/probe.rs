@@ -13,6 +13,7 @@ use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::pipe2;
 
+use crate::clock;
 use crate::disk::{self, UnsyncedDisk};
 use crate::enclosure::error::Step;
 use crate::enclosure::{EncloseError, enclose, facts};
@@ -38,7 +39,7 @@ pub struct Probe {
     pub found: String,
     /// The line that installs or permits it, where it did not work.
     pub remedy: Option<String>,
-    /// The fault that cannot be had without it; nothing where no run can.
+    /// The faults that cannot be had without it; nothing where no run can.
     pub only_for: Option<&'static str>,
 }
 
@@ -82,7 +83,7 @@ pub fn probes() -> Vec<Probe> {
         probes.push(Probe::new(name, outcome));
     }
     let optional: [(&'static str, &'static str, Check); 4] = [
-        ("disk that forgets what was not synced (FUSE)", "power-loss", lose_unsynced_writes),
+        ("disk that forgets what was not synced (FUSE)", "power-loss, slow-disk", lose_unsynced_writes),
         ("resets (nft, netdev family)", "reset", Facility::Reset.check()),
         ("token bucket (tc, tbf)", "bandwidth", Facility::Bandwidth.check()),
         ("delay of packets (tc, netem)", "delay", Facility::Delay.check()),
@@ -91,6 +92,8 @@ pub fn probes() -> Vec<Probe> {
         let outcome = if enclosed.is_ok() { inside(check) } else { Err(not_tried()) };
         probes.push(Probe { only_for: Some(fault), ..Probe::new(name, outcome) });
     }
+    let clock = Probe::new("clocks of nodes (libfaketime)", find_clock_library());
+    probes.push(Probe { only_for: Some("clock"), ..clock });
     probes
 }
 
@@ -277,6 +280,18 @@ fn shape(module: &str, discipline: &str) -> Result<String, Failure> {
     let tried = end.add(discipline).and_then(|()| end.counts()).and_then(|_| end.remove());
     tried.map_err(|cause| Failure::new(cause, &load))?;
     Ok(String::from("a link was given it"))
+}
+
+/// That the library is there: whether it does as it is told is read back from the nodes.
+fn find_clock_library() -> Result<String, Failure> {
+    match (clock::library(), clock::refusal()) {
+        (Some(library), _) => Ok(library.display().to_string()),
+        (None, told) => {
+            let told = told.unwrap_or_default();
+            let (found, remedy) = told.split_once(": ").unwrap_or((&told, ""));
+            Err(Failure::new(found, remedy))
+        }
+    }
 }
 
 /// Writes to a disk, syncs a part, cuts its power and sees what is left.

@@ -3,6 +3,7 @@
 use delivery_history::event::ProcessState;
 
 pub use crate::disk::Dropped;
+use crate::machines::Machines;
 
 /// Whose process it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +45,11 @@ pub trait Processes {
 
     /// What it lost to cuts of its power so far; nothing where its disk loses nothing.
     fn dropped(&mut self, whose: Whose) -> Option<Dropped>;
+
+    /// The machines the nodes run on, where they have some of their own.
+    fn machines(&mut self) -> Option<&mut dyn Machines> {
+        None
+    }
 
     /// What the system says of it now: stopped only where every process that belongs to it is.
     fn state(&mut self, whose: Whose) -> ProcessState;

@@ -276,7 +276,7 @@ fn a_node_loses_its_power() {
         let logs = directory.path().join("logs");
         let host = LocalHost { id: 1, name: "host-1".into(), address: "198.18.0.1".into() };
         let mut cluster = LocalCluster::create(&[host], Vec::new()).unwrap();
-        cluster.use_forgetful_disks();
+        cluster.use_layered_disks();
         cluster.start_nodes(&[node(directory.path())], &logs, &|| false).unwrap();
         await_ready(&mut cluster);
         assert_eq!(cluster.dropped(1), Some(Dropped::default()));

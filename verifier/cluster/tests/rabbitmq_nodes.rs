@@ -101,6 +101,7 @@ fn start(cluster: &mut LocalCluster, specs: &[NodeSpec], logs: &Path) -> Result<
         for event in cluster.poll_nodes() {
             match event {
                 NodeEvent::Ready { .. } => ready += 1,
+                NodeEvent::Halted { status, .. } => failed = Some(status),
                 NodeEvent::Died { last_lines, .. } | NodeEvent::NotReady { last_lines, .. } => {
                     failed = Some(last_lines.join("\n"));
                 }

@@ -1,9 +1,11 @@
 //! What a fault is to the rest of the program.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use delivery_broker::{Change, ChangeKind, ChangeOutcome, Changed, ConfigError};
+use delivery_broker::{Change, ChangeKind, ChangeOutcome, Changed, ConfigError, Observation};
+use delivery_cluster::machines::Need;
 use delivery_cluster::network::{Network, NetworkError};
 use delivery_cluster::processes::{Dropped, ProcessError, Processes, Whose};
 use delivery_history::event::ProcessState;
@@ -11,7 +13,9 @@ use delivery_history::manifest::{Amount, BiteProof, Fault, Role};
 
 use crate::add_partition::AddPartition;
 use crate::bandwidth::Bandwidth;
+use crate::clock::Clock;
 use crate::delay::Delay;
+use crate::disk_full::DiskFull;
 use crate::kill::Kill;
 use crate::leader_transfer::LeaderTransfer;
 use crate::leave::Leave;
@@ -23,6 +27,8 @@ use crate::power_loss::PowerLoss;
 use crate::reassign::Reassign;
 use crate::rebalance_queues::RebalanceQueues;
 use crate::reset::Reset;
+use crate::restart::Restart;
+use crate::slow_disk::SlowDisk;
 use crate::stop::Stop;
 use crate::unclean_election::UncleanElection;
 use crate::view::ClusterView;
@@ -36,9 +42,13 @@ pub const ALL: &[&dyn FaultKind] = &[
     &Delay,
     &Kill,
     &Stop,
+    &Restart,
     &Pause,
     &Limp,
     &PowerLoss,
+    &DiskFull,
+    &SlowDisk,
+    &Clock,
     &AddPartition,
     &LeaderTransfer,
     &UncleanElection,
@@ -122,6 +132,12 @@ pub enum Evidence {
     Process(Whose, ProcessState),
     /// What a node it holds down lost of what it had not synced.
     Lost(u32, Dropped),
+    /// Bytes that are free on the disk of a node, which it filled.
+    Free(u32, u64),
+    /// Writes and syncs of the disk of a node that it held up so far.
+    Held(u32, u64),
+    /// How far ahead the clock of a node was set, milliseconds.
+    Clock(u32, i64),
     /// Whether the product has confirmed the change it was asked for.
     Applied(bool),
     /// What the product answered for a destination.
@@ -161,6 +177,12 @@ pub struct Resolved {
     pub clients: Vec<u16>,
     /// Destinations it adds, by index.
     pub adds: Vec<u16>,
+    /// The variant, where that decides what is done and not to whom.
+    pub shape: String,
+    /// Nodes that have to be back before it goes on.
+    pub members: Vec<u32>,
+    /// Replicas that have to be in sync before it goes on, by destination, as node bits.
+    pub in_sync: BTreeMap<u16, u32>,
     /// What must be seen of it for it to have bitten.
     pub bites_by: BiteProof,
 }
@@ -209,9 +231,19 @@ pub trait FaultKind: Sync {
         false
     }
 
+    /// How long this shape takes at least, milliseconds, where that is longer than what any other does.
+    fn takes_ms(&self, _shape: &str) -> Option<u64> {
+        None
+    }
+
+    /// What the nodes' machines must have for it from the start.
+    fn needs(&self) -> Option<Need> {
+        None
+    }
+
     /// Why this machine cannot give it to a real cluster, found out by trying, and what would help; nothing when it can.
     fn refusal(&self) -> Option<String> {
-        None
+        self.needs().and_then(Need::refusal)
     }
 
     /// Whether it adds a destination to every lane whose destinations are parts of something.
@@ -232,11 +264,6 @@ pub trait FaultKind: Sync {
     /// Whether it is offered to whoever draws faults by chance: what bites only in company is not.
     fn is_drawn(&self) -> bool {
         true
-    }
-
-    /// Whether it takes away what nodes did not sync, so that they need disks that forget it.
-    fn needs_forgetful_disks(&self) -> bool {
-        false
     }
 
     /// Whether a client it hits is gone for good, and another takes its place when the fault is taken back.
@@ -281,6 +308,9 @@ pub trait FaultGuard {
     /// When the rules cannot be read.
     fn evidence(&mut self) -> Result<Vec<Evidence>, FaultError>;
 
+    /// Takes in what a node said meanwhile.
+    fn see(&mut self, _observation: &Observation) {}
+
     /// Takes it back and says whether that worked.
     ///
     /// # Errors
@@ -312,6 +342,11 @@ pub enum FaultError {
         "this backend runs no processes that could be killed or paused; choose another fault (`verify list faults`)."
     )]
     NoProcesses,
+    /// The nodes run on no machines of their own.
+    #[error(
+        "this backend's nodes have no disks that could be filled or slowed; choose another fault (`verify list faults`)."
+    )]
+    NoMachines,
     /// The product cannot be asked.
     #[error("this product cannot be asked to change itself; choose another fault (`verify list faults`).")]
     NoProduct,

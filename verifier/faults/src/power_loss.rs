@@ -1,6 +1,6 @@
 //! `power-loss`: a node's machine loses its power: the process is gone, and what it wrote and did not sync is gone too
 
-use delivery_cluster::disk;
+use delivery_cluster::machines::Need;
 use delivery_cluster::processes::Blow;
 use delivery_history::manifest::{BiteProof, Fault};
 
@@ -28,12 +28,8 @@ impl FaultKind for PowerLoss {
         ActsOn::Processes
     }
 
-    fn needs_forgetful_disks(&self) -> bool {
-        true
-    }
-
-    fn refusal(&self) -> Option<String> {
-        disk::refusal()
+    fn needs(&self) -> Option<Need> {
+        Some(Need::LayeredDisk)
     }
 
     fn resolve(&self, planned: &Fault, view: &ClusterView) -> Result<Resolved, FaultError> {

@@ -160,6 +160,8 @@ pub(crate) mod tests {
     use std::rc::Rc;
 
     use delivery_broker::Observation;
+    use delivery_cluster::clock::Setting;
+    use delivery_cluster::machines::Machines;
     use delivery_cluster::network::Counters;
     use delivery_cluster::processes::{ProcessError, Processes};
     use delivery_history::event::ProcessState;
@@ -176,6 +178,8 @@ pub(crate) mod tests {
         pub(crate) done: Vec<String>,
         down: Vec<(Whose, ProcessState)>,
         lost: Dropped,
+        pub(crate) free_bytes: u64,
+        held: u64,
     }
 
     impl Processes for Crew {
@@ -198,12 +202,41 @@ pub(crate) mod tests {
             self.down.retain(|(other, _)| *other != whose);
             Ok(())
         }
+        fn machines(&mut self) -> Option<&mut dyn Machines> {
+            Some(self)
+        }
         fn dropped(&mut self, _whose: Whose) -> Option<Dropped> {
             Some(self.lost)
         }
         fn state(&mut self, whose: Whose) -> ProcessState {
             let down = self.down.iter().find(|(other, _)| *other == whose);
             down.map_or(ProcessState::Running, |(_, state)| *state)
+        }
+    }
+
+    impl Machines for Crew {
+        fn fill_disk(&mut self, node: u32) -> Result<(), ProcessError> {
+            self.done.push(format!("Fill {node}"));
+            self.free_bytes = 0;
+            Ok(())
+        }
+        fn free_disk(&mut self, node: u32) {
+            self.done.push(format!("Free {node}"));
+        }
+        fn free_bytes(&mut self, _node: u32) -> Option<u64> {
+            Some(self.free_bytes)
+        }
+        fn slow_disk(&mut self, node: u32, by_ms: u32, jitter_ms: u32) -> Result<(), ProcessError> {
+            self.done.push(format!("Slow {node} by {by_ms}~{jitter_ms}"));
+            Ok(())
+        }
+        fn set_clock(&mut self, node: u32, setting: Setting) -> Result<(), ProcessError> {
+            self.done.push(format!("Clock {node} {setting:?}"));
+            Ok(())
+        }
+        fn held_up(&mut self, _node: u32) -> Option<u64> {
+            self.held += 3;
+            Some(self.held)
         }
     }
 

@@ -38,7 +38,10 @@ pub fn draw(seed: u64, lot: &Lot<'_>) -> Vec<FaultRequest> {
         let start_ms = during_cut.map_or(next_ms, |(from_ms, to_ms): (u64, u64)| random.u64(from_ms..to_ms));
         let hits_nodes = kind.clients_hit(shape.name).is_none();
         let length_ms = match hits_nodes {
-            true => kind.length_ms().unwrap_or(lot.detection_ms) + random.u64(BEYOND_DETECTION_MS),
+            true => {
+                let own_ms = kind.length_ms().unwrap_or(lot.detection_ms) + random.u64(BEYOND_DETECTION_MS);
+                own_ms.max(kind.takes_ms(shape.name).unwrap_or(0))
+            }
             false => random.u64(CLIENT_DOWN_MS),
         };
         if lot.last_end_ms.is_some_and(|last_ms| start_ms + length_ms > last_ms) {

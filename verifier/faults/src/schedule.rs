@@ -123,9 +123,10 @@ fn natural_length_ms(request: &FaultRequest, hits_clients: bool, defaults: Defau
     match (hits_clients, request.fault, request.shape) {
         (true, "pause", "consumer") => defaults.session_timeout_ms + BEYOND_DETECTION_MS,
         (true, ..) => CLIENT_DOWN_MS,
-        (false, ..) => {
+        (false, _, shape) => {
             let own_ms = kind_of(request).and_then(FaultKind::length_ms);
-            own_ms.unwrap_or(defaults.detection_ms + BEYOND_DETECTION_MS)
+            let least_ms = kind_of(request).and_then(|kind| kind.takes_ms(shape)).unwrap_or(0);
+            own_ms.unwrap_or(defaults.detection_ms + BEYOND_DETECTION_MS).max(least_ms)
         }
     }
 }

@@ -26,6 +26,8 @@ pub struct ClusterView {
     in_sync: BTreeMap<(u16, u32), u32>,
     /// The active controller with its epoch: the newest any node told of.
     controller: Option<(u32, u32)>,
+    /// In-sync replicas of each destination, as last told: node bits.
+    pub last_in_sync: BTreeMap<u16, u32>,
     /// Coordinator of each group, as last told.
     coordinators: BTreeMap<u16, u32>,
 }
@@ -52,6 +54,7 @@ impl ClusterView {
             }
             Observation::Isr { node, destination, isr_bits } => {
                 self.in_sync.insert((destination, node), isr_bits);
+                self.last_in_sync.insert(destination, isr_bits);
             }
             Observation::Coordinator { group, coordinator: Some(coordinator), .. } => {
                 self.coordinators.insert(group, coordinator);

@@ -258,6 +258,14 @@ event_kinds! {
     FaultHeldBack = 72, "fault-held-back";
     /// Evidence: `detail`: fault; `offset`: packets it has delayed so far.
     FaultDelayed = 73, "fault-delayed";
+    /// Evidence: `detail`: fault; `offset`: bytes that are free on the disk of node `session`, which the fault filled.
+    DiskFree = 75, "disk-free";
+    /// Evidence: `detail`: fault; `offset`: writes and syncs of the disk of node `session` that the fault held up so far.
+    OperationsHeld = 76, "operations-held";
+    /// Evidence: `detail`: fault; `offset`: how far ahead the clock of node `session` was set, milliseconds (two's complement).
+    ClockSet = 77, "clock-set";
+    /// Node `session` goes by a clock that is ahead of the observer's by `offset` milliseconds (two's complement).
+    ObservedClock = 78, "observed-clock";
     /// Evidence: `detail`: fault; `offset`: what the product answered for `destination`, an outcome's number in
     /// `adapters/broker`: 1 done, 2 not needed, 3 refused, 4 of no meaning there.
     ChangeAnswered = 80, "change-answered";

@@ -301,6 +301,15 @@ pub enum BiteProof {
     ProcessStopped,
     /// Its processes stood still at half of the looks and more, in every third of its time, and went on in between.
     ProcessLimped,
+    /// The disks it filled had no page left at nine of ten looks and more, in every third of its time, and the node on
+    /// each of them ended, or some node raised an alarm.
+    DiskFull,
+    /// Writes and syncs of the disks it slowed were held up in every third of its time.
+    DiskSlow,
+    /// The clocks it set were read back from the nodes as they were set, in every third of its time.
+    ClockShifted,
+    /// Each of its nodes was gone and came back, and no two were gone at once.
+    ProcessRestarted,
     /// The product confirmed the change it was asked for, and its nodes told of it.
     ChangeApplied,
     /// The product confirmed that it moved leaders, and its nodes told of others.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use delivery_broker::config::split_scope;
 use delivery_broker::{ConfigError, LanePlan, LaneRequest, System, Timings};
-use delivery_faults::{FaultKind, FaultRequest, find_fault};
+use delivery_faults::{FaultRequest, find_fault};
 use delivery_journal::CellEntry;
 use delivery_runner::{AuditMode, PlanError, RunPlan, RunRequest, plan};
 use toml::Spanned;
@@ -353,9 +353,9 @@ fn name(row: &str, system: &str, version: Option<&str>, lane: &str, faults: &str
 
 /// Everything that makes a cluster.
 fn cluster(entry: &CellEntry, request: &RunRequest, planned: &RunPlan) -> String {
-    let forgets = |fault: &FaultRequest| find_fault(fault.fault).is_ok_and(FaultKind::needs_forgetful_disks);
-    let forgetful = request.faults.iter().any(forgets);
-    format!("{} {:?} {:?} {:?} {forgetful}", entry.system, entry.version, request.timings, planned.broker_config)
+    let needs = |fault: &FaultRequest| find_fault(fault.fault).ok()?.needs();
+    let machines: BTreeSet<_> = request.faults.iter().filter_map(needs).collect();
+    format!("{} {:?} {:?} {:?} {machines:?}", entry.system, entry.version, request.timings, planned.broker_config)
 }
 
 /// Everything that makes a cluster, its load and its schedule.

@@ -130,6 +130,12 @@ pub struct FaultEntry {
     /// What the product said of a change it was asked for; absent for any other fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed: Option<Confirmed>,
+    /// Nodes that were gone and came back; absent for any fault but a restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarted: Option<u64>,
+    /// Writes and syncs that were held up in each third of the window; absent for any fault but a slow disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations_held: Option<[u64; 3]>,
     /// What the cluster saw, in words.
     pub evidence: Vec<String>,
     /// Why it did not bite, was not noticed or did not heal.
@@ -327,6 +333,8 @@ fn fault_entries(report: &Report<'_>) -> Vec<FaultEntry> {
             looks: fault.looks.clone(),
             writes_lost: fault.writes_lost,
             confirmed: fault.confirmed,
+            restarted: fault.restarted,
+            operations_held: fault.operations_held,
             evidence: fault.evidence.clone(),
             reasons: fault.reasons.clone(),
         })

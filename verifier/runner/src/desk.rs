@@ -36,6 +36,7 @@ impl FaultDesk {
     /// Takes an observation in: faults aim at roles as they were last seen.
     pub fn see(&mut self, observation: &Observation) {
         self.view.see(observation);
+        self.guards.iter_mut().flatten().for_each(|guard| guard.see(observation));
     }
 
     /// Starts fault `index` and writes into `fault` whom it hits; one that was resolved before (in the run that is played
@@ -112,6 +113,11 @@ fn evidence_event(fault: usize, evidence: Evidence) -> Event {
             event(EventKind::ChangeAnswered, fault).destination(destination).offset(outcome as u64)
         }
         Evidence::Wiped(node, bytes) => event(EventKind::DataWiped, fault).offset(bytes).message(node, NO_SEQUENCE),
+        Evidence::Free(node, bytes) => event(EventKind::DiskFree, fault).offset(bytes).message(node, NO_SEQUENCE),
+        Evidence::Held(node, count) => event(EventKind::OperationsHeld, fault).offset(count).message(node, NO_SEQUENCE),
+        Evidence::Clock(node, ahead_ms) => {
+            event(EventKind::ClockSet, fault).offset(ahead_ms.cast_unsigned()).message(node, NO_SEQUENCE)
+        }
         Evidence::Applied(done) => event(EventKind::ChangeApplied, fault).offset(done.into()),
         Evidence::Process(whose, state) => {
             let seen = event(EventKind::ProcessState, fault).offset(state as u64);

@@ -2,6 +2,7 @@
 //! its actions out with worker processes or in a simulation.
 
 pub mod desk;
+mod disk_size;
 pub mod drive;
 pub mod finish;
 pub mod interrupt;

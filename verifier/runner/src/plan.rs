@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use delivery_broker::{ChangeKind, ConfigError, LanePlan, LaneRequest, System, SystemInfo, Timings, TransactionPlan};
 use delivery_checks::judgement::Guarantee;
+use delivery_cluster::machines::Need;
 use delivery_faults::random::{Lot, draw};
 use delivery_faults::schedule::Defaults;
 use delivery_faults::{FaultKind, FaultRequest, LoadPlan, Shape, find_fault, plan_load};
@@ -12,6 +13,7 @@ use delivery_history::manifest::{
 };
 use delivery_workloads::handler::processing;
 
+use crate::disk_size::check_memory;
 use crate::machine::{FaultWindow, Limits, MachinePlan};
 use crate::machine_facts::machine_facts;
 use crate::request::{AuditMode, PlanError, RunRequest};
@@ -137,6 +139,9 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
     let backlog_ms = longest_backlog_ms(&lanes, request, load.load_ms);
     let limits = limits(&info, &lanes, backlog_ms + discovery_ms(request, &lanes));
     let manifest = manifest(system, &info, request, &lanes, &load, &limits)?;
+    if needs(&manifest.faults, Need::BoundedDisk) {
+        check_memory(&manifest)?;
+    }
     let windows = windows(&load.faults);
     let run_tag = if manifest.simulated { request.seed } else { tag_of(&manifest.run_id) };
     let around_ms = info.start_ms + AROUND_LOAD_MS;
@@ -157,6 +162,11 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
 /// Expected length of everything that is neither cluster start nor load: destinations, clients,
 /// recovery, drain, audit, judging.
 pub(crate) const AROUND_LOAD_MS: u64 = 14_000;
+
+/// Whether any of the faults needs it of the nodes' machines.
+pub(crate) fn needs(faults: &[Fault], need: Need) -> bool {
+    faults.iter().any(|fault| find_fault(&fault.fault).is_ok_and(|kind| kind.needs() == Some(need)))
+}
 
 /// When each fault is on.
 pub(crate) fn windows(faults: &[Fault]) -> Vec<FaultWindow> {
@@ -261,6 +271,12 @@ fn check_faults(system: &dyn System, request: &RunRequest, lanes: &[LanePlan], n
             let label = fault.label();
             return Err(ConfigError::Contradiction(format!("`{label}` cannot be had on this machine: {reason}")));
         }
+        if request.keep_data && kind.needs() == Some(Need::BoundedDisk) {
+            let label = fault.label();
+            return Err(ConfigError::Contradiction(format!(
+                "`{label}` and --keep-data exclude each other: the nodes' disks lie in memory and end with the run"
+            )));
+        }
     }
     Ok(())
 }
@@ -351,6 +367,9 @@ const fn why_no_change(change: ChangeKind) -> &'static str {
 fn why_not_simulated(kind: &str, shape: &str) -> Option<&'static str> {
     match (kind, shape) {
         ("power-loss", _) => Some("it stores nothing that could be lost with the power"),
+        ("disk-full" | "slow-disk", _) => Some("its nodes write nothing to a disk"),
+        ("clock", _) => Some("there is one clock, that of the simulation"),
+        ("restart", _) => Some("simulated software has no orderly end; take kill"),
         ("stop", _) => Some("simulated software has no orderly end; take kill"),
         ("reset", _) => Some("its nodes send each other datagrams, and there is no connection to reset; take netsplit"),
         ("bandwidth" | "delay", _) => {

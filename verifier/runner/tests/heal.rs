@@ -46,10 +46,19 @@ const TABLE: &[(&str, &[&str])] = &[
     ("delay", &["delay"]),
     ("kill", &["kill"]),
     ("stop", &["stop"]),
+    ("restart", &["restart"]),
     ("pause", &["pause"]),
     ("limp", &["limp"]),
     ("power-loss", &["power-loss"]),
+    ("disk-full", &["disk-full"]),
+    ("slow-disk", &["slow-disk=20"]),
+    ("clock", &["clock"]),
     ("add-partition", &["add-partition"]),
+    ("leader-transfer", &["leader-transfer"]),
+    ("unclean-election", &["unclean-election"]),
+    ("rebalance-queues", &["rebalance-queues"]),
+    ("reassign", &["reassign"]),
+    ("leave", &["leave"]),
 ];
 
 /// Runs side by side.

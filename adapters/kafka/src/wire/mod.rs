@@ -2,11 +2,13 @@
 
 mod connection;
 mod placing;
+mod produce;
 mod questions;
 mod topics;
 
 pub(crate) use connection::{Connection, WireError};
 pub(crate) use placing::{Election, Place, elect_leaders, reassign, unregister_broker};
+pub(crate) use produce::append_time_ms;
 pub(crate) use questions::{
     MetadataAnswer, PartitionAnswer, ask_controller, ask_coordinator, ask_features, ask_metadata, ask_stable,
     ask_transaction_coordinator, committed_offsets, count_members, fetch, log_end,

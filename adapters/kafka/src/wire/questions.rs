@@ -13,7 +13,8 @@ use kafka_protocol::messages::{
     ApiKey, ApiVersionsRequest, ApiVersionsResponse, BrokerId, CreatePartitionsRequest, CreatePartitionsResponse,
     CreateTopicsRequest, CreateTopicsResponse, DescribeGroupsRequest, DescribeGroupsResponse, FetchRequest,
     FetchResponse, FindCoordinatorRequest, FindCoordinatorResponse, GroupId, ListOffsetsRequest, ListOffsetsResponse,
-    MetadataRequest, MetadataResponse, OffsetFetchRequest, OffsetFetchResponse, TopicName,
+    MetadataRequest, MetadataResponse, OffsetFetchRequest, OffsetFetchResponse, ProduceRequest, ProduceResponse,
+    TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
@@ -41,6 +42,7 @@ calls! {
     ListOffsetsRequest => ListOffsetsResponse, ListOffsets, version 7;
     FetchRequest => FetchResponse, Fetch, version 13;
     OffsetFetchRequest => OffsetFetchResponse, OffsetFetch, version 8;
+    ProduceRequest => ProduceResponse, Produce, version 9;
 }
 
 /// Topic identity of the controllers' own log (`Uuid.METADATA_TOPIC_ID`).

@@ -4,6 +4,8 @@ Try = fun(Ask, Else) -> try Ask() catch _:_ -> Else end end,
 Up = [node() | nodes()],
 Running = Try(fun() -> rabbit:is_running() end, false),
 Partitions = Try(fun() -> rabbit_node_monitor:partitions() end, []),
+%% Without it no quorum queue of this node does anything, and nobody but a restart brings it back.
+RaftLog = whereis(ra_log_wal) =/= undefined,
 Alarms = Try(fun() -> length(rabbit_alarm:get_alarms()) end, 0),
 Spaced = fun(Atoms) -> lists:join(" ", [atom_to_list(Atom) || Atom <- Atoms]) end,
 IsUp = fun(Node) -> lists:member(Node, Up) end,
@@ -59,6 +61,7 @@ Queues = case Running of
     false -> ["unknown\n" || _ <- Names]
 end,
 unicode:characters_to_binary([
-    io_lib:format("up ~s~nrunning ~s~npartitions ~s~nalarms ~b~n", [Spaced(Up), Running, Spaced(Partitions), Alarms]),
+    io_lib:format("up ~s~nrunning ~s~npartitions ~s~nalarms ~b~nraft ~s~nclock ~b~n",
+                  [Spaced(Up), Running, Spaced(Partitions), Alarms, RaftLog, os:system_time(millisecond)]),
     Queues
 ]).

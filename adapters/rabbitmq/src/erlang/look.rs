@@ -11,6 +11,10 @@ pub(crate) struct Look {
     pub(crate) partition_bits: u32,
     /// Resource alarms in force.
     pub(crate) alarms: u32,
+    /// Its clock, Unix time in milliseconds.
+    pub(crate) clock_ms: i64,
+    /// The log that its quorum queues share is not written any more.
+    pub(crate) raft_log_ended: bool,
     /// Each queue asked for, in order.
     pub(crate) queues: Vec<Known>,
 }
@@ -62,6 +66,8 @@ pub(crate) fn parse_look(answer: &str, queues: usize) -> Option<Look> {
             "running" => look.running = rest == "true",
             "partitions" => look.partition_bits = bits(rest),
             "alarms" => look.alarms = rest.parse().ok()?,
+            "raft" => look.raft_log_ended = rest == "false",
+            "clock" => look.clock_ms = rest.parse().ok()?,
             "gone" => look.queues.push(Known::Gone),
             "unknown" => look.queues.push(Known::Unknown),
             "queue" => look.queues.push(Known::Queue(parse_queue(rest)?)),
@@ -89,11 +95,12 @@ mod tests {
 
     #[test]
     fn an_answer_is_read() {
-        let answer = "up rabbit@n1 rabbit@n3\nrunning true\npartitions rabbit@n2\nalarms 0\n\
+        let answer = "up rabbit@n1 rabbit@n3\nrunning true\npartitions rabbit@n2\nalarms 0\nraft false\nclock 1764064000123\n\
                       queue rabbit@n1 3 120|rabbit@n1 rabbit@n2 rabbit@n3|rabbit@n1 rabbit@n3\ngone\nunknown\n\
                       queue none 0 -1|rabbit@n2|\n";
         let look = parse_look(answer, 4).unwrap();
         assert_eq!((look.up_bits, look.running, look.partition_bits), (0b1010, true, 0b100));
+        assert_eq!((look.raft_log_ended, look.clock_ms), (true, 1_764_064_000_123));
         let first = QueueLook { leader: Some(1), epoch: 3, applied: 120, member_bits: 0b1110, in_sync_bits: 0b1010 };
         assert_eq!(look.queues[..3], [Known::Queue(first), Known::Gone, Known::Unknown]);
         let headless = QueueLook { member_bits: 0b100, ..QueueLook::default() };

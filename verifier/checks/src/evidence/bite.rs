@@ -5,10 +5,12 @@ use delivery_history::{EventKind, NO_NODE};
 
 use crate::context::Context;
 use crate::evidence::change::{ChangeFacts, confirmed, is_change};
+use crate::evidence::clocks::clock_words;
+use crate::evidence::machines::{ended_words, held_by_third, restart_words, restarted};
 use crate::evidence::observations::{Before, Change, Subject};
 use crate::evidence::packets::{packets_dropped, packets_hit};
 use crate::evidence::proof::{is_of_processes, looks, was_at_work, why_not_bit, writes_lost};
-use crate::evidence::stall::stall_ns;
+use crate::evidence::stall::{Slowed, slowed, stall_ns};
 use crate::evidence::timeline::FaultWindow;
 use crate::judgement::FaultJudgement;
 use crate::node_set::{node_bits, nodes_in};
@@ -37,6 +39,8 @@ pub(crate) struct FaultFacts {
     workers: Vec<u16>,
     /// Of a fault that may stay below failure detection: lanes whose clients stalled, with for how long.
     stalls: Vec<(u16, u64)>,
+    /// Lanes whose sends took longer, with how long.
+    slowed: Vec<(u16, Slowed)>,
     /// Destinations it added, those first that some node told of while it was on.
     adds: Vec<u16>,
     told_of: Vec<u16>,
@@ -44,6 +48,12 @@ pub(crate) struct FaultFacts {
     change: Option<ChangeFacts>,
     /// It held processes down, and cut nothing.
     of_processes: bool,
+    /// Some node that was not hit told of a resource alarm that was raised meanwhile: who, and when.
+    alarmed: Option<(u32, u64)>,
+    /// What became of the processes of nodes whose machine was hit, in words.
+    words: Vec<String>,
+    /// The product itself showed it to us: it stamped what it took with the wrong time.
+    shown_by_hit: bool,
     /// No node was left to notice, and each of them was asked and did not answer.
     all_silent: bool,
 }
@@ -66,13 +76,24 @@ impl FaultFacts {
         });
         let label = fault_label(fault);
         let change = ChangeFacts::collect(context, &label, fault, &window, &before);
+        let alarmed = window.span_ns().and_then(|(from_ns, to_ns)| {
+            context.observations.alarm_raised(witnesses, from_ns, to_ns.saturating_add(NOTICE_GRACE_NS))
+        });
+        let words = match fault.bites_by {
+            BiteProof::ProcessRestarted => restart_words(context, fault, &window),
+            BiteProof::ClockShifted => clock_words(context, fault, &window),
+            BiteProof::DiskFull => ended_words(context, fault, &window),
+            _ => Vec::new(),
+        };
         let not_bit = why_not_bit(context, &label, fault, &window);
+        let shown_by_hit = fault.bites_by == BiteProof::ClockShifted && not_bit.is_empty();
         let unnoticed = why_unnoticed(context, &label, fault, &window, &before);
         let span_ns = window.span_ns();
         let of_processes = is_of_processes(fault.bites_by);
         let all_silent = of_processes && all_were_silent(context, target_bits, span_ns);
         let workers = fault.workers.clone();
         let stalls = if fault.gray { stalls(context, window.span_ns()) } else { Vec::new() };
+        let slowed = if fault.gray { slowed_lanes(context, window.span_ns()) } else { Vec::new() };
         let told_of = told_of(context, fault, window.span_ns());
         let adds = fault.adds.clone();
         Self {
@@ -85,9 +106,13 @@ impl FaultFacts {
             unnoticed,
             workers,
             stalls,
+            slowed,
             adds,
             told_of,
             change,
+            alarmed,
+            words,
+            shown_by_hit,
             of_processes,
             all_silent,
         }
@@ -127,8 +152,10 @@ impl FaultFacts {
             let hit = context.host_names(nodes_in(self.target_bits));
             return Some(format!("{} hit {hit}, which neither led nor held anything of this lane", self.label));
         }
-        let stalled = self.stalls.iter().any(|(stalled, _)| *stalled == lane);
-        (!self.noticed_by(destinations) && !stalled).then(|| self.unnoticed.clone())
+        let stalled = self.stalls.iter().any(|(stalled, _)| *stalled == lane)
+            || self.slowed.iter().any(|(slowed, _)| *slowed == lane);
+        (!self.noticed_by(destinations) && !stalled && self.alarmed.is_none() && !self.shown_by_hit)
+            .then(|| self.unnoticed.clone())
     }
 
     /// Why a change of the product proves nothing about a lane with these destinations.
@@ -199,6 +226,9 @@ impl FaultFacts {
         // Clients notice themselves that they are gone or stand still.
         !self.changes.is_empty()
             || !self.stalls.is_empty()
+            || !self.slowed.is_empty()
+            || self.alarmed.is_some()
+            || self.shown_by_hit
             || self.all_silent
             || !self.workers.is_empty()
             || (!self.adds.is_empty() && self.adds.iter().all(|added| self.told_of.contains(added)))
@@ -250,6 +280,8 @@ impl FaultFacts {
             looks: looks(fault, &window),
             writes_lost: writes_lost(&window),
             confirmed: confirmed(fault, &window),
+            restarted: (fault.bites_by == BiteProof::ProcessRestarted).then(|| restarted(fault, &window)),
+            operations_held: (fault.bites_by == BiteProof::DiskSlow).then(|| held_by_third(&window, None)),
             evidence: self.evidence(context, window.started_ns.unwrap_or(0)),
             reasons,
         }
@@ -260,7 +292,13 @@ impl FaultFacts {
         changes.sort_by_key(|change| change.at_ns);
         changes.truncate(MAX_EVIDENCE);
         let stalls = self.stalls.iter().map(|(lane, stall_ns)| stall_words(context, *lane, *stall_ns));
-        changes.iter().map(|change| change_words(context, change, start_ns)).chain(stalls).collect()
+        let slowed = self.slowed.iter().map(|(lane, slowed)| slowed_words(context, *lane, *slowed));
+        let alarm = self.alarmed.map(|(node, at_ns)| {
+            let after_s = at_ns.saturating_sub(start_ns) as f64 / 1e9;
+            format!("{} told of a resource alarm after {after_s:.1} s", context.host_name(node))
+        });
+        let changes = changes.iter().map(|change| change_words(context, change, start_ns));
+        self.words.iter().cloned().chain(alarm).chain(changes).chain(stalls).chain(slowed).collect()
     }
 }
 
@@ -322,6 +360,19 @@ fn stalls(context: &Context<'_>, span_ns: Option<(u64, u64)>) -> Vec<(u16, u64)>
 fn stall_words(context: &Context<'_>, lane: u16, stall_ns: u64) -> String {
     let name = context.manifest.lanes.get(usize::from(lane)).map_or("?", |lane| lane.name.as_str());
     format!("{name} got no ack for {:.1} s", stall_ns as f64 / 1e9)
+}
+
+/// Lanes whose sends took longer while the fault was on.
+fn slowed_lanes(context: &Context<'_>, span_ns: Option<(u64, u64)>) -> Vec<(u16, Slowed)> {
+    let Some((from_ns, to_ns)) = span_ns else { return Vec::new() };
+    let lanes = (0u16..).zip(&context.manifest.lanes).map(|(lane, _)| lane);
+    lanes.filter_map(|lane| Some((lane, slowed(context, lane, from_ns, to_ns)?))).collect()
+}
+
+fn slowed_words(context: &Context<'_>, lane: u16, slowed: Slowed) -> String {
+    let name = context.manifest.lanes.get(usize::from(lane)).map_or("?", |lane| lane.name.as_str());
+    let (during_ms, before_ms) = (slowed.during_ns / 1_000_000, slowed.before_ns / 1_000_000);
+    format!("half of the sends of {name} took {during_ms} ms or longer, nine of ten no more than {before_ms} ms before")
 }
 
 /// Added destinations whose leader some node named while the fault was on.

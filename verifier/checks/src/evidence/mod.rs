@@ -4,9 +4,11 @@
 pub(crate) mod bite;
 pub(crate) mod breakable;
 pub(crate) mod change;
+pub(crate) mod clocks;
 pub(crate) mod comeback;
 pub(crate) mod label;
 pub(crate) mod load;
+pub(crate) mod machines;
 pub(crate) mod observations;
 pub(crate) mod packets;
 pub(crate) mod proof;

@@ -13,12 +13,21 @@ pub(crate) struct Observations<'a> {
     said: Vec<&'a Event>,
     /// Who was asked and did not answer: (time, node).
     silent: Vec<(u64, u32)>,
+    /// By which clock a node went: (time, node, how far it was ahead, milliseconds).
+    clocks: Vec<(u64, u32, i64)>,
+    /// Who told of resource alarms: (time, node).
+    alarmed: Vec<(u64, u32)>,
     /// First time each node told of a resource alarm.
     pub(crate) alarms: BTreeMap<u32, u64>,
 }
 
 /// An answer that was on its way when a node went down may still come in for this long.
 const ON_ITS_WAY_NS: u64 = 1_000_000_000;
+
+/// Observers ask every half second: an alarm that nobody told of for this long was over.
+const STANDING_NS: u64 = 2_000_000_000;
+/// What a fault takes to start, at most, before its start is recorded.
+const STARTING_NS: u64 = 1_000_000_000;
 
 /// Leader of a destination as it was known at some moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +137,8 @@ impl<'a> Observations<'a> {
         let mut said: Vec<&'a Event> = Vec::new();
         let mut silent: Vec<(u64, u32)> = Vec::new();
         let mut alarms: BTreeMap<u32, u64> = BTreeMap::new();
+        let mut alarmed: Vec<(u64, u32)> = Vec::new();
+        let mut clocks: Vec<(u64, u32, i64)> = Vec::new();
         for (number, worker) in manifest.workers.iter().enumerate().filter(|(_, one)| one.role == Role::Observer) {
             let (Some(Some(events)), Ok(number)) = (streams.get(number), u16::try_from(number)) else { continue };
             let mut watch = Watch::default();
@@ -140,11 +151,16 @@ impl<'a> Observations<'a> {
             silent.extend(no_answer.map(|event| (event.time_ns, event.session)));
             for event in events.iter().filter(|event| event.kind() == Some(EventKind::ObservedAlarms)) {
                 alarms.entry(event.session).or_insert(event.time_ns);
+                alarmed.push((event.time_ns, event.session));
             }
+            let told = events.iter().filter(|event| event.kind() == Some(EventKind::ObservedClock));
+            clocks.extend(told.map(|event| (event.time_ns, event.session, event.offset.cast_signed())));
             said.extend(events.iter().filter(|event| Subject::of(event).is_some() && nodes.contains(&event.session)));
         }
         said.sort_by_key(|event| event.time_ns);
-        Self { said, silent, alarms }
+        alarmed.sort_unstable();
+        clocks.sort_unstable();
+        Self { said, silent, clocks, alarmed, alarms }
     }
 
     /// Whether `node` was asked from `from_ns` to `to_ns` and answered nothing.
@@ -152,6 +168,27 @@ impl<'a> Observations<'a> {
         let asked = self.silent.iter().any(|(at_ns, silent)| *silent == node && (from_ns..=to_ns).contains(at_ns));
         let answered = self.between(from_ns.saturating_add(ON_ITS_WAY_NS), to_ns).any(|event| event.session == node);
         asked && !answered
+    }
+
+    /// How far ahead the clock of `node` was from `from_ns` to `to_ns`: (time, milliseconds).
+    pub(crate) fn clocks(&self, node: u32, from_ns: u64, to_ns: u64) -> impl Iterator<Item = (u64, i64)> {
+        let of_node = self.clocks.iter().filter(move |(_, told, _)| *told == node);
+        of_node.filter(move |(at_ns, ..)| (from_ns..=to_ns).contains(at_ns)).map(|(at_ns, _, ahead)| (*at_ns, *ahead))
+    }
+
+    /// The first of the nodes `witnesses` to tell of a resource alarm that was raised from `from_ns` to `to_ns`, and when: none of
+    /// them had told of any for a while. It may be raised while a fault still starts: a disk takes a moment to fill.
+    pub(crate) fn alarm_raised(&self, witnesses: u64, from_ns: u64, to_ns: u64) -> Option<(u32, u64)> {
+        let told = self.alarmed.iter().filter(|(_, node)| witnesses & node_bits([*node]) != 0);
+        let mut last_ns = None;
+        for (at_ns, node) in told {
+            let is_news = last_ns.is_none_or(|last_ns: u64| at_ns - last_ns >= STANDING_NS);
+            if is_news && (from_ns.saturating_sub(STARTING_NS)..=to_ns).contains(at_ns) {
+                return Some((*node, *at_ns));
+            }
+            last_ns = Some(*at_ns);
+        }
+        None
     }
 
     /// What the nodes last said before `time_ns`.

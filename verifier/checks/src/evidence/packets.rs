@@ -50,7 +50,7 @@ fn series(window: &FaultWindow, proof: BiteProof) -> &[(u64, u64)] {
 pub(crate) fn packet_reasons(label: &str, fault: &Fault, window: &FaultWindow) -> Vec<String> {
     let Some(words) = words(fault.bites_by) else { return Vec::new() };
     let mut reasons = Vec::new();
-    let thirds = by_third(window, series(window, fault.bites_by));
+    let thirds = window.growth_by_third(series(window, fault.bites_by));
     if thirds == [0; 3] {
         reasons.push(format!("{label} {}: there was nothing to bite", words.none));
     } else if thirds.contains(&0) {
@@ -75,31 +75,14 @@ pub(crate) fn packets_hit(fault: &Fault, window: &FaultWindow) -> Option<Packets
     let words = words(fault.bites_by).filter(|_| fault.bites_by != BiteProof::PacketsDropped)?;
     let counted = series(window, fault.bites_by);
     let count = last(counted);
-    Some(PacketsHit { how: words.done.to_owned(), count, by_third: by_third(window, counted) })
+    Some(PacketsHit { how: words.done.to_owned(), count, by_third: window.growth_by_third(counted) })
 }
 
 /// Packets its rules dropped, in all and by third.
 pub(crate) fn packets_dropped(window: &FaultWindow) -> (u64, [u64; 3]) {
-    (last(&window.dropped), by_third(window, &window.dropped))
+    (last(&window.dropped), window.growth_by_third(&window.dropped))
 }
 
 fn last(counted: &[(u64, u64)]) -> u64 {
     counted.iter().map(|(_, total)| *total).max().unwrap_or(0)
-}
-
-/// What was counted in each third of the window, from cumulative samples.
-fn by_third(window: &FaultWindow, samples: &[(u64, u64)]) -> [u64; 3] {
-    let Some((start_ns, end_ns)) = window.span_ns() else { return [0; 3] };
-    let third_ns = (end_ns - start_ns) / 3;
-    let bounds_ns = [start_ns + third_ns, start_ns + 2 * third_ns, end_ns];
-    let mut thirds = [0; 3];
-    let mut counted = 0;
-    for (third, bound_ns) in thirds.iter_mut().zip(bounds_ns) {
-        // The sample just before the heal is recorded with it, so the last bound takes what there is.
-        let until = samples.iter().filter(|(at_ns, _)| *at_ns <= bound_ns).map(|(_, total)| *total).max();
-        let until = until.unwrap_or(0).max(counted);
-        *third = until - counted;
-        counted = until;
-    }
-    thirds
 }

@@ -6,6 +6,8 @@ use delivery_history::{Event, EventKind};
 
 use crate::context::Context;
 use crate::evidence::change::{is_change, why_not_made};
+use crate::evidence::clocks::clock_reasons;
+use crate::evidence::machines::{full_looks, full_reasons, restart_reasons, slow_reasons};
 use crate::evidence::packets::{counts_packets, packet_reasons};
 use crate::evidence::timeline::{FaultWindow, Look};
 use crate::judgement::{ProcessLooks, WritesLost};
@@ -41,6 +43,15 @@ pub(crate) fn why_not_bit(context: &Context<'_>, label: &str, fault: &Fault, win
         BiteProof::LeaderMoved | BiteProof::UncleanElected | BiteProof::ReplicasMoved | BiteProof::MemberLeft => {
             reasons.extend(why_not_made(label, fault, window));
         }
+        BiteProof::DiskFull => {
+            let span_ns = window.span_ns();
+            let alarm =
+                span_ns.and_then(|(from_ns, to_ns)| context.observations.alarm_raised(u64::MAX, from_ns, to_ns));
+            reasons.extend(full_reasons(context, label, fault, window, alarm.is_some()));
+        }
+        BiteProof::ClockShifted => reasons.extend(clock_reasons(context, label, fault, window)),
+        BiteProof::DiskSlow => reasons.extend(slow_reasons(context, label, fault, window)),
+        BiteProof::ProcessRestarted => reasons.extend(restart_reasons(context, label, fault, window)),
         BiteProof::PowerLost => {
             reasons.extend(process_reasons(context, label, fault, window));
             if writes_lost(window).is_none_or(|lost| lost.writes == 0) {
@@ -91,15 +102,21 @@ fn limped(window: &FaultWindow, looks: &[&Look]) -> bool {
     went_on && thirds.iter().all(|(stopped, of)| *of > 0 && stopped * 2 >= *of)
 }
 
-/// Whether it holds processes down, and looks at them are its evidence.
+/// Whether it holds processes down, or what they run on.
 pub(crate) const fn is_of_processes(proof: BiteProof) -> bool {
     !counts_packets(proof) && !matches!(proof, BiteProof::ChangeApplied) && !is_change(proof)
 }
 
-/// All looks at the processes of a fault together; nothing for a fault of the network.
+/// All looks at what a fault holds down together; nothing for a fault that holds nothing down.
 pub(crate) fn looks(fault: &Fault, window: &FaultWindow) -> Option<ProcessLooks> {
-    if !is_of_processes(fault.bites_by) {
-        return None;
+    match fault.bites_by {
+        proof if !is_of_processes(proof) => return None,
+        BiteProof::DiskSlow | BiteProof::ClockShifted | BiteProof::ProcessRestarted => return None,
+        BiteProof::DiskFull => {
+            let (as_expected, of) = full_looks(window);
+            return Some(ProcessLooks { expected: String::from("full"), as_expected, of });
+        }
+        _ => {}
     }
     let all: Vec<&Look> = window.looks.iter().collect();
     let (as_expected, of) = count(fault.bites_by, window, &all);

@@ -1,4 +1,6 @@
-//! Clients that stalled: what shows a fault that stays below the product's failure detection.
+//! Clients that stalled, or waited longer for every ack: what shows a fault that stays below the product's failure detection.
+
+use std::collections::HashMap;
 
 use delivery_history::EventKind;
 
@@ -9,6 +11,40 @@ use crate::context::Context;
 const LEAST_NS: u64 = 500_000_000;
 /// A stall is this many times as long as the longest wait before the fault.
 const TIMES: u64 = 3;
+
+/// How long sends of a lane took before a fault, and how long while it was on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slowed {
+    /// Nine of ten took no longer before it.
+    pub(crate) before_ns: u64,
+    /// Half of them took as long as this, or longer, while it was on.
+    pub(crate) during_ns: u64,
+}
+
+/// How much longer sends took from `from_ns` to `to_ns` than before, where half of them stand out against nine of ten then.
+pub(crate) fn slowed(context: &Context<'_>, lane: u16, from_ns: u64, to_ns: u64) -> Option<Slowed> {
+    let (mut before, mut during) = (Vec::new(), Vec::new());
+    for worker in context.producers_of(lane) {
+        let mut open: HashMap<(u32, u32), u64> = HashMap::new();
+        for event in context.stream(worker) {
+            let message = (event.session, event.sequence);
+            match event.kind() {
+                Some(EventKind::SendInvoked) if event.time_ns < to_ns => drop(open.insert(message, event.time_ns)),
+                Some(EventKind::SendAcked | EventKind::SendUnknown | EventKind::SendFailed) => {
+                    let Some(invoked_ns) = open.remove(&message) else { continue };
+                    let took_ns = event.time_ns.saturating_sub(invoked_ns);
+                    if invoked_ns >= from_ns { during.push(took_ns) } else { before.push(took_ns) }
+                }
+                _ => {}
+            }
+        }
+    }
+    before.sort_unstable();
+    during.sort_unstable();
+    let before_ns = *before.get(before.len() * 9 / 10)?;
+    let during_ns = *during.get(during.len() / 2)?;
+    (during_ns >= LEAST_NS.max(before_ns.saturating_mul(TIMES))).then_some(Slowed { before_ns, during_ns })
+}
 
 /// The longest time without an ack (or, where none is asked for, without a message taken) from `from_ns` to `to_ns`, where
 /// it stands out against what the lane waited for before.

@@ -31,6 +31,12 @@ pub(crate) struct FaultWindow {
     pub(crate) answered: BTreeMap<u16, u64>,
     /// Bytes that nodes had stored and no longer have, by node.
     pub(crate) wiped: BTreeMap<u32, u64>,
+    /// (time, node, bytes that were free on its disk).
+    pub(crate) disk_free: Vec<(u64, u32, u64)>,
+    /// By node: (time, writes and syncs that were held up by then).
+    pub(crate) held: BTreeMap<u32, Vec<(u64, u64)>>,
+    /// (time, node, how far ahead its clock was set, milliseconds).
+    pub(crate) clock_set: Vec<(u64, u32, i64)>,
     /// When the product had confirmed the change it was asked for.
     pub(crate) applied_ns: Option<u64>,
 }
@@ -52,6 +58,23 @@ impl FaultWindow {
     pub(crate) fn span_ns(&self) -> Option<(u64, u64)> {
         let (start_ns, end_ns) = (self.started_ns?, self.healed_ns?);
         (start_ns <= end_ns).then_some((start_ns, end_ns))
+    }
+
+    /// By how much a count grew in each third of the window, from (time, count so far).
+    pub(crate) fn growth_by_third(&self, samples: &[(u64, u64)]) -> [u64; 3] {
+        let Some((start_ns, end_ns)) = self.span_ns() else { return [0; 3] };
+        let third_ns = (end_ns - start_ns) / 3;
+        let bounds_ns = [start_ns + third_ns, start_ns + 2 * third_ns, end_ns];
+        let mut thirds = [0; 3];
+        let mut counted = 0;
+        for (third, bound_ns) in thirds.iter_mut().zip(bounds_ns) {
+            // The sample just before the heal is recorded with it, so the last bound takes what there is.
+            let until = samples.iter().filter(|(at_ns, _)| *at_ns <= bound_ns).map(|(_, total)| *total).max();
+            let until = until.unwrap_or(0).max(counted);
+            *third = until - counted;
+            counted = until;
+        }
+        thirds
     }
 
     /// Whether `time_ns` lies between start and heal (or the end of the recording).
@@ -178,6 +201,11 @@ fn take_evidence(fault: &mut FaultWindow, kind: EventKind, event: &Event) {
         EventKind::WritesDropped => {
             let lost = fault.writes_lost.entry(event.session).or_default();
             *lost = (lost.0.max(event.offset), lost.1.max(event.sequence.into()));
+        }
+        EventKind::ClockSet => fault.clock_set.push((event.time_ns, event.session, event.offset.cast_signed())),
+        EventKind::DiskFree => fault.disk_free.push((event.time_ns, event.session, event.offset)),
+        EventKind::OperationsHeld => {
+            fault.held.entry(event.session).or_default().push((event.time_ns, event.offset));
         }
         EventKind::ProcessState => fault.looks.push(Look {
             at_ns: event.time_ns,

@@ -17,6 +17,7 @@ use nix::libc;
 use nix::sys::stat::{Mode, SFlag, mknod};
 use nix::sys::statvfs::statvfs;
 
+use super::slowness::Slowness;
 use super::store::Store;
 
 /// How long the kernel may go by what it was told; nobody changes the files behind its back but a cut of the power,
@@ -30,12 +31,13 @@ const KEEP_SIZE: i32 = libc::FALLOC_FL_KEEP_SIZE;
 /// The file system of one node.
 pub(super) struct FileSystem {
     store: Arc<Mutex<Store>>,
+    slowness: Arc<Slowness>,
 }
 
 impl FileSystem {
-    /// Answers from `store`.
-    pub(super) fn new(store: Arc<Mutex<Store>>) -> Self {
-        Self { store }
+    /// Answers from `store`, to writes and syncs as late as `slowness` says.
+    pub(super) fn new(store: Arc<Mutex<Store>>, slowness: Arc<Slowness>) -> Self {
+        Self { store, slowness }
     }
 
     fn store(&self) -> MutexGuard<'_, Store> {
@@ -298,10 +300,11 @@ impl Filesystem for FileSystem {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        match self.store().write(handle.0, offset, bytes) {
-            Ok(()) => reply.written(bytes.len() as u32),
+        let (written, len) = (self.store().write(handle.0, offset, bytes), bytes.len() as u32);
+        self.slowness.answer(move || match written {
+            Ok(()) => reply.written(len),
             Err(error) => reply.error(error.into()),
-        }
+        });
     }
 
     /// Closing syncs nothing.
@@ -325,7 +328,7 @@ impl Filesystem for FileSystem {
 
     fn fsync(&self, _: &Request, inode: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
         let synced = self.store().sync(inode.0);
-        answer_empty(reply, synced);
+        self.slowness.answer(move || answer_empty(reply, synced));
     }
 
     fn opendir(&self, _: &Request, inode: INodeNo, _: OpenFlags, reply: ReplyOpen) {
@@ -352,7 +355,8 @@ impl Filesystem for FileSystem {
 
     /// Names are on the disk at once.
     fn fsyncdir(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        answer_empty(reply, self.store().needs_power());
+        let synced = self.store().needs_power();
+        self.slowness.answer(move || answer_empty(reply, synced));
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {

@@ -64,11 +64,21 @@ pub enum ClusterError {
         /// What was refused, and where.
         source: io::Error,
     },
-    /// A disk that forgets could not be laid over a node's data.
+    /// A disk could not be laid over a node's data.
     #[error(
         "could not lay a disk over the data of node {node}: {source}. `verify doctor` shows what this machine lacks"
     )]
     Disk {
+        /// The node.
+        node: String,
+        /// What was refused.
+        source: io::Error,
+    },
+    /// A clock could not be laid into a node's data.
+    #[error(
+        "could not give node {node} a clock that can be set: {source}. `verify doctor` shows what this machine lacks"
+    )]
+    Clock {
         /// The node.
         node: String,
         /// What was refused.

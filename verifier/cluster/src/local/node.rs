@@ -9,9 +9,11 @@ use delivery_broker::NodeSpec;
 use delivery_history::event::ProcessState;
 use nix::sys::signal::Signal;
 
+use super::disks::NodeDisks;
 use super::group;
 use super::log_file::{LineSearch, last_lines};
 use super::{ClusterError, start, storage};
+use crate::clock::FakeClock;
 use crate::disk::{Dropped, UnsyncedDisk};
 use crate::process::Place;
 use crate::processes::{Blow, ProcessError};
@@ -32,6 +34,13 @@ pub enum NodeEvent {
         status: String,
         /// Of its log.
         last_lines: Vec<String>,
+    },
+    /// It ended by itself because its disk had been full, and the disk is full no more: it is to be started again.
+    Halted {
+        /// Its number.
+        id: u32,
+        /// How, as above.
+        status: String,
     },
     /// Its limit ran out without the ready line. Once a start; it still runs.
     NotReady {
@@ -56,7 +65,8 @@ pub(super) struct Node {
     place: Place,
     log: PathBuf,
     /// After the place, whose files are bound to it.
-    disk: Option<UnsyncedDisk>,
+    disks: NodeDisks,
+    clock: Option<FakeClock>,
     started: Instant,
     readiness: Readiness,
     child: Option<Child>,
@@ -64,31 +74,53 @@ pub(super) struct Node {
     struck_down: bool,
     /// What it stored is gone: it is prepared again before it starts.
     is_wiped: bool,
+    /// How it ended while its disk was full, until that is told.
+    halted: Option<String>,
 }
 
 impl Node {
     pub(super) fn new(spec: NodeSpec, place: Place, log: PathBuf, child: Child, search: LineSearch) -> Self {
         let readiness = Readiness::Awaited { search, limit_ms: spec.ready_limit_ms };
         let (started, child) = (Instant::now(), Some(child));
-        Self { spec, place, log, disk: None, started, readiness, child, struck_down: false, is_wiped: false }
+        Self {
+            spec,
+            place,
+            log,
+            disks: NodeDisks::default(),
+            clock: None,
+            started,
+            readiness,
+            child,
+            struck_down: false,
+            is_wiped: false,
+            halted: None,
+        }
     }
 
-    /// Its data is on this disk.
-    pub(super) fn on_disk(mut self, disk: Option<UnsyncedDisk>) -> Self {
-        self.disk = disk;
+    /// Its data is on these disks, and it goes by this clock.
+    pub(super) fn on(mut self, disks: NodeDisks, clock: Option<FakeClock>) -> Self {
+        (self.disks, self.clock) = (disks, clock);
         self
+    }
+
+    /// Its clock, where it has one of its own.
+    pub(super) fn clock(&self) -> Option<&FakeClock> {
+        self.clock.as_ref()
+    }
+
+    /// Its disks, for faults of theirs.
+    pub(super) fn disks(&mut self) -> &mut NodeDisks {
+        &mut self.disks
     }
 
     /// Takes everything it has written so far for synced.
     pub(super) fn settle(&self) {
-        if let Some(disk) = &self.disk {
-            disk.settle();
-        }
+        self.disks.settle();
     }
 
     /// What it lost to cuts of its power so far.
     pub(super) fn dropped(&self) -> Option<Dropped> {
-        self.disk.as_ref().map(UnsyncedDisk::dropped)
+        self.disks.layered.as_ref().map(UnsyncedDisk::dropped)
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -99,13 +131,13 @@ impl Node {
     pub(super) fn strike(&mut self, blow: Blow) -> Result<(), ProcessError> {
         let missed = |cause: &str| group::missed(blow, self.spec.host.name.clone(), cause);
         let Some(child) = &self.child else { return Err(missed("it does not run")) };
-        if blow == Blow::PowerLoss && self.disk.is_none() {
+        if blow == Blow::PowerLoss && self.disks.layered.is_none() {
             return Err(missed("its disk loses nothing"));
         }
         group::strike(child.id(), blow).map_err(|errno| missed(errno.desc()))?;
         self.struck_down |= matches!(blow, Blow::Kill | Blow::Terminate | Blow::PowerLoss);
         // Only after the signal: no process goes on to acknowledge what it could no longer write or sync.
-        if let Some(disk) = self.disk.as_ref().filter(|_| blow == Blow::PowerLoss) {
+        if let Some(disk) = self.disks.layered.as_ref().filter(|_| blow == Blow::PowerLoss) {
             disk.cut_power().map_err(|error| missed(&error.to_string()))?;
         }
         Ok(())
@@ -136,7 +168,7 @@ impl Node {
             self.kill();
             self.reap();
         }
-        if let Some(disk) = &self.disk {
+        if let Some(disk) = &self.disks.layered {
             let node = self.spec.host.name.clone();
             disk.restore_power().map_err(|source| ClusterError::Disk { node, source })?;
         }
@@ -144,24 +176,35 @@ impl Node {
             true => storage::prepare_and_run(&self.spec),
             false => self.spec.command.clone(),
         };
-        let (child, search) = start::start_command(&self.spec, &command, &self.place, &self.log)?;
+        let (child, search) = start::start_command(&self.spec, &command, &self.place, &self.log, self.clock.as_ref())?;
         self.is_wiped = false;
         self.readiness = Readiness::Awaited { search, limit_ms: self.spec.ready_limit_ms };
         (self.child, self.started, self.struck_down) = (Some(child), Instant::now(), false);
+        self.halted = None;
+        self.disks.forgive();
         Ok(())
     }
 
     /// Adds what has happened since the last call.
     pub(super) fn poll(&mut self, events: &mut Vec<NodeEvent>) {
+        if !self.disks.is_filled()
+            && let Some(status) = self.halted.take()
+        {
+            events.push(NodeEvent::Halted { id: self.id(), status });
+        }
         let Some(child) = &mut self.child else { return };
         // Asked before the log is read: what a node wrote before its end is then there.
         let ended = child.try_wait().ok().flatten();
         self.poll_readiness(ended.is_some(), events);
         if let Some(status) = ended {
             self.child = None;
-            if !self.struck_down {
-                let last_lines = last_lines(&self.log);
-                events.push(NodeEvent::Died { id: self.id(), status: describe(status), last_lines });
+            let (id, status) = (self.id(), describe(status));
+            if self.disks.was_full() && !self.struck_down {
+                // Whoever starts it again takes it for one that a fault ended.
+                self.struck_down = true;
+                self.halted = Some(status);
+            } else if !self.struck_down {
+                events.push(NodeEvent::Died { id, status, last_lines: last_lines(&self.log) });
             }
         }
     }

@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 use delivery_broker::{NodeCommand, NodeSpec};
 
 use super::ClusterError;
+use super::disks::{Disks, NodeDisks};
 use super::log_file::{LineSearch, last_lines};
 use super::node::{Node, describe, kill_group};
 use super::rootfs::Root;
-use crate::disk::UnsyncedDisk;
+use crate::clock::FakeClock;
 use crate::process::{Files, Place, start_in};
 
 /// Longest time one preparing command may take.
@@ -24,22 +25,38 @@ const PREPARE_LIMIT: Duration = Duration::from_secs(120);
 /// Pause between looks at the preparing commands.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
+/// What the machines of nodes have.
+#[derive(Clone, Copy)]
+pub(super) struct MachineSetup<'a> {
+    /// Disks.
+    pub(super) disks: Disks,
+    /// The library that lets them have clocks of their own.
+    pub(super) clock_library: Option<&'a Path>,
+}
+
 /// Prepares and starts every node; on an error none of them runs.
 pub(super) fn start_all(
     specs: &[NodeSpec],
     places: Vec<Place>,
     hosts_file: &str,
     logs_dir: &Path,
-    forgetful: bool,
+    machines: MachineSetup<'_>,
     should_stop: &dyn Fn() -> bool,
 ) -> Result<Vec<Node>, ClusterError> {
     fs::create_dir_all(logs_dir).map_err(|source| ClusterError::Write { path: logs_dir.to_owned(), source })?;
     let mut starting = Vec::new();
     for (spec, place) in specs.iter().zip(places) {
+        fs::create_dir_all(&spec.host.data_dir)
+            .map_err(|source| ClusterError::Write { path: spec.host.data_dir.clone(), source })?;
+        let refused = |source| ClusterError::Disk { node: spec.host.name.clone(), source };
+        let MachineSetup { disks, clock_library } = machines;
+        let bounded = disks.lay_bounded(&spec.host.data_dir).map_err(refused)?;
         write_files(spec)?;
-        let disk = if forgetful { Some(lay_disk(spec)?) } else { None };
+        let clock = clock_library.map(|library| FakeClock::lay(library, &spec.host.data_dir)).transpose();
+        let clock = clock.map_err(|source| ClusterError::Clock { node: spec.host.name.clone(), source })?;
+        let disks = disks.lay_layered(&spec.host.data_dir, bounded).map_err(refused)?;
         let place = Place { files: files_of(spec, hosts_file)?, ..place };
-        starting.push(Starting::new(spec, place, disk, logs_dir)?);
+        starting.push(Starting::new(spec, place, (disks, clock), logs_dir)?);
     }
     while starting.iter().any(|node| node.node.is_none()) {
         if should_stop() {
@@ -57,7 +74,6 @@ pub(super) fn start_all(
 
 fn write_files(spec: &NodeSpec) -> Result<(), ClusterError> {
     let write = |path: &Path, source| ClusterError::Write { path: path.to_owned(), source };
-    fs::create_dir_all(&spec.host.data_dir).map_err(|source| write(&spec.host.data_dir, source))?;
     for file in &spec.files {
         let climbs = file.path.components().any(|part| part == std::path::Component::ParentDir);
         if climbs || !file.path.starts_with(&spec.host.data_dir) {
@@ -74,12 +90,6 @@ fn write_files(spec: &NodeSpec) -> Result<(), ClusterError> {
 fn write_private(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())
-}
-
-/// Lays a disk that forgets over the node's data.
-fn lay_disk(spec: &NodeSpec) -> Result<UnsyncedDisk, ClusterError> {
-    UnsyncedDisk::mount(&spec.host.data_dir)
-        .map_err(|source| ClusterError::Disk { node: spec.host.name.clone(), source })
 }
 
 /// The root file system of a node that has one.
@@ -103,7 +113,8 @@ struct Preparing {
 struct Starting<'a> {
     spec: &'a NodeSpec,
     place: Place,
-    disk: Option<UnsyncedDisk>,
+    disks: NodeDisks,
+    clock: Option<FakeClock>,
     log: PathBuf,
     left: VecDeque<&'a NodeCommand>,
     running: Option<Preparing>,
@@ -114,12 +125,12 @@ impl<'a> Starting<'a> {
     fn new(
         spec: &'a NodeSpec,
         place: Place,
-        disk: Option<UnsyncedDisk>,
+        (disks, clock): (NodeDisks, Option<FakeClock>),
         logs_dir: &Path,
     ) -> Result<Self, ClusterError> {
         let log = logs_dir.join(format!("{}.log", spec.host.name));
         File::create(&log).map_err(|source| ClusterError::Write { path: log.clone(), source })?;
-        Ok(Self { spec, place, disk, log, left: spec.prepare.iter().collect(), running: None, node: None })
+        Ok(Self { spec, place, disks, clock, log, left: spec.prepare.iter().collect(), running: None, node: None })
     }
 
     /// Moves on if it can; never waits.
@@ -162,17 +173,16 @@ impl<'a> Starting<'a> {
     }
 
     fn start_node(&mut self) -> Result<Node, ClusterError> {
-        if let Some(disk) = &self.disk {
-            // It was prepared long ago, as it were.
-            disk.settle();
-        }
-        let (child, search) = start_command(self.spec, &self.spec.command, &self.place, &self.log)?;
+        // It was prepared long ago, as it were.
+        self.disks.settle();
+        let (child, search) =
+            start_command(self.spec, &self.spec.command, &self.place, &self.log, self.clock.as_ref())?;
         let node = Node::new(self.spec.clone(), self.place.clone(), self.log.clone(), child, search);
-        Ok(node.on_disk(self.disk.take()))
+        Ok(node.on(std::mem::take(&mut self.disks), self.clock.take()))
     }
 
     fn spawn(&self, wanted: &NodeCommand) -> Result<Child, ClusterError> {
-        spawn(self.spec, wanted, &self.place, &self.log)
+        spawn(self.spec, wanted, &self.place, &self.log, None)
     }
 }
 
@@ -182,20 +192,28 @@ pub(super) fn start_command(
     command: &NodeCommand,
     place: &Place,
     log: &Path,
+    clock: Option<&FakeClock>,
 ) -> Result<(Child, LineSearch), ClusterError> {
     let write = |source| ClusterError::Write { path: log.to_owned(), source };
     // Only what the node itself writes can say that it is ready.
     let written_bytes = fs::metadata(log).map_err(write)?.len();
     let search = LineSearch::new(log, written_bytes, &spec.ready_line).map_err(write)?;
-    Ok((spawn(spec, command, place, log)?, search))
+    Ok((spawn(spec, command, place, log, clock)?, search))
 }
 
-fn spawn(spec: &NodeSpec, wanted: &NodeCommand, place: &Place, log: &Path) -> Result<Child, ClusterError> {
+fn spawn(
+    spec: &NodeSpec,
+    wanted: &NodeCommand,
+    place: &Place,
+    log: &Path,
+    clock: Option<&FakeClock>,
+) -> Result<Child, ClusterError> {
     let write = |source| ClusterError::Write { path: log.to_owned(), source };
     let output = OpenOptions::new().append(true).open(log).map_err(write)?;
     let errors = output.try_clone().map_err(write)?;
     let mut command = Command::new(&wanted.program);
     command.args(&wanted.arguments).env_clear().envs(&wanted.environment);
+    command.envs(clock.iter().flat_map(|clock| clock.environment()));
     command.current_dir(&spec.host.data_dir);
     command.stdin(Stdio::null()).stdout(output).stderr(errors);
     start_in(&mut command, place.clone());

@@ -46,6 +46,7 @@ pub(super) const fn role_of(kind: EventKind) -> Option<Role> {
         | EventKind::ObservedGroup
         | EventKind::ObservedAlarms
         | EventKind::ObservedPartitioned
+        | EventKind::ObservedClock
         | EventKind::ObservedSilence
         | EventKind::ObservedCoordinator
         | EventKind::ObservedDepth
@@ -64,6 +65,9 @@ pub(super) const fn role_of(kind: EventKind) -> Option<Role> {
         | EventKind::ChangeAnswered
         | EventKind::DataWiped
         | EventKind::WritesDropped
+        | EventKind::DiskFree
+        | EventKind::OperationsHeld
+        | EventKind::ClockSet
         | EventKind::PhaseEntered => Some(Role::Runner),
         EventKind::WorkerStarted | EventKind::WorkerFinished | EventKind::SessionEnded => None,
     }

@@ -98,7 +98,10 @@ pub(super) const fn detail_of(kind: EventKind) -> Detail {
         | EventKind::FaultDelayed
         | EventKind::ChangeAnswered
         | EventKind::DataWiped
-        | EventKind::WritesDropped => Detail::Fault,
+        | EventKind::WritesDropped
+        | EventKind::DiskFree
+        | EventKind::OperationsHeld
+        | EventKind::ClockSet => Detail::Fault,
         EventKind::PhaseEntered => Detail::Phase,
         EventKind::ObservedIsr | EventKind::ObservedMembers | EventKind::ObservedPartitioned => Detail::Nodes,
         _ => Detail::Number,
@@ -112,6 +115,10 @@ pub(super) const fn is_observation(kind: EventKind) -> bool {
         EventKind::ProcessState
             | EventKind::WritesDropped
             | EventKind::DataWiped
+            | EventKind::DiskFree
+            | EventKind::OperationsHeld
+            | EventKind::ClockSet
+            | EventKind::ObservedClock
             | EventKind::ObservedAlarms
             | EventKind::ObservedPartitioned
             | EventKind::ObservedLeader

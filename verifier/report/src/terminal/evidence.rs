@@ -84,6 +84,13 @@ fn proof_text(fault: &FaultJudgement) -> String {
             None => said,
         };
     }
+    if let Some(restarted) = fault.restarted {
+        return format!("{restarted} of {} gone and back", counted(fault.targets.len(), "node"));
+    }
+    if let Some(held) = fault.operations_held {
+        let ([first, second, third], all) = (held.map(number), number(held.iter().sum()));
+        return format!("{all} writes and syncs held up ({first} / {second} / {third} by third)");
+    }
     if let Some(hit) = &fault.packets_hit {
         let others = [(fault.packets_dropped, "dropped"), (fault.packets_crossed, "crossed")];
         let others = others.into_iter().filter(|(count, _)| *count > 0);

@@ -149,6 +149,8 @@ pub(crate) fn bitten() -> FaultJudgement {
         looks: None,
         writes_lost: None,
         confirmed: None,
+        restarted: None,
+        operations_held: None,
         evidence: vec![String::from("n1 said leader n2 -> n3 after 9.4 s")],
         reasons: Vec::new(),
     }
@@ -294,6 +296,8 @@ pub(crate) fn unnoticed() -> Sample {
         looks: None,
         writes_lost: None,
         confirmed: None,
+        restarted: None,
+        operations_held: None,
         evidence: Vec::new(),
         reasons: vec![reason.to_owned()],
         ..bitten()

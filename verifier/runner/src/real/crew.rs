@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use delivery_broker::{Change, Changed};
 use delivery_cluster::local::{LocalCluster, group};
+use delivery_cluster::machines::Machines;
 use delivery_cluster::processes::{Blow, Dropped, ProcessError, Processes, Whose};
 use delivery_faults::Product;
 use delivery_history::event::ProcessState;
@@ -140,6 +141,10 @@ impl Processes for Crew {
             Whose::Node(node) => self.cluster.as_ref()?.dropped(node),
             Whose::Client(_) => None,
         }
+    }
+
+    fn machines(&mut self) -> Option<&mut dyn Machines> {
+        self.cluster.as_mut().map(|cluster| cluster as &mut dyn Machines)
     }
 
     fn state(&mut self, whose: Whose) -> ProcessState {

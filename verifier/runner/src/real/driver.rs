@@ -7,10 +7,13 @@ use std::rc::Rc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use delivery_broker::observe::CLOCKS;
 use delivery_broker::{ClientSpec, ClusterPlan, HostPlan, Installation, LaneTopic, NodeAddress, System};
+use delivery_cluster::clock;
 use delivery_cluster::local::{ClusterError, LocalCluster, LocalHost, NodeEvent};
+use delivery_cluster::machines::Need;
 use delivery_cluster::processes::{Blow, Processes, Whose};
-use delivery_faults::{Ground, SharedNetwork, find_fault};
+use delivery_faults::{Ground, SharedNetwork};
 use delivery_history::clock::monotonic_ns;
 use delivery_history::event::FLAG_SELF;
 use delivery_history::manifest::{Group, Host, Role, RunManifest, Workload};
@@ -18,10 +21,11 @@ use delivery_history::{Event, EventKind, RunDir};
 use nix::sys::statvfs::statvfs;
 use uuid::Uuid;
 
+use crate::disk_size::bounded_disk_bytes;
 use crate::drive::{Arrivals, Driver};
 use crate::interrupt::Interrupts;
 use crate::machine::{Action, Input};
-use crate::plan::{KEYS, RunPlan};
+use crate::plan::{KEYS, RunPlan, needs};
 use crate::real::crew::{Crew, Post};
 use crate::real::process::{Word, describe};
 use crate::real::protocol::{Command, Job, Report, TransformJob, WorkerSpec};
@@ -144,7 +148,7 @@ impl<'a> RealDriver<'a> {
         let manifest = &self.plan.manifest;
         let hosts = manifest.nodes.iter().chain(&manifest.controllers).chain(&manifest.client_hosts);
         let hosts: Vec<LocalHost> = hosts.map(local_host).collect();
-        let recipe = Recipe::new(&hosts, &plan, self.installation, self.needs_forgetful_disks());
+        let recipe = Recipe::new(&hosts, &plan, self.installation, self.machines());
         if let Some(mut standing) = self.standing.take()
             && standing.serves(&recipe)
         {
@@ -152,6 +156,13 @@ impl<'a> RealDriver<'a> {
             return Ok(());
         }
         self.build(&hosts, plan, recipe)
+    }
+
+    /// What is asked of its machines.
+    fn machines(&self) -> Vec<(Need, u64)> {
+        let bytes = |need| if need == Need::BoundedDisk { bounded_disk_bytes(&self.plan.manifest) } else { 0 };
+        let all = [Need::LayeredDisk, Need::BoundedDisk, Need::Clock].into_iter();
+        all.filter(|need| self.needs(*need)).map(|need| (need, bytes(need))).collect()
     }
 
     /// What the cluster is to be, but for what it draws for itself.
@@ -188,9 +199,7 @@ impl<'a> RealDriver<'a> {
         let specs = real.nodes(&plan, self.installation).map_err(|error| error.to_string())?;
         let ports = specs.first().map_or_else(|| vec![self.system.info().client_port], |spec| spec.ports.clone());
         let mut cluster = LocalCluster::create(hosts, ports).map_err(|error| error.to_string())?;
-        if self.needs_forgetful_disks() {
-            cluster.use_forgetful_disks();
-        }
+        self.fit_out(&mut cluster)?;
         let stop = || self.interrupts.pending();
         let started = cluster.start_nodes(&specs, &home.logs_dir, &stop);
         home.share_logs(&self.run_dir.logs_dir());
@@ -205,10 +214,24 @@ impl<'a> RealDriver<'a> {
         }
     }
 
-    /// They are slower than a directory, so only runs that cut the power have them.
-    fn needs_forgetful_disks(&self) -> bool {
-        let mut faults = self.plan.manifest.faults.iter();
-        faults.any(|fault| find_fault(&fault.fault).is_ok_and(|kind| kind.needs_forgetful_disks()))
+    /// Only runs with a fault that needs it have it: such disks are slower, or lie in memory.
+    /// Gives its machines what the faults of this run need of them: they are slower than others.
+    fn fit_out(&self, cluster: &mut LocalCluster) -> Result<(), String> {
+        if self.needs(Need::LayeredDisk) {
+            cluster.use_layered_disks();
+        }
+        if self.needs(Need::BoundedDisk) {
+            cluster.use_bounded_disks(bounded_disk_bytes(&self.plan.manifest));
+        }
+        if self.needs(Need::Clock) {
+            let library = clock::library().ok_or_else(|| clock::refusal().unwrap_or_default())?;
+            cluster.use_clocks(library);
+        }
+        Ok(())
+    }
+
+    fn needs(&self, need: Need) -> bool {
+        needs(&self.plan.manifest.faults, need)
     }
 
     fn host_plan(&self, host: &Host) -> HostPlan {
@@ -261,6 +284,9 @@ impl<'a> RealDriver<'a> {
         spec.config.insert(String::from("cluster.timings"), self.plan.manifest.timings.clone());
         spec.config.insert(String::from(SECRET), self.secret.clone());
         spec.config.extend(self.plan.leader.map(|leader| (String::from("cluster.leader"), leader.to_string())));
+        if self.needs(Need::Clock) {
+            spec.config.insert(String::from(CLOCKS), String::from("true"));
+        }
         spec.nodes.rotate_left(self.first_node_for(worker));
         spec
     }
@@ -401,6 +427,16 @@ impl<'a> RealDriver<'a> {
         }
     }
 
+    /// What an operator does with a node that gave up when its disk was full, once it no longer is.
+    fn start_halted_node(&mut self, id: u32, status: &str, arrivals: &mut Arrivals) {
+        let what = format!("started n{id} again, which had ended ({status}) when its disk was full");
+        arrivals.notes.push(format!("by hand: {what}"));
+        arrivals.by_hand.push(what);
+        if let Err(error) = self.crew.borrow_mut().start_again(Whose::Node(id)) {
+            arrivals.inputs.push(Input::Trouble(error.to_string()));
+        }
+    }
+
     /// A client that runs and does not take part yet.
     fn late_client(&self) -> Option<String> {
         let crew = self.crew.borrow();
@@ -522,6 +558,7 @@ impl<'a> RealDriver<'a> {
         for event in events.into_iter().flatten() {
             match event {
                 NodeEvent::Ready { id } => drop(self.ready_nodes.insert(id)),
+                NodeEvent::Halted { id, status } => self.start_halted_node(id, &status, arrivals),
                 NodeEvent::Died { id, status, .. } if self.disk_is_full() => {
                     let directory = self.run_dir.path().display();
                     arrivals.inputs.push(Input::HistoryLost(format!(

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use delivery_broker::{ClusterPlan, Installation, Timings};
 use delivery_cluster::local::{LocalCluster, LocalHost};
+use delivery_cluster::machines::Need;
 use delivery_history::event::ProcessState;
 
 /// What a cluster is made of: runs that want the same can have it one after the other.
@@ -17,13 +18,18 @@ pub(crate) struct Recipe {
     version: String,
     /// Where the product is installed.
     installed_in: PathBuf,
-    /// Disks that forget what was not synced.
-    forgetful: bool,
+    /// What is asked of its machines, and the size of what has one.
+    machines: Vec<(Need, u64)>,
 }
 
 impl Recipe {
     /// What `plan` makes of `hosts`, but for what each cluster draws for itself.
-    pub(crate) fn new(hosts: &[LocalHost], plan: &ClusterPlan, installation: &Installation, forgetful: bool) -> Self {
+    pub(crate) fn new(
+        hosts: &[LocalHost],
+        plan: &ClusterPlan,
+        installation: &Installation,
+        machines: Vec<(Need, u64)>,
+    ) -> Self {
         Self {
             hosts: hosts.to_vec(),
             nodes: plan.nodes.iter().chain(&plan.controllers).map(|node| node.id).collect(),
@@ -31,7 +37,7 @@ impl Recipe {
             timings: plan.timings,
             version: installation.version.clone(),
             installed_in: installation.home.clone(),
-            forgetful,
+            machines,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The run inside: three nodes that do nothing but run, one fault, one way out.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -8,8 +8,9 @@ use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use delivery_broker::{HostPlan, NodeCommand, NodeSpec, Observation, Timings};
+use delivery_broker::{Change, Changed, HostPlan, NodeCommand, NodeSpec, Observation, Timings};
 use delivery_cluster::local::{LocalCluster, LocalHost, NodeEvent, group};
+use delivery_cluster::machines::{Machines, Need};
 use delivery_cluster::processes::{Blow, Dropped, ProcessError, Processes, Whose};
 use delivery_faults::schedule::Defaults;
 use delivery_faults::{ClusterView, FaultRequest, Ground, Product, SharedNetwork, find_fault, plan_load};
@@ -33,8 +34,14 @@ const LEADER: u32 = 2;
 const FAULT_MS: u64 = 3_600_000;
 /// Between two looks at the run's own world.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// A node that leaves something unsynced, and goes on writing and syncing where it can.
+const SCRIPT: &str = "echo unsynced > written; echo now ready; \
+                      while :; do echo more > file && sync file; sleep 0.01; done 2> /dev/null";
 /// Longest time anything is waited for; reaching it is a failure, not a measurement.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Size of a disk that can be filled, and what is left of one that is full, bytes.
+const DISK_BYTES: u64 = 8 << 20;
+const FULL_BYTES: u64 = 4_096;
 /// What the error says.
 const TROUBLE: &str = "something else";
 
@@ -67,7 +74,7 @@ pub(crate) fn run(fault: &str, way: Way, directory: &Path) -> i32 {
     planned.machine.faults = vec![FaultWindow { start_ms: 10, duration_ms: FAULT_MS }];
     let kind = find_fault(&planned.manifest.faults[0].fault).unwrap();
 
-    let mut driver = StandIn::new(way, directory, kind.needs_forgetful_disks());
+    let mut driver = StandIn::new(way, directory, kind.needs());
     let path = directory.join("runner.events");
     let mut recorder = Recorder::create(&path, planned.runner_worker(), Clock::Monotonic).unwrap();
     let view = ClusterView::new(NODES.to_vec(), vec![CLIENT_HOST], false);
@@ -125,6 +132,10 @@ impl Processes for Crew {
             Whose::Client(_) => ProcessState::Gone,
         }
     }
+
+    fn machines(&mut self) -> Option<&mut dyn Machines> {
+        Some(&mut self.cluster)
+    }
 }
 
 impl Product for Crew {
@@ -135,13 +146,29 @@ impl Product for Crew {
     fn has_confirmed(&self, _destinations: &[u16]) -> bool {
         self.was_asked
     }
+
+    fn change(&mut self, change: Change) -> Result<u32, ProcessError> {
+        self.was_asked = true;
+        if let Change::Leave { node } = change {
+            self.cluster.strike(node, Blow::Terminate)?;
+        }
+        Ok(1)
+    }
+
+    fn changed(&mut self, _number: u32) -> Result<Changed, ProcessError> {
+        Ok(Changed::default())
+    }
+
+    fn bring_back(&mut self, node: u32) -> Result<(), ProcessError> {
+        self.start_again(Whose::Node(node))
+    }
 }
 
 /// Drives the machine over the stand-in nodes, as the driver of real runs does over brokers.
 struct StandIn {
     way: Way,
     directory: PathBuf,
-    forgetful: bool,
+    need: Option<Need>,
     interrupts: Interrupts,
     crew: Option<Rc<RefCell<Crew>>>,
     network: Option<SharedNetwork>,
@@ -152,25 +179,30 @@ struct StandIn {
     /// The run's own world before the fault.
     before: Option<World>,
     looked: Instant,
+    /// Writes that were held up by the last look.
+    held: Cell<u64>,
     in_force: bool,
     /// When to stop waiting for a signal from outside.
     leaves_by: Option<Instant>,
 }
 
-/// Rules and queues by network namespace, mounts, and what the nodes do.
+/// Rules and queues by network namespace, mounts, what the nodes do, and what becomes of their writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct World {
     networks: BTreeMap<String, String>,
     mounts: String,
     nodes: Vec<ProcessState>,
+    full: Vec<bool>,
+    /// Some write was held up since the last look.
+    held_up: bool,
 }
 
 impl StandIn {
-    fn new(way: Way, directory: &Path, forgetful: bool) -> Self {
+    fn new(way: Way, directory: &Path, need: Option<Need>) -> Self {
         Self {
             way,
             directory: directory.to_owned(),
-            forgetful,
+            need,
             interrupts: Interrupts::listen().unwrap(),
             crew: None,
             network: None,
@@ -179,6 +211,7 @@ impl StandIn {
             ready: 0,
             before: None,
             looked: Instant::now(),
+            held: Cell::new(0),
             in_force: false,
             leaves_by: None,
         }
@@ -193,17 +226,21 @@ impl StandIn {
             .map(|id| LocalHost { id: *id, name: name(*id), address: address(*id) })
             .collect();
         let mut cluster = LocalCluster::create(&hosts, Vec::new()).unwrap();
-        if self.forgetful {
-            cluster.use_forgetful_disks();
+        match self.need {
+            Some(Need::LayeredDisk) => cluster.use_layered_disks(),
+            Some(Need::BoundedDisk) => cluster.use_bounded_disks(DISK_BYTES),
+            Some(Need::Clock) => cluster.use_clocks(delivery_cluster::clock::library().unwrap()),
+            None => {}
         }
         let node = |id: u32| NodeSpec {
             rootfs: None,
             host: HostPlan { id, name: name(id), address: address(id), data_dir: self.directory.join(name(id)) },
             files: Vec::new(),
+            storage: None,
             prepare: Vec::new(),
             command: NodeCommand {
                 program: "/bin/sh".into(),
-                arguments: vec!["-c".into(), "echo unsynced > written; echo now ready; sleep 86400 & wait".into()],
+                arguments: vec!["-c".into(), SCRIPT.into()],
                 environment: BTreeMap::from([(String::from("PATH"), String::from("/usr/bin:/bin"))]),
             },
             ready_line: "now ready".into(),
@@ -221,11 +258,17 @@ impl StandIn {
     }
 
     fn look(&self) -> World {
-        let crew = self.crew.as_ref().unwrap().borrow();
+        let mut crew = self.crew.as_ref().unwrap().borrow_mut();
+        let held: u64 = NODES.iter().filter_map(|node| crew.cluster.held_up(*node)).sum();
         World {
             networks: networks(),
             mounts: fs::read_to_string("/proc/self/mountinfo").unwrap(),
             nodes: NODES.iter().map(|node| crew.cluster.state(*node)).collect(),
+            full: NODES
+                .iter()
+                .map(|node| crew.cluster.free_bytes(*node).is_some_and(|free| free < FULL_BYTES))
+                .collect(),
+            held_up: self.held.replace(held) != held,
         }
     }
 
@@ -282,6 +325,7 @@ impl Driver for StandIn {
                 self.before = Some(self.look());
                 let leader = Observation::Leader { node: 1, destination: 0, leader: Some(LEADER), epoch: 1 };
                 arrivals.observations.push(leader);
+                arrivals.observations.push(Observation::Isr { node: LEADER, destination: 0, isr_bits: 0b1110 });
                 return;
             }
             Action::AskRecovered => {

@@ -1,0 +1,138 @@
+//! Clocks of nodes that go wrong, through libfaketime (<https://github.com/wolfcw/libfaketime>).
+//!
+//! The library is loaded before a node's own (`LD_PRELOAD`) and answers for the clock of the day what a file says
+//! (`FAKETIME_TIMESTAMP_FILE`), read anew at every question (`FAKETIME_NO_CACHE`). Timers go by the monotonic clock, which no
+//! step of the clock of the day moves on a real machine either (`FAKETIME_DONT_FAKE_MONOTONIC`).
+//!
+//! It is copied into the node's data directory: a node that has a root file system of its own sees no other.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where distributions put it; the one for programs with threads. The first is Debian's, below its word for the machine.
+const PLACES: [&str; 4] = [
+    "/usr/lib/MACHINE-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib64/faketime/libfaketimeMT.so.1",
+    "/usr/lib/faketime/libfaketimeMT.so.1",
+    "/usr/local/lib/faketime/libfaketimeMT.so.1",
+];
+/// What is made of it in a data directory.
+const DIRECTORY: &str = "faketime";
+/// The copy of the library there.
+const LIBRARY: &str = "libfaketimeMT.so.1";
+/// What the clock says, there.
+const FILE: &str = "timestamp";
+
+/// Where the library is.
+pub fn library() -> Option<PathBuf> {
+    let machine = std::env::consts::ARCH;
+    PLACES.iter().map(|place| PathBuf::from(place.replace("MACHINE", machine))).find(|place| place.is_file())
+}
+
+/// Why this machine gives no such clocks, with what helps; nothing where it does.
+pub fn refusal() -> Option<String> {
+    if library().is_some() {
+        return None;
+    }
+    Some(String::from("libfaketime is not there: install it (Debian, Ubuntu: `apt-get install libfaketime`)"))
+}
+
+/// What a clock does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// It is ahead of the machine's by this much, milliseconds; behind where that is negative.
+    Ahead(i64),
+    /// It stands still at this second (Unix time).
+    StandsAt(u64),
+}
+
+impl Setting {
+    /// As the library reads it.
+    fn text(self) -> String {
+        match self {
+            Self::Ahead(ms) => {
+                let (sign, ms) = (if ms < 0 { '-' } else { '+' }, ms.unsigned_abs());
+                format!("{sign}{}.{:03}\n", ms / 1_000, ms % 1_000)
+            }
+            Self::StandsAt(second) => format!("{second}\n"),
+        }
+    }
+}
+
+/// The clock of one node.
+#[derive(Clone, Debug)]
+pub struct FakeClock {
+    directory: PathBuf,
+}
+
+impl FakeClock {
+    /// Gives the node with this data directory a clock that goes right.
+    ///
+    /// # Errors
+    /// When the library cannot be copied there.
+    pub fn lay(library: &Path, data_dir: &Path) -> io::Result<Self> {
+        let clock = Self { directory: data_dir.join(DIRECTORY) };
+        fs::create_dir_all(&clock.directory)?;
+        fs::copy(library, clock.directory.join(LIBRARY))?;
+        clock.set(Setting::Ahead(0))?;
+        Ok(clock)
+    }
+
+    /// Makes it do so from now on.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn set(&self, setting: Setting) -> io::Result<()> {
+        // The node may ask at any moment, and must not find half of it.
+        let next = self.directory.join("next");
+        fs::write(&next, setting.text())?;
+        fs::rename(next, self.directory.join(FILE))
+    }
+
+    /// What the node's environment needs.
+    pub(crate) fn environment(&self) -> [(&'static str, String); 5] {
+        let path = |name: &str| self.directory.join(name).display().to_string();
+        [
+            ("LD_PRELOAD", path(LIBRARY)),
+            ("FAKETIME_TIMESTAMP_FILE", path(FILE)),
+            ("FAKETIME_NO_CACHE", String::from("1")),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", String::from("1")),
+            // Of times that are no offsets: Unix seconds, whatever time zone the node is in.
+            ("FAKETIME_FMT", String::from("%s")),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_written_as_the_library_reads_them() {
+        assert_eq!(Setting::Ahead(0).text(), "+0.000\n");
+        assert_eq!(Setting::Ahead(3_600_007).text(), "+3600.007\n");
+        assert_eq!(Setting::Ahead(-1_050).text(), "-1.050\n");
+        assert_eq!(Setting::StandsAt(1_764_064_000).text(), "1764064000\n");
+    }
+
+    #[test]
+    fn a_clock_is_laid_into_the_data_and_goes_right_until_it_is_set() {
+        let data = tempfile::tempdir().unwrap();
+        let library = data.path().join("given.so");
+        fs::write(&library, b"a library").unwrap();
+        let clock = FakeClock::lay(&library, data.path()).unwrap();
+        let environment = clock.environment();
+        let of = |name: &str| &environment.iter().find(|(known, _)| *known == name).unwrap().1;
+        assert_eq!(fs::read(of("LD_PRELOAD")).unwrap(), b"a library");
+        assert_eq!(fs::read_to_string(of("FAKETIME_TIMESTAMP_FILE")).unwrap(), "+0.000\n");
+        clock.set(Setting::Ahead(250)).unwrap();
+        assert_eq!(fs::read_to_string(of("FAKETIME_TIMESTAMP_FILE")).unwrap(), "+0.250\n");
+    }
+
+    #[test]
+    fn a_machine_without_the_library_is_told_of_the_package() {
+        assert_eq!(refusal().is_some(), library().is_none());
+        assert!(refusal().is_none_or(|told| told.contains("apt-get install libfaketime")));
+    }
+}

@@ -1,0 +1,58 @@
+//! What faults need of the machines that nodes run on, whichever backend runs them.
+
+use crate::clock::{self, Setting};
+use crate::disk;
+use crate::processes::ProcessError;
+
+/// Something a fault needs of every node's machine from the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// A disk that forgets what was not synced when its power is cut, and that can be made slow.
+    LayeredDisk,
+    /// A disk of bounded size.
+    BoundedDisk,
+    /// A clock that can be set.
+    Clock,
+}
+
+impl Need {
+    /// Why this machine does not give it, with what helps; nothing where it does.
+    pub fn refusal(self) -> Option<String> {
+        match self {
+            Self::LayeredDisk => disk::refusal(),
+            // A tmpfs: whoever may make a root file system may have it.
+            Self::BoundedDisk => None,
+            Self::Clock => clock::refusal(),
+        }
+    }
+}
+
+/// The machines of a run's nodes.
+pub trait Machines {
+    /// Takes all that is free on the node's disk, and what has become free since the last call.
+    ///
+    /// # Errors
+    /// When its disk has no bound, or the system refuses.
+    fn fill_disk(&mut self, node: u32) -> Result<(), ProcessError>;
+
+    /// Gives back what was taken of the node's disk.
+    fn free_disk(&mut self, node: u32);
+
+    /// What is free on the node's disk, bytes; nothing where that has no bound.
+    fn free_bytes(&mut self, node: u32) -> Option<u64>;
+
+    /// Makes every write and sync of the node's disk take this much longer, give or take the jitter, milliseconds; 0 ends it.
+    ///
+    /// # Errors
+    /// When its disk is the machine's own.
+    fn slow_disk(&mut self, node: u32, by_ms: u32, jitter_ms: u32) -> Result<(), ProcessError>;
+
+    /// Sets the node's clock.
+    ///
+    /// # Errors
+    /// When its clock is the machine's own, or the system refuses.
+    fn set_clock(&mut self, node: u32, setting: Setting) -> Result<(), ProcessError>;
+
+    /// Writes and syncs of the node's disk that were held up so far; nothing where nobody counts them.
+    fn held_up(&mut self, node: u32) -> Option<u64>;
+}
