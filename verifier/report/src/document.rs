@@ -245,6 +245,8 @@ impl FaultEntry {
             looks: self.looks,
             writes_lost: self.writes_lost,
             confirmed: self.confirmed,
+            operations_held: self.operations_held,
+            restarted: self.restarted,
             evidence: self.evidence,
             reasons: self.reasons,
         }
