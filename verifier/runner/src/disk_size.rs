@@ -64,6 +64,7 @@ mod tests {
             format: MANIFEST_FORMAT,
             run_id: String::new(),
             tool_version: String::new(),
+            tool_commit: String::new(),
             system: String::from("kafka"),
             broker_version: String::new(),
             features: Default::default(),
