@@ -86,7 +86,7 @@ fn await_event(cluster: &mut LocalCluster, wanted: &NodeEvent) {
         events.extend(cluster.poll_nodes());
         !events.is_empty()
     });
-    assert_eq!(events, [wanted.clone()]);
+    assert_eq!(events, std::slice::from_ref(wanted));
 }
 
 /// A node that writes and syncs, and ends when it cannot.
