@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use common::{told, verify};
 use delivery_journal::{CellStatus, Matrix};
@@ -144,7 +144,10 @@ fn a_mistake_is_told_with_its_place_and_nothing_is_started() {
 
 /// Starts a matrix and waits for the run after so many results.
 fn started(file: &Path, out: &Path, results: usize) -> std::process::Child {
-    let mut child = verify()
+    // A test that was started in the background ignores Ctrl-C, and so would the matrix.
+    let mut child = Command::new("env")
+        .arg("--default-signal=INT")
+        .arg(env!("CARGO_BIN_EXE_verify"))
         .arg("matrix")
         .arg(file)
         .arg("--out")

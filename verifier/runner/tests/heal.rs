@@ -132,7 +132,10 @@ impl Begun {
     fn begin(fault: &str, way: Way) -> Self {
         let directory = tempfile::tempdir().unwrap();
         // Not the link in /proc: it would be resolved by whoever starts it.
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        let program = std::env::current_exe().unwrap();
+        // A test that was started in the background ignores Ctrl-C, and so would the run.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=INT").arg(program);
         command.args(["--role", fault, &format!("{way:?}")]).arg(directory.path());
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(process.stdout.take().unwrap());
