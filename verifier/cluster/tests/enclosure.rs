@@ -229,9 +229,9 @@ fn a_refusal_names_what_was_refused_and_what_permits_it() {
 
 fn every_probe_finds_what_the_other_cases_use() {
     let probes = probe::probes();
-    assert_eq!(probes.len(), 14);
+    assert_eq!(probes.len(), 15);
     let only_for: Vec<&str> = probes.iter().filter_map(|probe| probe.only_for).collect();
-    assert_eq!(only_for, ["power-loss", "reset", "bandwidth", "delay"]);
+    assert_eq!(only_for, ["power-loss, slow-disk", "reset", "bandwidth", "delay", "clock"]);
     for (facility, fault) in
         [(Facility::Reset, "reset"), (Facility::Bandwidth, "bandwidth"), (Facility::Delay, "delay")]
     {

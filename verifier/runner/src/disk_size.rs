@@ -91,7 +91,6 @@ mod tests {
             faults: Vec::new(),
             by_hand: Vec::new(),
             cluster_of: None,
-            tool_commit: String::new(),
             limits_ms: Default::default(),
             status: RunStatus::Running,
         }

@@ -65,7 +65,7 @@ pub(super) fn write_label(report: &Report<'_>, page: &mut Page) {
         }
     }
     let told = |(label, lanes): &(&str, Vec<&str>)| match *label {
-        NOT_SHOWN => format!("none observed ({})", lanes.join(", ")),
+        NOT_SHOWN => format!("nothing shown ({})", lanes.join(", ")),
         label => format!("{label} observed ({})", lanes.join(", ")),
     };
     let texts: Vec<String> = observed.iter().map(told).collect();
