@@ -81,17 +81,3 @@ pub(crate) fn can_run(system: &str) -> bool {
     println!("skipped: this machine cannot run {system}: {}", told(&doctor));
     false
 }
-
-/// Whether this machine can give a fault to `system`; says why not. Where `VERIFY_REQUIRE` has `word`, a machine that
-/// cannot fails the test instead.
-pub(crate) fn has_facility(system: &str, fault: &str, word: &str) -> bool {
-    let doctor = verify().args(["doctor", system]).output().unwrap();
-    let names = |line: &str| line.split(|c: char| !c.is_alphabetic() && c != '-').any(|name| name == fault);
-    let lacks = told(&doctor).lines().find(|line| line.starts_with("absent ") && names(line)).map(str::to_owned);
-    let required = std::env::var("VERIFY_REQUIRE").is_ok_and(|required| required.contains(word));
-    assert!(lacks.is_none() || !required, "VERIFY_REQUIRE asks for {word}: {lacks:?}");
-    if let Some(lacks) = &lacks {
-        println!("skipped: {lacks}");
-    }
-    lacks.is_none()
-}
