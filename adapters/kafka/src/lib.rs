@@ -23,4 +23,5 @@ mod transactions;
 mod transactor;
 mod wire;
 
+pub use install::RECIPE;
 pub use kafka::Kafka;

@@ -51,8 +51,8 @@ pub enum Command {
     List(ListArgs),
     /// Try the checks: broken buses and histories they must catch, correct ones they must leave alone.
     Mutants(MutantsArgs),
-    /// Make a root file system with one release of a broker, without root, from Debian's packages.
-    #[cfg(feature = "rabbitmq")]
+    /// Make a root file system with one release of a broker, without root, from Debian's packages or an image.
+    #[cfg(any(feature = "kafka", feature = "rabbitmq"))]
     Rootfs(RootfsArgs),
     /// Try out what this machine permits, and say how to install or permit what is missing.
     Doctor(DoctorArgs),
@@ -480,12 +480,15 @@ pub struct MutantsArgs {
 /// Making a root file system.
 #[derive(Clone, Debug, Args)]
 pub struct RootfsArgs {
-    /// With which broker: `rabbitmq`.
+    /// With which broker: `kafka`, `rabbitmq`.
     pub system: String,
-    /// From which of Debian's suites (bullseye, bookworm, trixie, sid): it decides the release.
-    #[arg(long, value_name = "SUITE")]
-    pub suite: String,
-    /// The mirror to download from; without it, the one this machine's own packages come from.
+    /// From which of Debian's suites (bullseye, bookworm, trixie, sid): it decides the release. RabbitMQ only.
+    #[arg(long, value_name = "SUITE", required_unless_present = "image")]
+    pub suite: Option<String>,
+    /// From which image of a registry (`apache/kafka:4.1.1`, `rabbitmq:4.1`); no engine is needed.
+    #[arg(long, value_name = "NAME[:TAG]", conflicts_with_all = ["suite", "mirror"])]
+    pub image: Option<String>,
+    /// The mirror to download packages from; without it, the one this machine's own come from.
     #[arg(long, value_name = "URL")]
     pub mirror: Option<String>,
     /// No progress on standard error.

@@ -16,7 +16,7 @@ pub mod progress;
 pub mod prune;
 pub mod replay;
 pub mod report;
-#[cfg(feature = "rabbitmq")]
+#[cfg(any(feature = "kafka", feature = "rabbitmq"))]
 pub mod rootfs;
 pub mod run;
 pub mod seeds;
@@ -53,7 +53,7 @@ pub fn dispatch(cli: Cli) -> Result<i32, CliError> {
         Command::Export(args) => export::export(&args),
         Command::List(args) => list::list(&args),
         Command::Mutants(args) => mutants::mutants(&args),
-        #[cfg(feature = "rabbitmq")]
+        #[cfg(any(feature = "kafka", feature = "rabbitmq"))]
         Command::Rootfs(args) => rootfs::rootfs(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Completions(args) => generate::completions(&args),

@@ -15,8 +15,13 @@ pub static ALL: &[&dyn System] = &[
 ];
 
 /// What root file systems are made of. An adapter whose broker runs in one is one line here.
-#[cfg(feature = "rabbitmq")]
-pub static ROOTFS_RECIPES: &[&delivery_broker::RootfsRecipe] = &[&delivery_rabbitmq::RECIPE];
+#[cfg(any(feature = "kafka", feature = "rabbitmq"))]
+pub static ROOTFS_RECIPES: &[&delivery_broker::RootfsRecipe] = &[
+    #[cfg(feature = "kafka")]
+    &delivery_kafka::RECIPE,
+    #[cfg(feature = "rabbitmq")]
+    &delivery_rabbitmq::RECIPE,
+];
 
 /// The system with this name.
 ///

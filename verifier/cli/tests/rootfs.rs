@@ -23,7 +23,9 @@ fn said(cache: &Path, arguments: &[&str]) -> String {
 fn mistakes_are_refused_with_what_there_is() {
     let cache = tempfile::tempdir().unwrap();
     insta::assert_snapshot!("unknown_suite", said(cache.path(), &["rabbitmq", "--suite", "trixy"]));
-    insta::assert_snapshot!("unknown_system", said(cache.path(), &["kafka", "--suite", "trixie"]));
+    insta::assert_snapshot!("unknown_system", said(cache.path(), &["pubsub", "--suite", "trixie"]));
+    insta::assert_snapshot!("no_suite_carries_it", said(cache.path(), &["kafka", "--suite", "trixie"]));
+    insta::assert_snapshot!("bad_image", said(cache.path(), &["kafka", "--image", "no image"]));
     insta::assert_snapshot!(
         "bad_mirror",
         said(cache.path(), &["rabbitmq", "--suite", "trixie", "--mirror", "no address"])
@@ -46,6 +48,17 @@ fn one_that_is_there_is_told_with_its_release() {
     insta::assert_snapshot!("there", said(cache.path(), &["rabbitmq", "--suite", "trixie"]));
     fs::write(tree.join("usr/lib/erlang/releases/27/OTP_VERSION"), "25.3\n").unwrap();
     insta::assert_snapshot!("erlang_out_of_range", said(cache.path(), &["rabbitmq", "--suite", "trixie"]));
+}
+
+#[test]
+fn a_registry_that_cannot_be_reached_leaves_nothing() {
+    let cache = tempfile::tempdir().unwrap();
+    // Nothing listens there: ports below 1024 are nobody's by chance.
+    let output = rootfs(cache.path(), &["kafka", "--image", "127.0.0.1:9/apache/kafka:4.1.1"]);
+    assert_eq!(output.status.code(), Some(4), "{}", told(&output));
+    let left = fs::read_dir(cache.path().join("rootfs/kafka")).unwrap();
+    let left: Vec<String> = left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(left, [".image-127.0.0.1-9-apache-kafka-4.1.1.lock"], "{}", told(&output));
 }
 
 #[test]

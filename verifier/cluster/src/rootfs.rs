@@ -44,37 +44,68 @@ pub struct Rootfs {
     pub fresh: bool,
 }
 
-/// Makes the root file system, unless it is there. Two at once wait for each other; a killed one
-/// leaves a directory the next one removes.
+/// Where a root file system is kept, and what tells that it is whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// With which product: says its version.
+    pub recipe: &'a RootfsRecipe,
+    /// Name of its directory among those of the product; does not start with a dot.
+    pub name: &'a str,
+    /// Where they are kept.
+    pub cache_dir: &'a Path,
+}
+
+/// What a tree is filled by: it is given a directory to work in, the tree to make in it, and whom to tell.
+pub type Fill<'a> = dyn FnMut(&Path, &Path, &mut dyn FnMut(&str)) -> Result<(), InstallError> + 'a;
+
+/// Makes the root file system of a suite, unless it is there.
 ///
 /// # Errors
 /// An unknown suite or a mirror that is none (exit 2); a missing tool; what a tool said.
 pub fn make(order: &Order<'_>, progress: &mut dyn FnMut(&str)) -> Result<Rootfs, InstallError> {
     let recipe = order.recipe;
+    if recipe.suites.is_empty() {
+        return Err(ConfigError::Contradiction(format!(
+            "no suite of Debian carries {}: leave out --suite, and take it from an image (--image NAME:TAG).",
+            recipe.title
+        ))
+        .into());
+    }
     if !recipe.suites.iter().any(|(suite, _)| *suite == order.suite) {
         return Err(ConfigError::unknown("suite", order.suite, recipe.suites.iter().map(|(suite, _)| *suite)).into());
     }
-    let directory = rootfs_dir(order.cache_dir, recipe.system);
+    let place = Place { recipe, name: order.suite, cache_dir: order.cache_dir };
+    keep(&place, &mut |directory, tree, progress| fill(order, directory, tree, progress), progress)
+}
+
+/// Has a root file system made by `fill`, unless it is there. Two at once wait for each other; a killed one
+/// leaves a directory the next one removes.
+///
+/// # Errors
+/// What `fill` says; the cache cannot be written; there is no such product in what was made.
+pub fn keep(place: &Place<'_>, fill: &mut Fill<'_>, progress: &mut dyn FnMut(&str)) -> Result<Rootfs, InstallError> {
+    let (recipe, name) = (place.recipe, place.name);
+    let directory = rootfs_dir(place.cache_dir, recipe.system);
     let disk = |error: io::Error| InstallError::Failed {
         what: format!("writing to the cache {}", directory.display()),
         cause: error.to_string(),
         remedy: String::from("Make room or set VERIFY_CACHE_DIR to a directory that can be written."),
     };
     fs::create_dir_all(&directory).map_err(disk)?;
-    let path = directory.join(order.suite);
+    let path = directory.join(name);
     if path.is_dir() {
         return there(recipe, path);
     }
     access(&directory, AccessFlags::W_OK).map_err(|errno| disk(errno.into()))?;
-    let _lock = lock::take(&directory.join(format!(".{}.lock", order.suite)), progress)?;
+    let _lock = lock::take(&directory.join(format!(".{name}.lock")), progress)?;
     if path.is_dir() {
         return there(recipe, path);
     }
-    let prefix = format!(".partial-{}-", order.suite);
+    let prefix = format!(".partial-{name}-");
     remove_leftovers(&directory, &prefix).map_err(disk)?;
     let partial = tempfile::Builder::new().prefix(&prefix).tempdir_in(&directory).map_err(disk)?;
     let tree = partial.path().join("tree");
-    fill(order, partial.path(), &tree, progress)?;
+    fill(partial.path(), &tree, progress)?;
     let version = (recipe.inspect)(&tree)?;
     fs::rename(&tree, &path).map_err(disk)?;
     Ok(Rootfs { path, version, fresh: true })

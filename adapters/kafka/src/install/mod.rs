@@ -6,11 +6,12 @@ mod jars;
 mod java;
 mod maven;
 mod probe;
+mod tree;
 mod version;
 
 use std::path::Path;
 
-use delivery_broker::{ConfigError, InstallError, InstallRequest, Installation};
+use delivery_broker::{ConfigError, InstallError, InstallRequest, Installation, RootfsRecipe};
 
 pub(crate) use archive::path as archive_path;
 pub(crate) use probe::probe;
@@ -19,15 +20,22 @@ pub(crate) use version::{DEFAULT_VERSION, Version};
 /// Environment variable that names an unpacked distribution.
 const HOME_VARIABLE: &str = "KAFKA_HOME";
 
+/// What a root file system with it is made from: images only, as no distribution packages it.
+pub static RECIPE: RootfsRecipe = RootfsRecipe {
+    system: "kafka",
+    title: "Apache Kafka",
+    packages: &[],
+    suites: &[],
+    inspect: |root| Ok(tree::installation_in(root)?.version),
+};
+
 /// Finds, unpacks or downloads what was asked for.
 ///
 /// # Errors
 /// See [`InstallError`].
 pub(crate) fn install(request: &InstallRequest, progress: &mut dyn FnMut(&str)) -> Result<Installation, InstallError> {
-    if request.rootfs.is_some() {
-        return Err(InstallError::Config(ConfigError::Contradiction(String::from(
-            "Apache Kafka runs on the Java of this machine, not inside a root file system: leave out --rootfs.",
-        ))));
+    if let Some(rootfs) = &request.rootfs {
+        return tree::installation_in(rootfs);
     }
     let wanted = request.version.as_deref().map(Version::parse).transpose()?;
     let home = std::env::var_os(HOME_VARIABLE).filter(|home| !home.is_empty());

@@ -25,8 +25,9 @@ impl Java {
     /// With the installation's jars and the node's logging.
     pub(super) fn new(installation: &Installation, data_dir: &Path) -> Self {
         let mut arguments: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
+        // One is made for installations on the host's files only: its path says nothing inside of a root file system.
         let archive = archive_path(installation);
-        if archive.is_file() {
+        if installation.rootfs.is_none() && archive.is_file() {
             // Shared where it fits, left aside where it does not (`-Xshare:auto`).
             arguments.push(format!("-XX:SharedArchiveFile={}", archive.display()));
         }
