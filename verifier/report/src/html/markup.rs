@@ -53,6 +53,11 @@ impl Markup {
         self.text.push_str(text);
     }
 
+    /// A whole element of a page that was written by this very type.
+    pub(crate) fn written_before(&mut self, element: &str) {
+        self.text.push_str(element);
+    }
+
     /// Breaks the line, for whoever looks at the source.
     pub(crate) fn line_break(&mut self) {
         self.text.push('\n');

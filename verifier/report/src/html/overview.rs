@@ -1,5 +1,7 @@
 //! The page of many runs: the tables, then the run behind each of their rows.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::anchors::{finding_anchor, lane_anchor, run_anchor};
 use super::markup::Markup;
 use super::run::{head, write_article, write_footer};
@@ -20,7 +22,7 @@ pub(crate) fn index_page(publication: &Publication, results: &Results) -> String
         write_contents(results, markup);
         markup.element("main", &[("id", "main")], |markup| {
             write_results(results, markup);
-            write_expectations(results, &shown, markup);
+            write_expectations(results, &shown.ids, markup);
             write_not_run(results, markup);
             write_left_out(results, markup);
             write_runs(&shown, markup);
@@ -29,12 +31,35 @@ pub(crate) fn index_page(publication: &Publication, results: &Results) -> String
     })
 }
 
+/// A run with a place in the page.
+enum Shown<'a> {
+    /// Written from the run.
+    Fresh(&'a JudgedRun),
+    /// As it stood in an earlier page.
+    Kept(&'a str),
+}
+
+/// Runs in the page by their identity, and in the order of their start.
+struct ShownRuns<'a> {
+    ids: BTreeSet<&'a str>,
+    runs: BTreeMap<(&'a str, &'a str), Shown<'a>>,
+}
+
 /// Runs some row comes from, or a matrix rests on: the tables lead to each of them.
-fn shown_runs<'a>(publication: &'a Publication, results: &Results) -> Vec<&'a JudgedRun> {
-    let of_rows = |id: &String| results.results.iter().any(|row| row.run.id == *id);
-    let of_cells = |id: &String| results.expectations.iter().any(|cell| cell.runs.contains(id));
-    let is_shown = |run: &&JudgedRun| of_rows(&run.manifest.run_id) || of_cells(&run.manifest.run_id);
-    publication.runs.iter().filter(is_shown).collect()
+fn shown_runs<'a>(publication: &'a Publication, results: &'a Results) -> ShownRuns<'a> {
+    let of_rows = results.results.iter().map(|row| &row.run.id);
+    let of_cells = results.expectations.iter().flat_map(|cell| &cell.runs);
+    let (mut ids, mut runs) = (BTreeSet::new(), BTreeMap::new());
+    for id in of_rows.chain(of_cells) {
+        let fresh = publication.runs.iter().find(|run| run.manifest.run_id == *id);
+        let fresh = fresh.map(|run| (run.manifest.started_at.as_str(), Shown::Fresh(run)));
+        let kept = || publication.onto.as_ref()?.article(id).map(|(when, article)| (when, Shown::Kept(article)));
+        if let Some((when, shown)) = fresh.or_else(kept) {
+            ids.insert(id.as_str());
+            runs.insert((when, id.as_str()), shown);
+        }
+    }
+    ShownRuns { ids, runs }
 }
 
 fn write_contents(results: &Results, markup: &mut Markup) {
@@ -156,7 +181,7 @@ fn write_lost(row: &ResultRow, markup: &mut Markup) {
     }
 }
 
-fn write_expectations(results: &Results, shown: &[&JudgedRun], markup: &mut Markup) {
+fn write_expectations(results: &Results, shown: &BTreeSet<&str>, markup: &mut Markup) {
     if results.expectations.is_empty() {
         return;
     }
@@ -186,12 +211,12 @@ fn row_words(row: &str, about: &str) -> String {
 }
 
 /// A run that was not given cannot be led to.
-fn write_run_links(runs: &[String], shown: &[&JudgedRun], markup: &mut Markup) {
+fn write_run_links(runs: &[String], shown: &BTreeSet<&str>, markup: &mut Markup) {
     for (place, run) in runs.iter().enumerate() {
         if place > 0 {
             markup.text(", ");
         }
-        match shown.iter().any(|known| known.manifest.run_id == *run) {
+        match shown.contains(run.as_str()) {
             true => markup.leaf("a", &[("href", &format!("#{}", run_anchor(run)))], run),
             false => markup.text(run),
         }
@@ -233,11 +258,29 @@ fn write_left_out(results: &Results, markup: &mut Markup) {
     });
 }
 
-fn write_runs(shown: &[&JudgedRun], markup: &mut Markup) {
+fn write_runs(shown: &ShownRuns<'_>, markup: &mut Markup) {
     markup.element("section", &[("id", "runs"), ("aria-labelledby", "runs-title")], |markup| {
         markup.leaf("h2", &[("id", "runs-title")], "Runs");
-        for run in shown {
-            write_article(&run.report(), run.picture.as_ref(), markup);
+        for run in shown.runs.values() {
+            match run {
+                Shown::Fresh(run) => write_article(&run.report(), run.picture.as_ref(), markup),
+                Shown::Kept(article) => markup.written_before(article),
+            }
+            markup.line_break();
         }
     });
+}
+
+/// The runs in a page that was written before, by their anchor.
+pub(crate) fn articles(page: &str) -> BTreeMap<String, String> {
+    const BEGIN: &str = "<article id=\"";
+    const END: &str = "</article>";
+    let mut articles = BTreeMap::new();
+    // What comes from elsewhere is escaped: it neither begins nor ends a run.
+    for part in page.split(BEGIN).skip(1) {
+        if let Some(((anchor, _), end)) = part.split_once('"').zip(part.find(END)) {
+            articles.insert(anchor.to_owned(), format!("{BEGIN}{}{END}", &part[..end]));
+        }
+    }
+    articles
 }

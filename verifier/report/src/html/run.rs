@@ -40,7 +40,6 @@ pub(super) fn write_article(report: &Report<'_>, picture: Option<&Picture>, mark
         write_content(report, picture, ["h4", "h4", "h5"], markup);
         markup.element("p", &[], |markup| markup.leaf("a", &[("href", "#results")], "Back to the results"));
     });
-    markup.line_break();
 }
 
 pub(super) fn write_footer(markup: &mut Markup) {
