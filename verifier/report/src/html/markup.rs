@@ -47,6 +47,16 @@ impl Markup {
         escape(text, &mut self.text);
     }
 
+    /// A name made of many parts, which may be broken before each of them.
+    pub(crate) fn name(&mut self, name: &str) {
+        for (place, part) in name.split_inclusive(['+', ',']).enumerate() {
+            if place > 0 {
+                self.empty("wbr", &[]);
+            }
+            self.text(part);
+        }
+    }
+
     /// The inside of a `style` or `script` element: HTML does not unescape it, so it may hold nothing that XML would have escaped.
     pub(crate) fn verbatim(&mut self, text: &'static str) {
         debug_assert!(!text.contains(['<', '&']), "neither may stand in an inline style or script");
