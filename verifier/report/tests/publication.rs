@@ -367,10 +367,11 @@ fn a_finding_of_every_kind_has_a_place_in_the_document() {
     assert_eq!(results.results[0].guarantees[&Guarantee::Durability], Verdict::Violated);
 }
 
-/// A later matrix of the same name: a cell that was not run is, one that agreed surprises, one has not come to anything yet.
+/// A part of the matrix, later and under a name of its own: a cell that was not run is, one that agreed surprises, one has not come to anything yet.
 fn later_matrix() -> Matrix {
     let mut later = matrix();
-    later.entry.as_mut().unwrap().started_at = String::from("2026-11-26T02:00:00Z");
+    let entry = later.entry.as_mut().unwrap();
+    (entry.name, entry.started_at) = (String::from("truth-a"), String::from("2026-11-26T02:00:00Z"));
     later.cells[3].not_run = None;
     later.cells.remove(1);
     later.results = vec![CellResult { status: CellStatus::Surprising, ..later.results[0].clone() }, {

@@ -51,7 +51,8 @@ pub struct NotRun {
     pub started_at: String,
 }
 
-/// Cells of many matrices: of each the newest that came to anything.
+/// Cells of many matrices: of each the newest that came to anything. A cell has its row in its name, and is the same in
+/// whatever matrix it stands: one that is run in parts has another name for each.
 #[derive(Debug, Default)]
 pub(super) struct Cells {
     pub(super) expectations: Vec<Expectation>,
@@ -61,18 +62,15 @@ pub(super) struct Cells {
 impl Cells {
     /// Takes in what a matrix says. A row that one did not run is no longer listed so when another one has it.
     pub(super) fn take_in(&mut self, matrix: &Matrix) {
-        let (name, started_at) = (name_of(matrix), started_at(matrix));
+        let started_at = started_at(matrix);
         let rows: BTreeSet<&String> = matrix.cells.iter().map(|cell| &cell.row).collect();
         let is_earlier = |known: &NotRun| known.started_at <= started_at;
-        self.not_run.retain(|known| known.matrix != name || !rows.contains(&known.row) || !is_earlier(known));
+        self.not_run.retain(|known| !rows.contains(&known.row) || !is_earlier(known));
         Expectation::of(matrix).into_iter().for_each(|cell| self.put(cell));
         for cell in NotRun::of(matrix) {
-            let was_run = self.expectations.iter().any(|known| known.matrix == name && known.cell == cell.cell);
+            let was_run = self.expectations.iter().any(|known| known.cell == cell.cell);
             // What is left of this row is of a later matrix.
-            let is_listed = self
-                .not_run
-                .iter()
-                .any(|known| known.matrix == name && known.row == cell.row && known.started_at > started_at);
+            let is_listed = self.not_run.iter().any(|known| known.row == cell.row && known.started_at > started_at);
             if !was_run && !is_listed {
                 self.not_run.push(cell);
             }
@@ -80,7 +78,7 @@ impl Cells {
     }
 
     fn put(&mut self, cell: Expectation) {
-        let same = |known: &&mut Expectation| known.matrix == cell.matrix && known.cell == cell.cell;
+        let same = |known: &&mut Expectation| known.cell == cell.cell;
         if let Some(known) = self.expectations.iter_mut().find(same) {
             let is_newer = cell.started_at >= known.started_at && cell.status.is_some();
             if is_newer || known.status.is_none() {
@@ -90,7 +88,7 @@ impl Cells {
         }
         // Beside the others of its row, else of its matrix.
         let last = |same: &dyn Fn(&Expectation) -> bool| self.expectations.iter().rposition(same);
-        let of_row = last(&|known| known.matrix == cell.matrix && known.row == cell.row);
+        let of_row = last(&|known| known.row == cell.row);
         let place = of_row.or_else(|| last(&|known| known.matrix == cell.matrix));
         self.expectations.insert(place.map_or(self.expectations.len(), |place| place + 1), cell);
     }
