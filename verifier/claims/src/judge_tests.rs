@@ -9,7 +9,7 @@ use delivery_history::manifest::{BiteProof, Fault, Lane, MANIFEST_FORMAT, Requir
 use proptest::prelude::*;
 
 use super::judge_claims;
-use crate::verdict::{ClaimKind, ClaimOutcome, DecidedBy, Overall, RunVerdict, Standing};
+use crate::verdict::{ClaimKind, ClaimOutcome, DecidedBy, LaneVerdict, Overall, RunVerdict, Standing};
 
 const SAFE: &[(&str, &str)] = &[
     ("producer.acks", "all"),
@@ -261,13 +261,40 @@ fn absence_of_a_finding_is_not_taken_from_a_lane_that_showed_nothing() {
     assert_eq!(stored_once.verdict, Verdict::Inconclusive);
 }
 
+/// A lane after the power failed everywhere.
+fn after_power_loss(config: &[(&str, &str)]) -> LaneVerdict {
+    let mut run = manifest(vec![lane("safe", config)]);
+    run.faults = vec![Fault { fault: String::from("power-loss"), ..netsplit("all") }];
+    judge(&run, vec![losing("safe")]).lanes.remove(0)
+}
+
+#[test]
+fn a_promise_that_another_document_takes_back_is_broken_and_shown_with_both() {
+    let lane = after_power_loss(SAFE);
+    assert_eq!(lane.standing, Standing::Broken);
+    let durability = lane.violation(Guarantee::Durability).unwrap();
+    assert_eq!(durability.breaks, ["kafka-full-recovery"]);
+    assert_eq!(durability.documented_by, ["kafka-power-loss-may-lose"]);
+    let promise = lane.claims.iter().find(|claim| claim.id == "kafka-full-recovery").unwrap();
+    assert_eq!(promise.outcome, ClaimOutcome::Violated);
+    assert!(promise.contradicted[0].documented_in.starts_with("KIP-966"), "{:?}", promise.contradicted);
+    for guarantee in [Guarantee::AtLeastOnce, Guarantee::ExactlyOnce] {
+        assert!(lane.violation(guarantee).unwrap().is_excused(), "{guarantee:?} is given up by KIP-966");
+    }
+    // What is flushed for every message is no matter of either document.
+    let flushed = after_power_loss(&[SAFE, &[("topic.flush.messages", "1")]].concat());
+    let durability = flushed.violation(Guarantee::Durability).unwrap();
+    assert!(durability.breaks.is_empty() && durability.documented_by.is_empty());
+    assert_eq!(flushed.standing, Standing::Broken, "nobody warns of that");
+}
+
 #[test]
 fn claims_apply_only_to_what_they_speak_of() {
     let safe = || manifest(vec![lane("safe", SAFE)]);
     let counted = |manifest: &RunManifest| judge(manifest, vec![losing("safe")]).counted_claims();
     assert!(counted(&safe()) > 0);
     let mut other = safe();
-    other.faults = vec![Fault { fault: String::from("power-loss"), ..netsplit("") }];
+    other.faults = vec![Fault { fault: String::from("slow-disk"), ..netsplit("") }];
     assert_eq!(counted(&other), 0, "a fault no claim covers");
     other.faults.push(netsplit("leader"));
     assert_eq!(counted(&other), 0, "every fault of the run must be covered");

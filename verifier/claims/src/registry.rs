@@ -141,7 +141,8 @@ pub struct Claim {
     /// Settings that exclude the claim when they have one of these values.
     #[serde(default)]
     pub unless: BTreeMap<String, Accepted>,
-    /// Faults it covers: `netsplit` (every shape) or `netsplit:leader`. A run without a fault is always covered.
+    /// Faults it covers: `netsplit` (every shape) or `netsplit:leader`; a documented loss may cover `any`. A run without a
+    /// fault is always covered.
     pub faults: Vec<String>,
     /// Faults of which the run must have had one: without any, the claim says nothing. Each of them is in `faults`, too.
     #[serde(default)]
@@ -272,11 +273,14 @@ impl Registry {
     }
 }
 
-/// Whether a fault of this shape is one of those named: `netsplit` (every shape) or `netsplit:leader`.
+/// Stands for every fault: what a document warns of whatever the reason.
+const ANY: &str = "any";
+
+/// Whether a fault of this shape is one of those named: `netsplit` (every shape), `netsplit:leader` or `any`.
 pub(crate) fn is_among(named: &[String], fault: &str, shape: &str) -> bool {
     named.iter().any(|covered| match covered.split_once(':') {
         Some((name, of_shape)) => name == fault && of_shape == shape,
-        None => covered == fault,
+        None => covered == fault || covered == ANY,
     })
 }
 
@@ -336,6 +340,9 @@ impl Claim {
     fn settings_problem(&self) -> Option<String> {
         if self.faults.is_empty() {
             return Some(String::from("covers no fault: `faults` is empty"));
+        }
+        if self.faults.iter().any(|fault| fault == ANY) && self.promises != Some(Promise::MayViolate) {
+            return Some(String::from("promises something under `any` fault: name those its document speaks of"));
         }
         if let Some(fault) = self.with.iter().find(|fault| !self.faults.contains(fault)) {
             return Some(format!("speaks of runs with `{fault}`, which it does not cover: name it in `faults`"));
@@ -414,6 +421,7 @@ evidence = "documented"
             (GOOD.replace("\"netsplit\"", ""), "covers no fault"),
             (GOOD.replace("producer.acks", "acks"), "without its scope"),
             (GOOD.replace("faults =", "with = [\"kill\"]\nfaults ="), "which it does not cover"),
+            (GOOD.replace("\"netsplit\"", "\"any\""), "under `any` fault"),
             (GOOD.replace("[\"all\", \"-1\"]", "[]"), "names no value"),
             (GOOD.replace("promises = \"holds\"", ""), "needs `guarantee` and `promises`, or `label`"),
             (GOOD.replace("promises = \"holds\"", "promises = \"holds\"\nlabel = \"CP\""), "and not both"),

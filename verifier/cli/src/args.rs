@@ -434,11 +434,15 @@ pub struct ExportArgs {
 #[derive(Clone, Debug, Args)]
 pub struct ReportArgs {
     /// Directories of runs, of matrices, or that hold such.
-    #[arg(value_name = "DIR", required = true)]
+    #[arg(value_name = "DIR", required_unless_present = "onto")]
     pub directories: Vec<PathBuf>,
     /// Where the tables are written.
     #[arg(long, value_name = "DIR", default_value = "results")]
     pub out: PathBuf,
+    /// Tables that were published before and are gone on with: what they say stays, except where a newer run is about the
+    /// same. May be where the new ones go.
+    #[arg(long, value_name = "RESULTS")]
+    pub onto: Option<PathBuf>,
     /// Tables that were published before: says what changed, and exits 1 where something is newly violated.
     #[arg(long, value_name = "RESULTS")]
     pub since: Option<PathBuf>,

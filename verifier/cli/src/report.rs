@@ -5,7 +5,9 @@ mod github;
 
 use std::io::Write as _;
 
-use delivery_report::{ChangeKind, Changes, Outcome, Results, Style, read_results, write_files};
+use delivery_report::{
+    ChangeKind, Changes, Outcome, Publication, ResultRow, Results, Style, read_earlier, read_results, write_files,
+};
 
 use crate::args::ReportArgs;
 use crate::exit::{self, CliError};
@@ -18,14 +20,20 @@ use crate::terminal::use_unicode;
 pub fn report(args: &ReportArgs) -> Result<i32, CliError> {
     // Read first: the new tables may take the place of the earlier ones.
     let earlier = args.since.as_deref().map(read_results).transpose()?;
-    let publication = collect::collect(&args.directories, args.quiet)?;
+    let onto = args.onto.as_deref().map(read_earlier).transpose()?;
+    let publication = Publication { onto, ..collect::collect(&args.directories, args.quiet)? };
     let results = write_files(&publication, &args.out)?;
     let changes = earlier.map(|earlier| Changes::between(&earlier, &results));
     github::tell(&results, changes.as_ref())?;
-    show(args, &results, changes.as_ref())
+    show(args, &publication, &results, changes.as_ref())
 }
 
-fn show(args: &ReportArgs, results: &Results, changes: Option<&Changes>) -> Result<i32, CliError> {
+fn show(
+    args: &ReportArgs,
+    publication: &Publication,
+    results: &Results,
+    changes: Option<&Changes>,
+) -> Result<i32, CliError> {
     let mut text = String::new();
     let all = [Outcome::Violated, Outcome::Inconclusive, Outcome::AsAdvertised, Outcome::Holds];
     let counts: Vec<String> = all.map(|outcome| format!("{} {}", results.count(outcome), outcome.label())).to_vec();
@@ -38,6 +46,12 @@ fn show(args: &ReportArgs, results: &Results, changes: Option<&Changes>) -> Resu
         results.files.join(", "),
         delivery_report::RESULTS_FILE
     ));
+    if args.onto.is_some() {
+        let own = |row: &&ResultRow| !publication.runs.iter().any(|run| run.manifest.run_id == row.run.id);
+        let kept = results.results.iter().filter(own).count();
+        let results = if kept == 1 { "result" } else { "results" };
+        text.push_str(&format!("Kept as published before: {kept} {results}.\n"));
+    }
     for left in &results.left_out {
         text.push_str(&format!("Left out: {}: {}\n", left.directory, left.reason));
     }

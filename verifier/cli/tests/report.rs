@@ -75,6 +75,30 @@ fn publishing_again_gives_the_same_bytes_and_what_changed_is_told() {
 }
 
 #[test]
+fn new_runs_go_onto_tables_whose_runs_are_gone() {
+    let out = tempfile::tempdir().unwrap();
+    let (runs, results, all) = (out.path().join("runs"), out.path().join("results"), out.path().join("all"));
+    let first = lossy(&runs, &["--require", "none"]);
+    report(&[&runs, &"--out", &results]);
+    let new = out.path().join("new");
+    lossy(&new, &["--require", "none", "--set", "cluster.nodes=5"]);
+    report(&[&runs, &new, &"--out", &all]);
+    fs::remove_dir_all(&first).unwrap();
+    let output = report(&[&new, &"--onto", &results, &"--out", &results, &"--since", &results]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert_eq!(files(&results), files(&all));
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(text.starts_with("2 results of 2 runs: 0 violated, 0 inconclusive, 2 as advertised"), "{text}");
+    assert!(text.contains("Kept as published before: 1 result.\nNew results (1):"), "{text}");
+    // Tables can be written anew without any run.
+    report(&[&"--onto", &results, &"--out", &results]);
+    assert_eq!(files(&results), files(&all));
+    let refused = report(&[&new, &"--onto", &new, &"--out", &results]);
+    assert_eq!(refused.status.code(), Some(2), "{}", told(&refused));
+    assert_eq!(files(&results), files(&all), "nothing is written");
+}
+
+#[test]
 fn a_run_whose_history_was_thrown_away_is_told_as_it_was_found() {
     let out = tempfile::tempdir().unwrap();
     let (runs, results) = (out.path().join("runs"), out.path().join("results"));

@@ -9,6 +9,7 @@ pub mod bandwidth;
 pub mod clock;
 pub mod delay;
 pub mod disk_full;
+mod excerpt;
 mod impaired;
 pub mod kill;
 pub mod kind;
@@ -34,6 +35,7 @@ pub mod stop;
 pub mod unclean_election;
 pub mod view;
 
+pub use excerpt::Place;
 pub use kind::{
     ActsOn, Evidence, FaultError, FaultGuard, FaultKind, Ground, Product, Resolved, Shape, SharedNetwork,
     SharedProcesses, SharedProduct, find_fault,

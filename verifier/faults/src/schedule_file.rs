@@ -8,6 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::amount;
+use crate::excerpt::Place;
 use crate::kind::{FaultKind, find_fault, find_shape};
 use crate::request::{FaultRequest, MAX_FAULTS, hits_whole, time, time_ms};
 
@@ -25,7 +26,7 @@ pub struct Schedule {
 
 /// A mistake in a schedule file, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}:{column}: {problem}")]
+#[error("{file}:{line}:{column}: {problem}{excerpt}")]
 pub struct ScheduleFileError {
     /// Name of the file, as the user gave it.
     pub file: String,
@@ -35,6 +36,8 @@ pub struct ScheduleFileError {
     pub column: usize,
     /// What is wrong, and what would be right.
     pub problem: String,
+    /// The line with the mistake marked; may be empty.
+    pub excerpt: String,
 }
 
 #[derive(Deserialize)]
@@ -68,14 +71,8 @@ impl Schedule {
     /// The first mistake, with its place: no TOML, an unknown key, fault or shape, a time or share that is none, too many faults.
     pub fn parse(file: &str, text: &str) -> Result<Self, ScheduleFileError> {
         read(text).map_err(|(at, problem)| {
-            let before = text.get(..at.start.min(text.len())).unwrap_or(text);
-            let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-            ScheduleFileError {
-                file: file.to_owned(),
-                line: before.matches('\n').count() + 1,
-                column: before[line_start..].chars().count() + 1,
-                problem,
-            }
+            let Place { line, column, excerpt } = Place::of(text, &at);
+            ScheduleFileError { file: file.to_owned(), line, column, problem, excerpt }
         })
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use delivery_faults::time_ms;
+use delivery_faults::{Place, time_ms};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -30,7 +30,7 @@ pub struct MatrixFile {
 
 /// A mistake in a matrix file, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}:{column}: {problem}")]
+#[error("{file}:{line}:{column}: {problem}{excerpt}")]
 pub struct MatrixFileError {
     /// Name of the file, as the user gave it.
     pub file: String,
@@ -40,6 +40,8 @@ pub struct MatrixFileError {
     pub column: usize,
     /// What is wrong, and what would be right.
     pub problem: String,
+    /// The line with the mistake marked; may be empty.
+    pub excerpt: String,
 }
 
 /// A mistake with the bytes it is made in.
@@ -118,14 +120,8 @@ impl MatrixFile {
 }
 
 fn place(name: &str, text: &str, (at, problem): Mistake) -> MatrixFileError {
-    let before = text.get(..at.start.min(text.len())).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    MatrixFileError {
-        file: name.to_owned(),
-        line: before.matches('\n').count() + 1,
-        column: before[line_start..].chars().count() + 1,
-        problem,
-    }
+    let Place { line, column, excerpt } = Place::of(text, &at);
+    MatrixFileError { file: name.to_owned(), line, column, problem, excerpt }
 }
 
 fn read(name: &str, text: &str) -> Result<MatrixFile, Mistake> {

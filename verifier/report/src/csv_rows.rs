@@ -80,13 +80,17 @@ fn ends_its_last_line(file: &mut File) -> std::io::Result<bool> {
 }
 
 /// One row a lane, under a header where that is wanted.
-pub(crate) fn rows(report: &Report<'_>, with_header: bool) -> std::io::Result<Vec<u8>> {
+fn rows(report: &Report<'_>, with_header: bool) -> std::io::Result<Vec<u8>> {
+    lines(report.lanes().map(|lane| cells(report, lane)), with_header)
+}
+
+fn lines(rows: impl IntoIterator<Item = Vec<String>>, with_header: bool) -> std::io::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     if with_header {
         writer.write_record(columns())?;
     }
-    for lane in report.lanes() {
-        writer.write_record(cells(report, lane))?;
+    for row in rows {
+        writer.write_record(row)?;
     }
     writer.into_inner().map_err(|error| error.into_error())
 }
@@ -266,6 +270,63 @@ fn guarantee_value(view: LaneView<'_>, guarantee: Guarantee) -> String {
         Some(Verdict::Violated) => "violated",
     }
     .to_owned()
+}
+
+/// A row as it stands in a file, with what others need to know of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) run_id: String,
+    pub(crate) started_at: String,
+    pub(crate) system: String,
+    pub(crate) lane: String,
+    /// Messages were proved lost.
+    pub(crate) lost: bool,
+    cells: Vec<String>,
+}
+
+/// The rows of a run.
+pub(crate) fn rows_of(report: &Report<'_>) -> Vec<Row> {
+    let columns = columns();
+    report.lanes().map(|lane| Row::of(&columns, cells(report, lane))).collect()
+}
+
+/// A file of these rows, with its header.
+pub(crate) fn file_of<'a>(rows: impl IntoIterator<Item = &'a Row>) -> std::io::Result<Vec<u8>> {
+    lines(rows.into_iter().map(|row| row.cells.clone()), true)
+}
+
+/// The rows of a file that this version or an earlier one wrote; what had no column then is empty.
+pub(crate) fn read_rows(file: &[u8]) -> Result<Vec<Row>, String> {
+    let mut reader = csv::Reader::from_reader(file);
+    let found = reader.headers().map_err(|error| error.to_string())?.clone();
+    let columns = columns();
+    if let Some(unknown) = found.iter().find(|name| !columns.iter().any(|column| column == name)) {
+        return Err(format!("this version has no column `{unknown}`"));
+    }
+    if let Some(missing) = KNOWN_BY.iter().find(|name| !found.iter().any(|column| column == **name)) {
+        return Err(format!("it has no column `{missing}`"));
+    }
+    let places: Vec<Option<usize>> =
+        columns.iter().map(|column| found.iter().position(|name| name == column)).collect();
+    let row = |record: csv::StringRecord| {
+        let cell = |place: &Option<usize>| place.and_then(|place| record.get(place)).unwrap_or_default().to_owned();
+        Row::of(&columns, places.iter().map(cell).collect())
+    };
+    reader.records().map(|record| record.map(row).map_err(|error| error.to_string())).collect()
+}
+
+/// What a row is known by.
+const KNOWN_BY: [&str; 5] = ["run_id", "started_at", "system", "lane", "lost"];
+
+impl Row {
+    fn of(columns: &[String], cells: Vec<String>) -> Self {
+        let value = |name: &str| {
+            let place = columns.iter().position(|column| column == name);
+            place.and_then(|place| cells.get(place)).cloned().unwrap_or_default()
+        };
+        let [run_id, started_at, system, lane, lost] = KNOWN_BY.map(value);
+        Self { run_id, started_at, system, lane, lost: !matches!(lost.as_str(), "" | "0"), cells }
+    }
 }
 
 const fn standing_name(standing: Standing) -> &'static str {

@@ -26,9 +26,9 @@ pub use exit::exit_line;
 pub use html::Html;
 pub use json::Json;
 pub use publication::{
-    Change, ChangeKind, Changes, Expectation, JudgedRun, LeftOut, NotRun, Outcome, Provenance, Publication,
-    PublicationError, RESULTS_FILE, RESULTS_SCHEMA, ResultRow, Results, annotations, read_results, step_summary,
-    write_files,
+    Change, ChangeKind, Changes, Earlier, Expectation, JudgedRun, LeftOut, NotRun, Outcome, Provenance, Publication,
+    PublicationError, RESULTS_FILE, RESULTS_SCHEMA, ResultRow, Results, annotations, read_earlier, read_results,
+    step_summary, write_files,
 };
 pub use terminal::{MAX_COLUMNS, Style, Terminal, versions_table};
 

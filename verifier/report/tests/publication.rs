@@ -16,8 +16,8 @@ use delivery_claims::ClaimOutcome;
 use delivery_history::manifest::RunStatus;
 use delivery_journal::{CellEntry, CellResult, CellStatus, Matrix, MatrixEntry, Window};
 use delivery_report::{
-    ChangeKind, Changes, LeftOut, Outcome, Publication, PublicationError, Results, Style, annotations, read_results,
-    step_summary, write_files,
+    ChangeKind, Changes, LeftOut, Outcome, Publication, PublicationError, Results, Style, annotations, read_earlier,
+    read_results, step_summary, write_files,
 };
 
 fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -365,4 +365,150 @@ fn a_finding_of_every_kind_has_a_place_in_the_document() {
     let results = publication([broken()]).results();
     assert_eq!(results.results[0].findings[FindingKind::Lost.label()], 3);
     assert_eq!(results.results[0].guarantees[&Guarantee::Durability], Verdict::Violated);
+}
+
+/// A part of the matrix, later and under a name of its own: a cell that was not run is, one that agreed surprises, one has not come to anything yet.
+fn later_matrix() -> Matrix {
+    let mut later = matrix();
+    let entry = later.entry.as_mut().unwrap();
+    (entry.name, entry.started_at) = (String::from("truth-a"), String::from("2026-11-26T02:00:00Z"));
+    later.cells[3].not_run = None;
+    later.cells.remove(1);
+    later.results = vec![CellResult { status: CellStatus::Surprising, ..later.results[0].clone() }, {
+        CellResult { cell: later.cells[2].name.clone(), ..later.results[1].clone() }
+    }];
+    later.results[0].runs = vec![String::from("runs/2026-11-26-0001")];
+    later
+}
+
+/// Newer runs: one of what is there already, one of a version that is not.
+fn later() -> Publication {
+    let mut new = named(held(), "2026-11-26-0002", "2026-11-26T03:00:00Z");
+    new.manifest.broker_version = String::from("4.2.0");
+    let mut later = publication([named(losses(), "2026-11-26-0001", "2026-11-26T02:00:00Z"), new]);
+    later.matrices.push(later_matrix());
+    later
+}
+
+fn published(publication: &Publication) -> tempfile::TempDir {
+    let out = tempfile::tempdir().unwrap();
+    write_files(publication, out.path()).unwrap();
+    out
+}
+
+fn onto(directory: &Path, publication: Publication) -> Publication {
+    Publication { onto: Some(read_earlier(directory).unwrap()), ..publication }
+}
+
+#[test]
+fn runs_published_onto_earlier_tables_give_the_bytes_of_all_runs_together() {
+    let (out, mut both) = (published(&everything()), everything());
+    both.runs.extend(later().runs);
+    both.matrices.extend(later().matrices);
+    both.sort();
+    let together = files(published(&both).path());
+    write_files(&onto(out.path(), later()), out.path()).unwrap();
+    let once = files(out.path());
+    assert!(once == together, "{}", first_difference(&once, &together));
+    // The same runs again, onto tables that have them: nothing counts twice.
+    write_files(&onto(out.path(), later()), out.path()).unwrap();
+    let again = files(out.path());
+    assert!(again == together, "{}", first_difference(&again, &together));
+    // And with no run at all.
+    write_files(&onto(out.path(), Publication::default()), out.path()).unwrap();
+    assert!(files(out.path()) == together, "tables written anew stay as they are");
+}
+
+fn first_difference(one: &BTreeMap<String, Vec<u8>>, other: &BTreeMap<String, Vec<u8>>) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let names = one.keys().chain(other.keys()).find(|name| one.get(*name) != other.get(*name));
+    let Some(name) = names else { return String::from("none") };
+    let (one, other) = (text(&one[name]), text(&other[name]));
+    let line = one.lines().zip(other.lines()).find(|(one, other)| one != other);
+    format!("{name}: {line:?}")
+}
+
+#[test]
+fn what_nothing_newer_is_about_stays_as_it_was_published() {
+    let out = published(&everything());
+    let before = read_results(out.path()).unwrap();
+    let results = onto(out.path(), later()).results();
+    for known in &before.results {
+        let row = results.results.iter().find(|row| row.subject() == known.subject()).unwrap();
+        let is_newer = row.run.id == "2026-11-26-0001";
+        assert!(if is_newer { row.runs == known.runs + 1 } else { row == known }, "{} {row:?}", known.subject());
+    }
+    assert!(results.results.iter().any(|row| row.run.id == "2026-11-26-0002"));
+    assert_eq!(results.runs, before.runs + 2);
+    assert_eq!(results.left_out, before.left_out);
+    insta::assert_snapshot!("cells_onto_cells", cells_told(&results));
+    let changes = Changes::between(&before, &results);
+    assert_eq!(changes.count(ChangeKind::Gone), 0);
+    assert!(changes.count(ChangeKind::Added) > 0);
+    let page = text(&onto(out.path(), later()), "index.html");
+    let wanted = ["2026-11-23-0001", "2026-11-24-0004", "2026-11-26-0001", "2026-11-26-0002"];
+    let places = wanted.map(|run| page.find(&format!("<article id=\"run-{run}\"")));
+    assert!(places[0].is_none(), "no row rests on it any more");
+    assert!(places[1..].is_sorted() && places[1..].iter().all(Option::is_some), "{places:?}");
+    parse(&page).unwrap();
+}
+
+fn cells_told(results: &Results) -> String {
+    let told = |cell: &delivery_report::Expectation| {
+        format!("{} {:?} by {} in {}\n", cell.cell, cell.status, cell.runs.join(","), cell.started_at)
+    };
+    let cells: String = results.expectations.iter().map(told).collect();
+    let not_run: String =
+        results.not_run.iter().map(|cell| format!("{} not run: {}\n", cell.cell, cell.reason)).collect();
+    format!("{cells}{not_run}")
+}
+
+#[test]
+fn an_older_run_takes_no_newer_ones_place_and_one_judged_again_does() {
+    let out = published(&publication([named(broken(), "2026-11-25-0001", "2026-11-25T02:00:00Z")]));
+    let known = |results: &Results| results.results.iter().find(|row| row.lane == "safe").unwrap().clone();
+    let older = onto(out.path(), publication([named(losses(), "2026-11-23-0001", "2026-11-23T02:00:00Z")]));
+    let row = known(&older.results());
+    assert_eq!(
+        (row.run.id.as_str(), row.outcome, row.runs, row.runs_that_lost),
+        ("2026-11-25-0001", Outcome::Violated, 2, 1)
+    );
+    // Judged again it comes to something else: so do the counts, and its row in the file.
+    let again = onto(out.path(), publication([named(losses(), "2026-11-25-0001", "2026-11-25T02:00:00Z")]));
+    let row = known(&again.results());
+    assert_eq!((row.outcome, row.runs, row.runs_that_lost), (Outcome::Holds, 1, 0));
+    assert_eq!(again.results().runs, 1);
+    let csv = text(&again, "kafka.csv");
+    assert_eq!(csv.lines().count(), 1 + 4, "{csv}");
+    // Under another version it is about something else, and what it was about before is nothing that was run.
+    let mut elsewhere = named(losses(), "2026-11-25-0001", "2026-11-25T02:00:00Z");
+    elsewhere.manifest.broker_version = String::from("4.2.0");
+    let results = onto(out.path(), publication([elsewhere])).results();
+    assert!(results.results.iter().all(|row| row.version == "4.2.0"));
+}
+
+#[test]
+fn earlier_tables_that_lack_a_part_are_refused() {
+    let refused = |out: &Path| read_earlier(out).unwrap_err().to_string().replace(&*out.to_string_lossy(), "OUT");
+    let out = published(&everything());
+    let csv = fs::read_to_string(out.path().join("kafka.csv")).unwrap();
+    // A column that is not there yet is no harm.
+    let mut writer = csv::Writer::from_path(out.path().join("kafka.csv")).unwrap();
+    for record in csv::ReaderBuilder::new().has_headers(false).from_reader(csv.as_bytes()).records().map(Result::unwrap)
+    {
+        writer.write_record(record.iter().take(record.len() - 1)).unwrap();
+    }
+    writer.flush().unwrap();
+    drop(writer);
+    assert!(read_earlier(out.path()).is_ok());
+    let mut told = Vec::new();
+    fs::write(out.path().join("kafka.csv"), csv.replacen("run_id", "run", 1)).unwrap();
+    told.push(refused(out.path()));
+    fs::write(out.path().join("kafka.csv"), csv.replacen("started_at,", "", 1)).unwrap();
+    told.push(refused(out.path()));
+    fs::write(out.path().join("kafka.csv"), csv + "1,2\n").unwrap();
+    told.push(refused(out.path()));
+    fs::remove_file(out.path().join("kafka.csv")).unwrap();
+    told.push(refused(out.path()));
+    insta::assert_snapshot!("earlier_tables_refused", told.join("\n"));
 }

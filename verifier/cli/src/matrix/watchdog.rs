@@ -18,6 +18,7 @@ pub(super) struct Watchdog {
     over: Sender<()>,
     thread: Option<JoinHandle<bool>>,
     limit: Duration,
+    interrupts: Interrupts,
 }
 
 impl Watchdog {
@@ -33,6 +34,7 @@ impl Watchdog {
 
     fn watch(limit: Duration, interrupts: Interrupts, last: impl Fn() + Send + 'static) -> Self {
         let (over, ended) = channel();
+        let asked = interrupts.clone();
         // The first request ends the load and drains, the second ends the run.
         let thread = std::thread::spawn(move || {
             if ended.recv_timeout(limit) != Err(RecvTimeoutError::Timeout) {
@@ -47,14 +49,15 @@ impl Watchdog {
             }
             true
         });
-        Self { over, thread: Some(thread), limit }
+        Self { over, thread: Some(thread), limit, interrupts: asked }
     }
 
     /// What the run says of itself, or that it was over its limit.
     pub(super) fn judge(mut self, told: Told) -> Told {
         let _ = self.over.send(());
         let over = self.thread.take().is_some_and(|thread| thread.join().unwrap_or(false));
-        if !over || told.stopped {
+        // A run that is ended before its load began says that it was stopped, whoever ended it.
+        if !over || self.interrupts.were_asked() {
             return told;
         }
         let trouble = format!("it took longer than {} s, the limit of its cell, and was ended", self.limit.as_secs());

@@ -196,7 +196,8 @@ fn scrolled(caption: &str, markup: &mut Markup, inside: impl FnOnce(&mut Markup)
         &[("class", "scroll"), ("role", "region"), ("aria-label", caption), ("tabindex", "0")],
         |markup| {
             markup.element("table", &[], |markup| {
-                markup.leaf("caption", &[], caption);
+                // The heading above says it to whoever sees the page.
+                markup.leaf("caption", &[("class", "unseen")], caption);
                 inside(markup);
             });
         },

@@ -47,10 +47,25 @@ impl Markup {
         escape(text, &mut self.text);
     }
 
+    /// A name made of many parts, which may be broken before each of them.
+    pub(crate) fn name(&mut self, name: &str) {
+        for (place, part) in name.split_inclusive(['+', ',']).enumerate() {
+            if place > 0 {
+                self.empty("wbr", &[]);
+            }
+            self.text(part);
+        }
+    }
+
     /// The inside of a `style` or `script` element: HTML does not unescape it, so it may hold nothing that XML would have escaped.
     pub(crate) fn verbatim(&mut self, text: &'static str) {
         debug_assert!(!text.contains(['<', '&']), "neither may stand in an inline style or script");
         self.text.push_str(text);
+    }
+
+    /// A whole element of a page that was written by this very type.
+    pub(crate) fn written_before(&mut self, element: &str) {
+        self.text.push_str(element);
     }
 
     /// Breaks the line, for whoever looks at the source.

@@ -22,7 +22,7 @@ use crate::{Exporter, Report, ReportError};
 
 pub(crate) use anchors::run_anchor;
 pub(crate) use markup::Markup;
-pub(crate) use overview::index_page;
+pub(crate) use overview::{articles, index_page};
 
 /// Writes the page of one run.
 #[derive(Clone, Copy, Debug, Default)]

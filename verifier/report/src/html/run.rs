@@ -40,7 +40,6 @@ pub(super) fn write_article(report: &Report<'_>, picture: Option<&Picture>, mark
         write_content(report, picture, ["h4", "h4", "h5"], markup);
         markup.element("p", &[], |markup| markup.leaf("a", &[("href", "#results")], "Back to the results"));
     });
-    markup.line_break();
 }
 
 pub(super) fn write_footer(markup: &mut Markup) {
@@ -97,19 +96,9 @@ fn write_lane_table(report: &Report<'_>, anchor: &str, markup: &mut Markup) {
         "div",
         &[("class", "scroll"), ("role", "region"), ("aria-labelledby", &region), ("tabindex", "0")],
         |markup| {
-            markup.element("table", &[], |markup| {
+            markup.element("table", &[("class", "cards")], |markup| {
                 markup.leaf("caption", &[("id", &region)], "Configurations, side by side under the same faults");
-                let titles = [
-                    "configuration",
-                    "result",
-                    "acked",
-                    "lost",
-                    "unknown",
-                    "label claimed",
-                    "label observed",
-                    "findings",
-                ];
-                head(&titles, markup);
+                head(&LANE_TITLES, markup);
                 markup.element("tbody", &[], |markup| {
                     for (index, view) in report.lanes().enumerate() {
                         write_lane_row(report, index, &view, markup);
@@ -119,6 +108,16 @@ fn write_lane_table(report: &Report<'_>, anchor: &str, markup: &mut Markup) {
         },
     );
     markup.line_break();
+}
+
+const LANE_TITLES: [&str; 8] =
+    ["configuration", "result", "acked", "lost", "unknown", "label claimed", "label observed", "findings"];
+
+/// A cell under a title; where a row is a card, the title stands before it.
+pub(super) fn cell(title: &str, class: &str, markup: &mut Markup, inside: impl FnOnce(&mut Markup)) {
+    let attributes = [("data-title", title), ("class", class)];
+    let attributes = if class.is_empty() { &attributes[..1] } else { &attributes[..] };
+    markup.element("td", attributes, inside);
 }
 
 /// The titles of a table.
@@ -140,29 +139,38 @@ fn write_lane_row(report: &Report<'_>, index: usize, view: &LaneView<'_>, markup
         Some(stats) => format!("{} sent", number(stats.sent_unacknowledged)),
         None => String::new(),
     };
-    markup.element("tr", &[], |markup| {
-        markup.element("th", &[("scope", "row")], |markup| {
-            markup.leaf("a", &[("href", &format!("#{}", lane_anchor(run_id, index)))], &view.lane.name);
+    let [configuration, result, acks, lost, unknown, claimed, observed, findings] = LANE_TITLES;
+    markup.element("tr", &[("class", shell::outcome_class(Outcome::of(view.verdict)))], |markup| {
+        markup.element("th", &[("scope", "row"), ("class", "name"), ("data-title", configuration)], |markup| {
+            let place = format!("#{}", lane_anchor(run_id, index));
+            markup.element("a", &[("href", &place)], |markup| markup.name(&view.lane.name));
             markup.text(" ");
             markup.leaf("span", &[("class", "settings")], &view.lane.settings);
         });
-        markup.element("td", &[], |markup| shell::badge(Outcome::of(view.verdict), markup));
-        markup.leaf("td", &[("class", "number")], &acked);
-        markup.leaf("td", &[("class", "number")], &lane::lost_words(view));
-        markup.leaf("td", &[("class", "number")], &stats.map_or_else(String::new, |stats| number(stats.unknown)));
-        markup.leaf("td", &[], view.verdict.and_then(|verdict| verdict.claimed_label.as_deref()).unwrap_or("none"));
-        markup.leaf("td", &[], lane::label_words(view));
-        markup.element("td", &[], |markup| {
-            for (place, finding) in view.judged.iter().flat_map(|judged| &judged.findings).enumerate() {
-                if place > 0 {
-                    markup.text(", ");
-                }
-                let kind = finding.kind.label();
-                let words = format!("{} {kind}", number(finding.count));
-                markup.leaf("a", &[("href", &format!("#{}", finding_anchor(run_id, index, kind)))], &words);
-            }
-        });
+        cell(result, "", markup, |markup| shell::badge(Outcome::of(view.verdict), markup));
+        for (title, words) in [
+            (acks, acked),
+            (lost, lane::lost_words(view)),
+            (unknown, stats.map_or_else(String::new, |stats| number(stats.unknown))),
+        ] {
+            cell(title, "number", markup, |markup| markup.text(&words));
+        }
+        let label = view.verdict.and_then(|verdict| verdict.claimed_label.as_deref()).unwrap_or("none");
+        cell(claimed, "", markup, |markup| markup.text(label));
+        cell(observed, "", markup, |markup| markup.text(lane::label_words(view)));
+        cell(findings, "findings", markup, |markup| write_finding_links(run_id, index, view, markup));
     });
+}
+
+fn write_finding_links(run_id: &str, index: usize, view: &LaneView<'_>, markup: &mut Markup) {
+    for (place, finding) in view.judged.iter().flat_map(|judged| &judged.findings).enumerate() {
+        if place > 0 {
+            markup.text(", ");
+        }
+        let kind = finding.kind.label();
+        let words = format!("{} {kind}", number(finding.count));
+        markup.leaf("a", &[("href", &format!("#{}", finding_anchor(run_id, index, kind)))], &words);
+    }
 }
 
 fn write_faults(report: &Report<'_>, picture: Option<&Picture>, markup: &mut Markup) {

@@ -37,15 +37,19 @@ pub(super) fn page(title: &str, content: impl FnOnce(&mut Markup)) -> String {
     markup.finish()
 }
 
+/// What style an outcome has.
+pub(super) const fn outcome_class(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Violated => "violated",
+        Outcome::Inconclusive => "inconclusive",
+        Outcome::AsAdvertised => "advertised",
+        Outcome::Holds => "holds",
+    }
+}
+
 /// The outcome of a result, with its mark.
 pub(super) fn badge(outcome: Outcome, markup: &mut Markup) {
-    let class = match outcome {
-        Outcome::Violated => "badge violated",
-        Outcome::Inconclusive => "badge inconclusive",
-        Outcome::AsAdvertised => "badge advertised",
-        Outcome::Holds => "badge holds",
-    };
-    markup.element("span", &[("class", class)], |markup| {
+    markup.element("span", &[("class", &format!("badge {}", outcome_class(outcome)))], |markup| {
         markup.leaf("span", &[("aria-hidden", "true")], &format!("{} ", outcome.mark()));
         markup.text(outcome.label());
     });

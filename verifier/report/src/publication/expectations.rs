@@ -1,6 +1,6 @@
 //! Cells of a matrix against what was expected of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use delivery_journal::{CellEntry, CellStatus, Matrix, Window};
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,9 @@ pub struct Expectation {
     pub reasons: Vec<String>,
     /// Runs it rests on, by their identity.
     pub runs: Vec<String>,
+    /// When its matrix was started; empty where that is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub started_at: String,
 }
 
 /// A cell that is listed and not run.
@@ -43,10 +46,56 @@ pub struct NotRun {
     pub about: String,
     /// What is missing.
     pub reason: String,
+    /// When its matrix was started; empty where that is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub started_at: String,
+}
+
+/// Cells of many matrices: of each the newest that came to anything. A cell has its row in its name, and is the same in
+/// whatever matrix it stands: one that is run in parts has another name for each.
+#[derive(Debug, Default)]
+pub(super) struct Cells {
+    pub(super) expectations: Vec<Expectation>,
+    pub(super) not_run: Vec<NotRun>,
+}
+
+impl Cells {
+    /// Takes in what a matrix says. A row that one did not run is no longer listed so when another one has it.
+    pub(super) fn take_in(&mut self, matrix: &Matrix) {
+        let started_at = started_at(matrix);
+        let rows: BTreeSet<&String> = matrix.cells.iter().map(|cell| &cell.row).collect();
+        let is_earlier = |known: &NotRun| known.started_at <= started_at;
+        self.not_run.retain(|known| !rows.contains(&known.row) || !is_earlier(known));
+        Expectation::of(matrix).into_iter().for_each(|cell| self.put(cell));
+        for cell in NotRun::of(matrix) {
+            let was_run = self.expectations.iter().any(|known| known.cell == cell.cell);
+            // What is left of this row is of a later matrix.
+            let is_listed = self.not_run.iter().any(|known| known.row == cell.row && known.started_at > started_at);
+            if !was_run && !is_listed {
+                self.not_run.push(cell);
+            }
+        }
+    }
+
+    fn put(&mut self, cell: Expectation) {
+        let same = |known: &&mut Expectation| known.cell == cell.cell;
+        if let Some(known) = self.expectations.iter_mut().find(same) {
+            let is_newer = cell.started_at >= known.started_at && cell.status.is_some();
+            if is_newer || known.status.is_none() {
+                *known = cell;
+            }
+            return;
+        }
+        // Beside the others of its row, else of its matrix.
+        let last = |same: &dyn Fn(&Expectation) -> bool| self.expectations.iter().rposition(same);
+        let of_row = last(&|known| known.row == cell.row);
+        let place = of_row.or_else(|| last(&|known| known.matrix == cell.matrix));
+        self.expectations.insert(place.map_or(self.expectations.len(), |place| place + 1), cell);
+    }
 }
 
 impl Expectation {
-    pub(super) fn of(matrix: &Matrix) -> Vec<Self> {
+    fn of(matrix: &Matrix) -> Vec<Self> {
         let run = matrix.cells.iter().filter(|cell| reason_not_run(matrix, cell).is_none());
         let expectation = |cell: &CellEntry| {
             let result = matrix.result(&cell.name);
@@ -61,6 +110,7 @@ impl Expectation {
                 windows: result.map_or_else(Vec::new, |result| result.windows.clone()),
                 reasons: result.map_or_else(Vec::new, |result| result.reasons.clone()),
                 runs: result.map_or_else(Vec::new, |result| of_result(&result.runs)),
+                started_at: started_at(matrix),
             }
         };
         run.map(expectation).collect()
@@ -83,7 +133,7 @@ impl Expectation {
 }
 
 impl NotRun {
-    pub(super) fn of(matrix: &Matrix) -> Vec<Self> {
+    fn of(matrix: &Matrix) -> Vec<Self> {
         let cells = matrix.cells.iter().filter_map(|cell| {
             let reason = reason_not_run(matrix, cell)?;
             Some(Self {
@@ -92,6 +142,7 @@ impl NotRun {
                 cell: cell.name.clone(),
                 about: cell.about.clone(),
                 reason,
+                started_at: started_at(matrix),
             })
         });
         cells.collect()
@@ -119,6 +170,10 @@ fn reason_not_run(matrix: &Matrix, cell: &CellEntry) -> Option<String> {
 
 fn name_of(matrix: &Matrix) -> String {
     matrix.entry.as_ref().map_or_else(String::new, |entry| entry.name.clone())
+}
+
+fn started_at(matrix: &Matrix) -> String {
+    matrix.entry.as_ref().map_or_else(String::new, |entry| entry.started_at.clone())
 }
 
 fn run_id(path: &str) -> &str {

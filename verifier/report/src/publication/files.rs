@@ -10,7 +10,7 @@ use super::junit::junit;
 use super::names::{COLUMNS, INDEX, JUNIT, README, csv_name};
 use super::readme::{MARKER, readme};
 use super::results::{RESULTS_FILE, RESULTS_SCHEMA, Results};
-use crate::csv_rows;
+use crate::csv_rows::{self, Row};
 use crate::html::index_page;
 
 /// A publication that cannot be written or read.
@@ -43,7 +43,7 @@ pub enum PublicationError {
 }
 
 impl PublicationError {
-    fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |cause| Self::Io { operation, path, cause }
     }
@@ -67,12 +67,14 @@ impl Publication {
     }
 
     fn csv(&self, system: &str) -> String {
-        let mut text = Vec::new();
-        for run in self.runs.iter().filter(|run| run.manifest.system == system) {
-            // Writing to memory does not fail.
-            text.extend(csv_rows::rows(&run.report(), text.is_empty()).unwrap_or_default());
-        }
-        String::from_utf8_lossy(&text).into_owned()
+        let again = self.run_ids();
+        let kept = self.onto.iter().flat_map(|earlier| earlier.rows(&again)).cloned();
+        let fresh = self.runs.iter().flat_map(|run| csv_rows::rows_of(&run.report()));
+        let mut rows: Vec<Row> = kept.chain(fresh).filter(|row| row.system == system).collect();
+        // Lanes of one run stay in its order.
+        rows.sort_by(|one, next| (&one.started_at, &one.run_id).cmp(&(&next.started_at, &next.run_id)));
+        // Writing to memory does not fail.
+        String::from_utf8_lossy(&csv_rows::file_of(&rows).unwrap_or_default()).into_owned()
     }
 }
 

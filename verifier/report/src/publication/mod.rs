@@ -1,9 +1,10 @@
 //! Published tables: the results of many runs as files for readers and programs. Everything is derived from run directories
-//! (and the journals of matrices), so publishing the same directories again gives the same bytes.
+//! (and the journals of matrices, and an earlier publication), so publishing the same again gives the same bytes.
 
 mod actions;
 mod changes;
 mod columns;
+mod earlier;
 mod expectations;
 mod files;
 mod junit;
@@ -13,6 +14,8 @@ mod names;
 mod order;
 mod readme;
 mod results;
+
+use std::collections::BTreeSet;
 
 use delivery_checks::{Judgement, Picture};
 use delivery_claims::RunVerdict;
@@ -24,6 +27,7 @@ use crate::Report;
 
 pub use actions::{annotations, step_summary};
 pub use changes::{Change, ChangeKind, Changes};
+pub use earlier::{Earlier, read_earlier};
 pub(crate) use expectations::status_label;
 pub use expectations::{Expectation, NotRun};
 pub use files::{PublicationError, read_results, write_files};
@@ -53,7 +57,7 @@ impl JudgedRun {
 }
 
 /// A run directory nothing could be made of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LeftOut {
     /// Name of the directory.
     pub directory: String,
@@ -70,9 +74,16 @@ pub struct Publication {
     pub matrices: Vec<Matrix>,
     /// Directories that are left out.
     pub left_out: Vec<LeftOut>,
+    /// What was published before and stays, where nothing newer is about the same.
+    pub onto: Option<Earlier>,
 }
 
 impl Publication {
+    /// Identities of its own runs.
+    fn run_ids(&self) -> BTreeSet<&str> {
+        self.runs.iter().map(|run| run.manifest.run_id.as_str()).collect()
+    }
+
     /// The tables as data: what the other files, and later publications, are made from.
     pub fn results(&self) -> Results {
         Results::of(self)
@@ -87,7 +98,7 @@ impl Publication {
         self.matrices.sort_by_key(|matrix| {
             matrix.entry.as_ref().map(|entry| (entry.started_at.clone(), entry.name.clone(), entry.seed))
         });
-        self.left_out.sort_by(|one, next| (&one.directory, &one.reason).cmp(&(&next.directory, &next.reason)));
+        self.left_out.sort();
         self.left_out.dedup();
     }
 }

@@ -7,7 +7,7 @@ use delivery_claims::{ClaimOutcome, LaneVerdict, Standing};
 use delivery_history::manifest::{Amount, Fault, RunManifest};
 use serde::{Deserialize, Serialize};
 
-use super::expectations::{Expectation, NotRun};
+use super::expectations::{Cells, Expectation, NotRun};
 use super::meaning::meaning;
 use super::order::natural;
 use super::{JudgedRun, LeftOut, Publication};
@@ -176,30 +176,33 @@ impl ResultRow {
 
 impl Results {
     pub(super) fn of(publication: &Publication) -> Self {
-        let mut rows: Vec<ResultRow> = Vec::new();
-        for run in &publication.runs {
-            for (index, view) in run.report().lanes().enumerate() {
-                let row = row(run, index, &view);
-                match rows.iter_mut().find(|known| known.key() == row.key()) {
-                    Some(known) => *known = newer(known, row),
-                    None => rows.push(row),
-                }
-            }
+        let (runs, onto) = (publication.run_ids(), publication.onto.as_ref());
+        let mut fresh = fresh(publication);
+        let mut cells = Cells::default();
+        let mut left_out = publication.left_out.clone();
+        if let Some(earlier) = onto {
+            earlier.keep_results(&mut fresh, &runs);
+            cells.expectations.clone_from(&earlier.results.expectations);
+            cells.not_run.clone_from(&earlier.results.not_run);
+            left_out.extend(earlier.results.left_out.iter().filter(|left| !runs.contains(&*left.directory)).cloned());
+            left_out.sort();
+            left_out.dedup();
         }
+        publication.matrices.iter().for_each(|matrix| cells.take_in(matrix));
+        let mut results: Vec<ResultRow> = fresh.into_iter().map(|fresh| fresh.row).collect();
         // Lanes of one run stay in its order where all else is equal.
-        rows.sort_by_cached_key(|row| {
+        results.sort_by_cached_key(|row| {
             let place = (row.run.lane_index, row.lane.clone(), row.settings.clone());
             (row.system.clone(), natural(&row.version), row.faults.clone(), row.timings.clone(), place)
         });
-        let matrices = &publication.matrices;
         Self {
             schema: RESULTS_SCHEMA,
             files: Vec::new(),
-            runs: publication.runs.len(),
-            results: rows,
-            expectations: matrices.iter().flat_map(Expectation::of).collect(),
-            not_run: matrices.iter().flat_map(NotRun::of).collect(),
-            left_out: publication.left_out.clone(),
+            runs: onto.map_or(runs.len(), |earlier| earlier.results.runs + earlier.count_new(&runs)),
+            results,
+            expectations: cells.expectations,
+            not_run: cells.not_run,
+            left_out,
         }
     }
 
@@ -216,7 +219,31 @@ impl Results {
     }
 }
 
-/// Runs stand in the order of their start, so `row` is the newer one.
+/// The newest result of runs that are told of anew, and which runs those are.
+pub(super) struct Fresh {
+    pub(super) row: ResultRow,
+    pub(super) runs: Vec<String>,
+}
+
+/// Runs stand in the order of their start, so the last of the same is the newest.
+fn fresh(publication: &Publication) -> Vec<Fresh> {
+    let mut all: Vec<Fresh> = Vec::new();
+    for run in &publication.runs {
+        for (index, view) in run.report().lanes().enumerate() {
+            let row = row(run, index, &view);
+            let id = row.run.id.clone();
+            match all.iter_mut().find(|known| known.row.key() == row.key()) {
+                Some(known) => {
+                    known.row = newer(&known.row, row);
+                    known.runs.push(id);
+                }
+                None => all.push(Fresh { row, runs: vec![id] }),
+            }
+        }
+    }
+    all
+}
+
 fn newer(known: &ResultRow, row: ResultRow) -> ResultRow {
     ResultRow { runs: known.runs + row.runs, runs_that_lost: known.runs_that_lost + row.runs_that_lost, ..row }
 }
