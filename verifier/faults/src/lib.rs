@@ -9,6 +9,7 @@ pub mod bandwidth;
 pub mod clock;
 pub mod delay;
 pub mod disk_full;
+pub mod hold;
 mod impaired;
 pub mod kill;
 pub mod kind;

@@ -44,6 +44,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("reset", &["reset"]),
     ("bandwidth", &["bandwidth"]),
     ("delay", &["delay"]),
+    ("hold", &["hold"]),
     ("kill", &["kill"]),
     ("stop", &["stop"]),
     ("restart", &["restart"]),
