@@ -33,7 +33,7 @@ pub use observe::{
 pub use payload::{Decoded, MessageId, decode, encode};
 pub use reason::Reason;
 pub use rootfs::{RootfsRecipe, rootfs_dir};
-pub use simulated::{LinkLedger, SimulatedLane, SimulatedNode, SimulatedPlan, SimulatedSystem};
+pub use simulated::{DelayCounts, Lateness, LinkLedger, SimulatedLane, SimulatedNode, SimulatedPlan, SimulatedSystem};
 pub use system::{
     InstallError, InstallProblem, InstallRequest, Installation, RealSystem, RuntimeProbe, System, SystemInfo,
 };

@@ -70,6 +70,52 @@ pub trait SimulatedNode {
 pub struct LinkLedger {
     pairs: Rc<RefCell<BTreeMap<(u32, u32), PairAccount>>>,
     losses: Rc<RefCell<Losses>>,
+    delays: Rc<RefCell<Delays>>,
+}
+
+/// Frames that come later: the sender asks how long it is to keep one, before it numbers it.
+#[derive(Clone, Debug)]
+struct Delays {
+    /// By the number of whoever asked for it.
+    by_number: BTreeMap<u32, Delay>,
+    random: fastrand::Rng,
+}
+
+/// One delay.
+#[derive(Clone, Debug)]
+struct Delay {
+    lateness: Lateness,
+    pairs: BTreeSet<(u32, u32)>,
+    counted: DelayCounts,
+}
+
+/// How much later frames come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lateness {
+    /// By this much.
+    Of {
+        /// Milliseconds.
+        ms: u32,
+        /// And this much more or less, drawn frame by frame, milliseconds.
+        jitter_ms: u32,
+    },
+    /// As long as it lasts: nothing goes out until then.
+    UntilItEnds,
+}
+
+/// What one delay came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DelayCounts {
+    /// Frames that had to wait.
+    pub delayed: u64,
+    /// Frames for which there was no room to wait in.
+    pub dropped: u64,
+}
+
+impl Default for Delays {
+    fn default() -> Self {
+        Self { by_number: BTreeMap::new(), random: fastrand::Rng::with_seed(0) }
+    }
 }
 
 /// Frames that are lost by chance: the sender asks before it hands one to the network.
@@ -126,7 +172,57 @@ impl LinkLedger {
     pub fn seeded(seed: u64) -> Self {
         let ledger = Self::default();
         ledger.losses.borrow_mut().random = fastrand::Rng::with_seed(seed ^ 0x1055);
+        ledger.delays.borrow_mut().random = fastrand::Rng::with_seed(seed ^ 0x1a7e);
         ledger
+    }
+
+    /// From now on frames between these ordered pairs come later on behalf of `number`.
+    pub fn delay(&self, number: u32, pairs: &[(u32, u32)], lateness: Lateness) {
+        let delay = Delay { lateness, pairs: pairs.iter().copied().collect(), counted: DelayCounts::default() };
+        self.delays.borrow_mut().by_number.insert(number, delay);
+    }
+
+    /// Nothing more is delayed on behalf of `number`; what waits for it goes on.
+    pub fn stop_delaying(&self, number: u32) {
+        self.delays.borrow_mut().by_number.remove(&number);
+    }
+
+    /// What was delayed on behalf of `number` so far.
+    pub fn delayed(&self, number: u32) -> DelayCounts {
+        self.delays.borrow().by_number.get(&number).map_or_else(DelayCounts::default, |delay| delay.counted)
+    }
+
+    /// How much later the next frame of this pair comes, milliseconds; it is counted. Nothing where it goes at once.
+    pub fn lateness_ms(&self, from: u32, to: u32) -> Option<u32> {
+        let Delays { by_number, random } = &mut *self.delays.borrow_mut();
+        let mut late_ms = None;
+        for delay in by_number.values_mut().filter(|delay| delay.pairs.contains(&(from, to))) {
+            delay.counted.delayed += 1;
+            let by_ms = match delay.lateness {
+                Lateness::Of { ms, jitter_ms } => {
+                    random.u32(ms.saturating_sub(jitter_ms)..=ms.saturating_add(jitter_ms))
+                }
+                Lateness::UntilItEnds => 0,
+            };
+            late_ms = Some(late_ms.unwrap_or(0).max(by_ms));
+        }
+        late_ms
+    }
+
+    /// Whether nothing of this pair goes out now.
+    pub fn is_held(&self, from: u32, to: u32) -> bool {
+        let delays = self.delays.borrow();
+        delays
+            .by_number
+            .values()
+            .any(|delay| delay.lateness == Lateness::UntilItEnds && delay.pairs.contains(&(from, to)))
+    }
+
+    /// A frame of this pair that was to come later found no room to wait in.
+    pub fn had_no_room(&self, from: u32, to: u32) {
+        let mut delays = self.delays.borrow_mut();
+        let hit = delays.by_number.values_mut().filter(|delay| delay.pairs.contains(&(from, to)));
+        hit.for_each(|delay| delay.counted.dropped += 1);
     }
 
     /// From now on `percent` of a hundred frames between these ordered pairs are lost on behalf of `number`.
@@ -211,7 +307,7 @@ impl LinkLedger {
 
 #[cfg(test)]
 mod tests {
-    use super::{LinkLedger, SinceMark};
+    use super::{DelayCounts, Lateness, LinkLedger, SinceMark};
 
     #[test]
     fn only_frames_sent_after_the_mark_count() {
@@ -253,6 +349,39 @@ mod tests {
         assert!(!ledger.is_lost(1, 2));
         ledger.lose(1, &[(1, 2)], 100);
         assert!(ledger.is_lost(1, 2) && ledger.lost(1) == 1);
+    }
+
+    #[test]
+    fn frames_of_the_named_pairs_come_later_by_what_the_seed_draws() {
+        let drawn = |seed: u64| {
+            let ledger = LinkLedger::seeded(seed);
+            assert_eq!(ledger.lateness_ms(1, 2), None);
+            ledger.delay(0, &[(1, 2)], Lateness::Of { ms: 100, jitter_ms: 20 });
+            let late: Vec<u32> = (0..500).filter_map(|_| ledger.lateness_ms(1, 2)).collect();
+            assert_eq!((ledger.lateness_ms(2, 1), ledger.is_held(1, 2)), (None, false));
+            assert_eq!(ledger.delayed(0), DelayCounts { delayed: 500, dropped: 0 });
+            ledger.stop_delaying(0);
+            assert_eq!(ledger.lateness_ms(1, 2), None);
+            late
+        };
+        let late = drawn(7);
+        assert_eq!((late.len(), late.iter().min(), late.iter().max()), (500, Some(&80), Some(&120)));
+        assert_eq!(late, drawn(7));
+        assert_ne!(late, drawn(8));
+    }
+
+    #[test]
+    fn a_pair_is_held_until_nobody_holds_it() {
+        let ledger = LinkLedger::default();
+        ledger.delay(0, &[(1, 2)], Lateness::UntilItEnds);
+        ledger.delay(1, &[(1, 2), (2, 1)], Lateness::UntilItEnds);
+        assert_eq!(ledger.lateness_ms(1, 2), Some(0));
+        ledger.had_no_room(1, 2);
+        assert_eq!((ledger.delayed(0), ledger.delayed(1).dropped), (DelayCounts { delayed: 1, dropped: 1 }, 1));
+        ledger.stop_delaying(0);
+        assert!(ledger.is_held(1, 2) && ledger.is_held(2, 1));
+        ledger.stop_delaying(1);
+        assert!(!ledger.is_held(1, 2));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod bus;
 mod clients;
 mod confirms;
 mod frame;
+mod late;
 mod mailbox;
 mod members;
 mod mutation;

@@ -16,6 +16,7 @@ use turmoil::net::UdpSocket;
 use crate::bus::Bus;
 use crate::clients::{BusConsumer, BusProducer};
 use crate::frame::{self, MAX_FRAME_BYTES};
+use crate::late::LateFrames;
 use crate::outbox::Waiting;
 
 /// Port the nodes talk on.
@@ -29,6 +30,7 @@ pub(crate) struct Node {
     addresses: Vec<NodeAddress>,
     ledger: LinkLedger,
     bus: Rc<RefCell<Bus>>,
+    late: RefCell<LateFrames>,
     /// Why it cannot run.
     refused: Option<String>,
 }
@@ -41,7 +43,7 @@ impl Node {
         bus: Bus,
         refused: Option<String>,
     ) -> Self {
-        Self { me, addresses, ledger, bus: Rc::new(RefCell::new(bus)), refused }
+        Self { me, addresses, ledger, bus: Rc::new(RefCell::new(bus)), late: RefCell::default(), refused }
     }
 
     async fn serve(&self) -> io::Result<()> {
@@ -80,15 +82,25 @@ impl Node {
         }
     }
 
+    /// Sends what is due: what waited first, then what is new.
     fn send(&self, socket: &UdpSocket, peers: &BTreeMap<u32, IpAddr>) -> io::Result<()> {
-        let Waiting { to_all, to_one } = self.bus.borrow_mut().outbox.take();
-        let send = |frame: &mut [u8], peer: u32, address: IpAddr| {
-            frame::set_number(frame, self.ledger.sent(self.me, peer));
-            if self.ledger.is_lost(self.me, peer) {
-                return Ok(());
+        let now_ns = now_ns();
+        let mut late = self.late.borrow_mut();
+        for (peer, mut frame) in late.take(&self.ledger, self.me, now_ns) {
+            if let Some(address) = peers.get(&peer) {
+                self.transmit(socket, peer, *address, &mut frame)?;
             }
-            socket.try_send_to(frame, (address, PORT)).map(|_| ())
+        }
+        let mut send = |frame: &mut [u8], peer: u32, address: IpAddr| match late.keep(
+            &self.ledger,
+            (self.me, peer),
+            now_ns,
+            frame,
+        ) {
+            true => Ok(()),
+            false => self.transmit(socket, peer, address, frame),
         };
+        let Waiting { to_all, to_one } = self.bus.borrow_mut().outbox.take();
         for mut frame in to_all {
             for (peer, address) in peers {
                 send(&mut frame, *peer, *address)?;
@@ -100,6 +112,14 @@ impl Node {
             }
         }
         Ok(())
+    }
+
+    fn transmit(&self, socket: &UdpSocket, peer: u32, address: IpAddr, frame: &mut [u8]) -> io::Result<()> {
+        frame::set_number(frame, self.ledger.sent(self.me, peer));
+        if self.ledger.is_lost(self.me, peer) {
+            return Ok(());
+        }
+        socket.try_send_to(frame, (address, PORT)).map(|_| ())
     }
 }
 

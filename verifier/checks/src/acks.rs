@@ -87,6 +87,11 @@ impl AckTrack {
         (counted, all)
     }
 
+    /// The first ack from `at_ns` on, to the resolution of the track; nothing where none came.
+    pub(crate) fn first_from(&self, at_ns: u64) -> Option<u64> {
+        self.acks().find(|(_, last)| *last >= at_ns).map(|(first, _)| first.max(at_ns))
+    }
+
     /// Longest time without an ack from one moment (the first send) to another (the last), nanoseconds.
     pub(crate) fn longest_stall_ns(&self, first_send_ns: u64, last_send_ns: u64) -> u64 {
         let mut waiting_since_ns = first_send_ns;
@@ -137,6 +142,16 @@ mod tests {
         assert_eq!(longest(&[3], 0, 20), 17);
         assert_eq!(longest(&[50], 0, 20), 20, "what came outside is no ack inside");
         assert_eq!(longest(&[], 20, 10), 0);
+    }
+
+    #[test]
+    fn the_first_ack_from_a_moment_on_is_found() {
+        let track = track(1_000, &[10, 420, 990]);
+        let first = |from_ms: u64| track.first_from((1_000 + from_ms) * MS).map(|at_ns| at_ns / MS - 1_000);
+        assert_eq!(
+            [first(0), first(10), first(11), first(421), first(991)],
+            [Some(10), Some(10), Some(420), Some(990), None]
+        );
     }
 
     #[test]

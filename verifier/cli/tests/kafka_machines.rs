@@ -8,26 +8,14 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use common::running::start;
-use common::{can_run, count, document, guarantee, lane, latest, one_cluster, run, told, verify};
-
-/// Whether this machine has disks that forget; says why not. With `VERIFY_REQUIRE=fuse` a machine without fails.
-fn has_disks() -> bool {
-    let doctor = verify().args(["doctor", "kafka"]).output().unwrap();
-    let lacks = told(&doctor)
-        .lines()
-        .find(|line| line.starts_with("absent ") && line.contains("`power-loss"))
-        .map(str::to_owned);
-    let required = std::env::var("VERIFY_REQUIRE").is_ok_and(|required| required.contains("fuse"));
-    assert!(lacks.is_none() || !required, "VERIFY_REQUIRE asks for fuse: {lacks:?}");
-    if let Some(lacks) = &lacks {
-        println!("skipped: {lacks}");
-    }
-    lacks.is_none()
-}
+use common::{
+    CLOCKS, can_have, can_run, clocks_went_wrong, count, document, guarantee, lane, latest, one_cluster, run, told,
+    verify,
+};
 
 #[test]
 fn a_cluster_that_loses_its_power_loses_what_it_acked_and_did_not_flush() {
-    if !can_run("kafka") || !has_disks() {
+    if !can_run("kafka") || !can_have("power-loss", "fuse") {
         return;
     }
     let _turn = one_cluster();
@@ -46,7 +34,7 @@ fn a_cluster_that_loses_its_power_loses_what_it_acked_and_did_not_flush() {
 
 #[test]
 fn a_sigkill_while_disks_fail_leaves_nothing_behind() {
-    if !can_run("kafka") || !has_disks() {
+    if !can_run("kafka") || !can_have("power-loss", "fuse") {
         return;
     }
     let _turn = one_cluster();
@@ -69,7 +57,7 @@ fn a_sigkill_while_disks_fail_leaves_nothing_behind() {
 
 #[test]
 fn slow_and_full_disks_and_a_rolling_restart_are_shown_noticed_and_healed() {
-    if !can_run("kafka") || !has_disks() {
+    if !can_run("kafka") || !can_have("power-loss", "fuse") {
         return;
     }
     let _turn = one_cluster();
@@ -94,4 +82,21 @@ fn slow_and_full_disks_and_a_rolling_restart_are_shown_noticed_and_healed() {
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     let again = verify().arg("check").arg(latest(out.path())).arg("--json").output().unwrap();
     assert_eq!(common::document(&again), document);
+}
+
+/// What the leader stamps messages with is off as its clock was set, in every shape; nothing else need change.
+#[test]
+fn a_clock_that_goes_wrong_in_any_shape_is_read_back_and_set_right() {
+    if !can_run("kafka") || !can_have("clock", "clock") {
+        return;
+    }
+    let _turn = one_cluster();
+    let out = tempfile::tempdir().unwrap();
+    let output = run(&["kafka", "--preset=safe", CLOCKS, "--rate=100", "--timings=short", "--json"], out.path());
+    let document = document(&output);
+    clocks_went_wrong(&document);
+    let safe = lane(&document, "safe");
+    assert_eq!((count(safe, "lost"), count(safe, "undelivered")), (0, 0), "{safe:#}");
+    assert_eq!(guarantee(safe, "durability").0, "holds", "{safe:#}");
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
 }

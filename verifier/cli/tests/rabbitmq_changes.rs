@@ -6,7 +6,7 @@ mod common;
 
 use std::process::Output;
 
-use common::{can_run, count, document, guarantee, lane, one_cluster, run, told};
+use common::{bit_and_hit, can_have, can_run, count, document, guarantee, lane, one_cluster, requires, run, told};
 
 #[test]
 fn a_quorum_queue_loses_nothing_when_leaders_move_and_a_node_leaves() {
@@ -25,6 +25,29 @@ fn a_quorum_queue_loses_nothing_when_leaders_move_and_a_node_leaves() {
         assert_eq!(fault["confirmed"]["done"], 1, "{fault:#}");
     }
     assert!(document["faults"][1]["confirmed"]["wiped_kib"].as_u64().unwrap() > 10, "{document:#}");
+    let quorum = lane(&document, "quorum");
+    assert_eq!((count(quorum, "lost"), count(quorum, "undelivered")), (0, 0), "{quorum:#}");
+    assert_eq!(guarantee(quorum, "durability").0, "holds", "{quorum:#}");
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+}
+
+#[test]
+fn a_quorum_queue_loses_nothing_when_connections_are_reset_and_nodes_restart_in_turn() {
+    if !can_run("rabbitmq") || !can_have("reset", "links") {
+        return;
+    }
+    let _turn = one_cluster();
+    let out = tempfile::tempdir().unwrap();
+    // A busy machine takes its time over three restarts.
+    let faults = "--faults=reset:leader@1s+4s,restart:rolling@6s+75s";
+    let arguments = ["rabbitmq", "--preset=quorum", faults, "--timings=short", "--rate=100", "--json"];
+    let output = run(&arguments, out.path());
+    let document = document(&output);
+    let [reset, rolling] = &document["faults"].as_array().unwrap()[..] else { panic!("{document:#}") };
+    bit_and_hit(reset, "answered with a reset");
+    assert_eq!(reset["packets_crossed"], 0, "{reset:#}");
+    assert!(rolling["bit"] == true && rolling["noticed"] == true && rolling["healed"] == true, "{rolling:#}");
+    assert_eq!(rolling["restarted"], 3, "{rolling:#}");
     let quorum = lane(&document, "quorum");
     assert_eq!((count(quorum, "lost"), count(quorum, "undelivered")), (0, 0), "{quorum:#}");
     assert_eq!(guarantee(quorum, "durability").0, "holds", "{quorum:#}");
@@ -60,8 +83,7 @@ fn nothing_is_lost_when_the_cluster_spreads_leaders() {
 fn has_no_such_version(output: &Output) -> bool {
     let said = told(output);
     let missing = output.status.code() == Some(2) && said.contains("`verify rootfs rabbitmq --suite SUITE` makes one");
-    let required = std::env::var("VERIFY_REQUIRE").is_ok_and(|required| required.contains("rabbitmq"));
-    assert!(!missing || !required, "VERIFY_REQUIRE names rabbitmq: {said}");
+    assert!(!missing || !requires("rabbitmq"), "VERIFY_REQUIRE names rabbitmq: {said}");
     if missing {
         println!("skipped: {said}");
     }

@@ -4,11 +4,15 @@
 //! (`FAKETIME_TIMESTAMP_FILE`), read anew at every question (`FAKETIME_NO_CACHE`). Timers go by the monotonic clock, which no
 //! step of the clock of the day moves on a real machine either (`FAKETIME_DONT_FAKE_MONOTONIC`).
 //!
-//! It is copied into the node's data directory: a node that has a root file system of its own sees no other.
+//! It is copied into the node's data directory: a node that has a root file system of its own sees no other. What it shares
+//! between processes it names by their numbers, and leaves there when they are killed; so it is given shared memory of the
+//! run's own ([`SharedMemory`]), where no number stands from a run before, and which ends with the run.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 /// Where distributions put it; the one for programs with threads. The first is Debian's, below its word for the machine.
 const PLACES: [&str; 4] = [
@@ -99,16 +103,46 @@ impl FakeClock {
     }
 
     /// What the node's environment needs.
-    pub(crate) fn environment(&self) -> [(&'static str, String); 5] {
+    pub(crate) fn environment(&self) -> [(&'static str, String); 7] {
         let path = |name: &str| self.directory.join(name).display().to_string();
         [
             ("LD_PRELOAD", path(LIBRARY)),
             ("FAKETIME_TIMESTAMP_FILE", path(FILE)),
             ("FAKETIME_NO_CACHE", String::from("1")),
             ("FAKETIME_DONT_FAKE_MONOTONIC", String::from("1")),
+            // On, it measures waits by the monotonic clock against the clock of the day: they end at once, and a JVM spins.
+            ("FAKETIME_FORCE_MONOTONIC_FIX", String::from("0")),
+            // A clock that is set changes no time that stands in a file.
+            ("NO_FAKE_STAT", String::from("1")),
             // Of times that are no offsets: Unix seconds, whatever time zone the node is in.
             ("FAKETIME_FMT", String::from("%s")),
         ]
+    }
+}
+
+/// Where POSIX shared memory is.
+const SHARED_MEMORY: &str = "/dev/shm";
+
+/// Shared memory of the run's own. Dropping it takes it off.
+#[derive(Debug)]
+pub(crate) struct SharedMemory(());
+
+impl SharedMemory {
+    /// Lays it over the machine's. Call it in a mount namespace of the run's own, before nodes are placed.
+    ///
+    /// # Errors
+    /// When the mount is refused.
+    pub(crate) fn lay() -> io::Result<Self> {
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        mount(Some("verify-shm"), SHARED_MEMORY, Some("tmpfs"), flags, Some("mode=1777,size=16m"))?;
+        Ok(Self(()))
+    }
+}
+
+impl Drop for SharedMemory {
+    fn drop(&mut self) {
+        // What stays mounted goes with the enclosure's mount namespace.
+        let _ = umount2(SHARED_MEMORY, MntFlags::MNT_DETACH);
     }
 }
 

@@ -35,7 +35,7 @@ pub use hosts::LocalHost;
 pub use network::LocalNetwork;
 pub use node::{MachineState, NodeEvent};
 
-use crate::clock::{FakeClock, Setting};
+use crate::clock::{FakeClock, Setting, SharedMemory};
 use crate::disk::Dropped;
 use crate::machines::Machines;
 use crate::process::{Place, start_in};
@@ -52,8 +52,8 @@ pub struct LocalCluster {
     nodes: Vec<Node>,
     /// What nodes are started on.
     disks: Disks,
-    /// The library that lets nodes have clocks of their own.
-    clock_library: Option<PathBuf>,
+    /// The library that lets nodes have clocks of their own, and the memory it needs. After the nodes that use it.
+    clocks: Option<(PathBuf, SharedMemory)>,
 }
 
 impl LocalCluster {
@@ -66,7 +66,7 @@ impl LocalCluster {
         let hosts = hosts::check(hosts)?;
         hosts::publish_names(&hosts)?;
         let links = Arc::new(Links::make(hosts)?);
-        Ok(Self { links, ports, nodes: Vec::new(), disks: Disks::default(), clock_library: None })
+        Ok(Self { links, ports, nodes: Vec::new(), disks: Disks::default(), clocks: None })
     }
 
     /// Nodes started from now on have disks whose power can be cut ([`Blow::PowerLoss`]) and that can be made slow. They
@@ -81,8 +81,13 @@ impl LocalCluster {
     }
 
     /// Nodes started from now on have clocks that can be set, through this library.
-    pub fn use_clocks(&mut self, library: PathBuf) {
-        self.clock_library = Some(library);
+    ///
+    /// # Errors
+    /// When shared memory of the run's own is refused.
+    pub fn use_clocks(&mut self, library: PathBuf) -> Result<(), ClusterError> {
+        let memory = SharedMemory::lay().map_err(|source| ClusterError::SharedMemory { source })?;
+        self.clocks = Some((library, memory));
+        Ok(())
     }
 
     /// The network, for faults.
@@ -104,7 +109,8 @@ impl LocalCluster {
     ) -> Result<(), ClusterError> {
         let places = specs.iter().map(|spec| self.place(spec.host.id)).collect::<Result<Vec<_>, _>>()?;
         let hosts_file = hosts::hosts_file(&self.links.hosts);
-        let machines = start::MachineSetup { disks: self.disks, clock_library: self.clock_library.as_deref() };
+        let clock_library = self.clocks.as_ref().map(|(library, _)| library.as_path());
+        let machines = start::MachineSetup { disks: self.disks, clock_library };
         let started = start::start_all(specs, places, &hosts_file, logs_dir, machines, should_stop)?;
         self.nodes.extend(started);
         Ok(())

@@ -33,6 +33,8 @@ pub enum Impairment {
         /// Kilobits (1,000 bits) a second.
         kbit_per_s: u32,
     },
+    /// What is sent between these ordered pairs waits on its way, and arrives once this is taken back.
+    Hold(Vec<(u32, u32)>),
     /// What these hosts hear and say comes later, each way.
     Delay {
         /// The hosts.
@@ -57,7 +59,7 @@ pub struct Counters {
     pub crossed_packets: u64,
     /// Packets it answered with a reset.
     pub reset_packets: u64,
-    /// Times a packet had to wait for its turn because the bandwidth was used up.
+    /// Times a packet had to wait for its turn because the bandwidth was used up, or nothing was let through.
     pub held_back: u64,
     /// Packets it delayed.
     pub delayed_packets: u64,

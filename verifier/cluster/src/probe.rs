@@ -7,13 +7,13 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::pipe2;
 
-use crate::clock;
+use crate::clock::{self, FakeClock, Setting};
 use crate::disk::{self, UnsyncedDisk};
 use crate::enclosure::error::Step;
 use crate::enclosure::{EncloseError, enclose, facts};
@@ -27,6 +27,9 @@ use crate::process::Place;
 const MESSAGE_BYTES: usize = 4096;
 /// How long the check of the cut waits for an answer that should not come.
 const SILENCE: Duration = Duration::from_millis(100);
+/// By how much the check of clocks sets one, milliseconds, and how far off that an answer may be: it may be slow in coming.
+const HOUR_MS: i64 = 3_600_000;
+const CLOCK_OFF_S: u64 = 600;
 
 /// One thing the local backend needs, tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,18 +85,17 @@ pub fn probes() -> Vec<Probe> {
         let outcome = if enclosed.is_ok() { inside(check) } else { Err(not_tried()) };
         probes.push(Probe::new(name, outcome));
     }
-    let optional: [(&'static str, &'static str, Check); 4] = [
+    let optional: [(&'static str, &'static str, Check); 5] = [
         ("disk that forgets what was not synced (FUSE)", "power-loss, slow-disk", lose_unsynced_writes),
         ("resets (nft, netdev family)", "reset", Facility::Reset.check()),
         ("token bucket (tc, tbf)", "bandwidth", Facility::Bandwidth.check()),
         ("delay of packets (tc, netem)", "delay", Facility::Delay.check()),
+        ("clocks of nodes (libfaketime)", "clock", set_a_clock),
     ];
     for (name, fault, check) in optional {
         let outcome = if enclosed.is_ok() { inside(check) } else { Err(not_tried()) };
         probes.push(Probe { only_for: Some(fault), ..Probe::new(name, outcome) });
     }
-    let clock = Probe::new("clocks of nodes (libfaketime)", find_clock_library());
-    probes.push(Probe { only_for: Some("clock"), ..clock });
     probes
 }
 
@@ -282,16 +284,34 @@ fn shape(module: &str, discipline: &str) -> Result<String, Failure> {
     Ok(String::from("a link was given it"))
 }
 
-/// That the library is there: whether it does as it is told is read back from the nodes.
-fn find_clock_library() -> Result<String, Failure> {
-    match (clock::library(), clock::refusal()) {
-        (Some(library), _) => Ok(library.display().to_string()),
-        (None, told) => {
-            let told = told.unwrap_or_default();
-            let (found, remedy) = told.split_once(": ").unwrap_or((&told, ""));
-            Err(Failure::new(found, remedy))
-        }
+/// Sets the clock of a process an hour ahead and asks it for the time.
+fn set_a_clock() -> Result<String, Failure> {
+    let (Some(library), None) = (clock::library(), clock::refusal()) else {
+        let told = clock::refusal().unwrap_or_default();
+        let (found, remedy) = told.split_once(": ").unwrap_or((&told, ""));
+        return Err(Failure::new(found, remedy));
+    };
+    let refused = |error: std::io::Error| Failure::new(error, "Run it as root, and see that there is a /dev/shm");
+    let memory = clock::SharedMemory::lay().map_err(refused)?;
+    let directory = tempfile::tempdir().map_err(refused)?;
+    let faked = FakeClock::lay(&library, directory.path()).map_err(refused)?;
+    faked.set(Setting::Ahead(HOUR_MS)).map_err(refused)?;
+    let before_s = unix_s();
+    let output = Command::new("date").arg("+%s").envs(faked.environment()).output().map_err(refused)?;
+    drop(memory);
+    let said = String::from_utf8_lossy(&output.stdout);
+    let ahead_s = said.trim().parse::<i64>().ok().map(|said_s| said_s - before_s);
+    if ahead_s.is_none_or(|ahead_s| ahead_s.abs_diff(HOUR_MS / 1_000) > CLOCK_OFF_S) {
+        let told = String::from_utf8_lossy(&output.stderr);
+        let found = format!("a clock was set an hour ahead, and was {ahead_s:?} s ahead. {}", told.trim());
+        return Err(Failure::new(found.trim(), "apt-get install --reinstall libfaketime (Debian, Ubuntu)"));
     }
+    Ok(format!("a clock was set an hour ahead and went so, through {}", library.display()))
+}
+
+fn unix_s() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Writes to a disk, syncs a part, cuts its power and sees what is left.

@@ -1,20 +1,23 @@
-//! Disks of nodes that fill up and that take their time, through the kernel.
+//! Disks of nodes that fill up and that take their time, and clocks that go wrong, through the kernel.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/mod.rs"]
 mod support;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use delivery_broker::{HostPlan, NodeCommand, NodeSpec};
 use delivery_cluster::bounded::BoundedDisk;
+use delivery_cluster::clock::{self, Setting};
 use delivery_cluster::disk::{UnsyncedDisk, refusal};
 use delivery_cluster::local::{LocalCluster, LocalHost, NodeEvent};
 use delivery_cluster::machines::Machines;
+use delivery_cluster::processes::Blow;
 use delivery_history::event::ProcessState;
 use support::{enclosed, wait_until};
 
@@ -29,14 +32,26 @@ fn main() {
         ("a_node_whose_disk_is_full_halts_and_is_told_of_once_there_is_space", a_node_halts),
         ("a_slow_disk_holds_up_every_write_and_sync", a_slow_disk_holds_up),
         ("a_disk_of_bounded_size_can_be_slow_too", both_disks),
+        ("a_clock_goes_as_it_is_set_and_leaves_nothing_behind", a_clock_goes_as_it_is_set),
     ]);
 }
 
-/// Whether this machine has no FUSE; said where it has none, a failure where it must.
+/// Whether this machine has no FUSE.
 fn has_no_fuse() -> bool {
-    let lacks = refusal();
-    let required = std::env::var("VERIFY_REQUIRE").is_ok_and(|required| required.contains("fuse"));
-    assert!(lacks.is_none() || !required, "VERIFY_REQUIRE asks for fuse: {lacks:?}");
+    is_lacking("fuse", refusal())
+}
+
+/// Whether this machine has no libfaketime.
+fn has_no_clocks() -> bool {
+    is_lacking("clock", clock::refusal())
+}
+
+/// Whether this machine lacks something; said where it does, a failure where `VERIFY_REQUIRE` has its word. A plain user
+/// may lack what root has.
+fn is_lacking(word: &str, lacks: Option<String>) -> bool {
+    let required = std::env::var("VERIFY_REQUIRE").is_ok_and(|required| required.split(',').any(|name| name == word));
+    let required = required && nix::unistd::geteuid().is_root();
+    assert!(lacks.is_none() || !required, "VERIFY_REQUIRE asks for {word}: {lacks:?}");
     if let Some(lacks) = &lacks {
         println!("skipped: {lacks}");
     }
@@ -181,4 +196,65 @@ fn both_disks() {
         cluster.stop();
         assert!(!mounts().contains(directory.path().to_str().unwrap()), "{}", mounts());
     });
+}
+
+/// A node that says what time it is, again and again, by its own clock and after real waits.
+fn clock_node(directory: &Path) -> NodeSpec {
+    let script = "echo now ready; while :; do date +%s.%N > next && mv next said; sleep 0.01; done";
+    let mut spec = node(directory);
+    spec.command.arguments = vec!["-c".into(), script.into()];
+    spec
+}
+
+/// How far ahead of ours the clock is that the node goes by, seconds; nothing where it has said nothing yet.
+fn ahead_s(directory: &Path) -> Option<f64> {
+    let said = fs::read_to_string(directory.join("data/said")).ok()?.trim().parse::<f64>().ok()?;
+    Some(said - SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64())
+}
+
+fn a_clock_goes_as_it_is_set() {
+    if has_no_clocks() {
+        return;
+    }
+    let before = shared();
+    enclosed(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let host = LocalHost { id: 1, name: "host-1".into(), address: "198.18.0.1".into() };
+        let mut cluster = LocalCluster::create(&[host], Vec::new()).unwrap();
+        cluster.use_clocks(clock::library().unwrap()).unwrap();
+        cluster.start_nodes(&[clock_node(directory.path())], &directory.path().join("logs"), &|| false).unwrap();
+        await_event(&mut cluster, &NodeEvent::Ready { id: 1 });
+        let goes = |what: &str, from_s: f64, to_s: f64| {
+            wait_until(what, || ahead_s(directory.path()).is_some_and(|ahead_s| (from_s..to_s).contains(&ahead_s)));
+        };
+        goes("it goes right", -60.0, 1.0);
+        cluster.set_clock(1, Setting::Ahead(3_600_500)).unwrap();
+        goes("it is an hour ahead", 3_540.0, 3_601.0);
+        cluster.set_clock(1, Setting::Ahead(-3_600_500)).unwrap();
+        goes("it is an hour behind", -3_661.0, -3_600.0);
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        cluster.set_clock(1, Setting::StandsAt(at)).unwrap();
+        wait_until("it stands still", || {
+            let said = || fs::read_to_string(directory.path().join("data/said")).unwrap_or_default();
+            said() == format!("{at}.000000000\n")
+        });
+        goes("it falls behind", -3_600.0, -2.0);
+        cluster.set_clock(1, Setting::Ahead(0)).unwrap();
+        goes("it goes right again", -60.0, 1.0);
+        // What it shares with its children has the numbers of processes, and stays where it is killed.
+        cluster.strike(1, Blow::Kill).unwrap();
+        assert!(!shared().is_empty(), "it shares nothing, so nothing is shown");
+        cluster.start_again(1).unwrap();
+        await_event(&mut cluster, &NodeEvent::Ready { id: 1 });
+        cluster.stop();
+    });
+    assert_eq!(shared(), before, "nothing of it is left on the machine");
+}
+
+/// Names of what processes share for their clocks.
+fn shared() -> Vec<OsString> {
+    let names = fs::read_dir("/dev/shm").unwrap().map(|entry| entry.unwrap().file_name());
+    let mut ours: Vec<OsString> = names.filter(|name| name.to_string_lossy().contains("faketime")).collect();
+    ours.sort();
+    ours
 }

@@ -14,8 +14,8 @@ const JITTER_PART: u32 = 4;
 const DRAWN_PERCENT: std::ops::RangeInclusive<u32> = 20..=90;
 /// Bandwidths that are drawn, kbit a second.
 const DRAWN_KBIT_PER_S: std::ops::RangeInclusive<u32> = 16..=256;
-/// Delays that are drawn, milliseconds.
-const DRAWN_DELAY_MS: std::ops::RangeInclusive<u32> = 20..=1_000;
+/// Delays that are drawn, milliseconds: long enough to be felt where somebody waits for an answer.
+const DRAWN_DELAY_MS: std::ops::RangeInclusive<u32> = 300..=1_500;
 
 /// Reads what stands behind the `=`, in the unit of `like`.
 ///

@@ -76,6 +76,11 @@ impl Impaired {
                 vec![Evidence::HeldBack(counted.held_back), Evidence::Dropped(counted.dropped_packets)]
             }
             Impairment::Delay { .. } => vec![Evidence::Delayed(counted.delayed_packets)],
+            Impairment::Hold(_) => vec![
+                Evidence::HeldBack(counted.held_back),
+                Evidence::Dropped(counted.dropped_packets),
+                Evidence::Crossed(counted.crossed_packets),
+            ],
         }
     }
 }
@@ -210,6 +215,7 @@ pub(crate) mod tests {
                 vec![Evidence::HeldBack(4), Evidence::Dropped(1)],
             ),
             (Impairment::Delay { hosts: vec![1], delay_ms: 9, jitter_ms: 1 }, vec![Evidence::Delayed(5)]),
+            (Impairment::Hold(Vec::new()), vec![Evidence::HeldBack(4), Evidence::Dropped(1), Evidence::Crossed(2)]),
         ] {
             let mut guard = impair(impairment.clone(), &ground).unwrap();
             assert_eq!(guard.evidence().unwrap(), shown);

@@ -16,6 +16,7 @@ use crate::bandwidth::Bandwidth;
 use crate::clock::Clock;
 use crate::delay::Delay;
 use crate::disk_full::DiskFull;
+use crate::hold::Hold;
 use crate::kill::Kill;
 use crate::leader_transfer::LeaderTransfer;
 use crate::leave::Leave;
@@ -40,6 +41,7 @@ pub const ALL: &[&dyn FaultKind] = &[
     &Reset,
     &Bandwidth,
     &Delay,
+    &Hold,
     &Kill,
     &Stop,
     &Restart,

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod delay;
 pub mod disk_full;
 mod excerpt;
+pub mod hold;
 mod impaired;
 pub mod kill;
 pub mod kind;

@@ -372,9 +372,7 @@ fn why_not_simulated(kind: &str, shape: &str) -> Option<&'static str> {
         ("restart", _) => Some("simulated software has no orderly end; take kill"),
         ("stop", _) => Some("simulated software has no orderly end; take kill"),
         ("reset", _) => Some("its nodes send each other datagrams, and there is no connection to reset; take netsplit"),
-        ("bandwidth" | "delay", _) => {
-            Some("simulated links take what they are given in their own time; take loss or limp")
-        }
+        ("bandwidth", _) => Some("simulated links carry any number of datagrams at once; take delay or loss"),
         ("netsplit", "client") => Some("its clients live on its nodes, with no network in between"),
         (_, "producer" | "consumer") => Some("its clients share the fate of the node they live on; hit a node"),
         _ => None,

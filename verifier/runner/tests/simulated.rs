@@ -85,3 +85,31 @@ fn every_stream_begins_and_ends() {
         assert_eq!(stream.events.last().unwrap().kind(), Some(EventKind::WorkerFinished));
     }
 }
+
+#[test]
+fn a_delay_and_a_hold_show_that_they_bit_and_were_noticed() {
+    let out = tempfile::tempdir().unwrap();
+    let history = run(&request("delay:leader=500ms~50ms@4s+6s,hold:leader@16s+8s", out.path()));
+    let judgement = judge(&history.view());
+    let [delay, hold] = &judgement.faults[..] else { panic!("{:#?}", judgement.faults) };
+    for fault in [delay, hold] {
+        assert!(fault.bit && fault.noticed && fault.healed, "{fault:#?}");
+        assert!(fault.packets_hit.as_ref().unwrap().by_third.iter().all(|third| *third > 50), "{fault:#?}");
+    }
+    assert!(delay.evidence.iter().any(|line| line.contains("half of the sends of exactly-once took")), "{delay:#?}");
+    assert_eq!((hold.packets_dropped, hold.packets_crossed), (0, 0));
+    assert!(hold.evidence.iter().any(|line| line.contains("said members")), "{hold:#?}");
+    assert_eq!(verdict(&judgement, "at-least-once", Guarantee::AtLeastOnce), Verdict::Holds);
+    assert_eq!(verdict(&judgement, "exactly-once", Guarantee::ExactlyOnce), Verdict::Holds);
+}
+
+#[test]
+fn links_are_as_before_however_a_delay_or_a_hold_ends() {
+    let out = tempfile::tempdir().unwrap();
+    for faults in ["delay:follower=1s@4s+3s", "hold:one-way-in@4s+14s", "hold:one-way-out@4s+6s,kill:leader@6s+3s"] {
+        let history = run(&RunRequest { duration_ms: Some(20_000), ..request(faults, out.path()) });
+        let judgement = judge(&history.view());
+        assert!(judgement.faults.iter().all(|fault| fault.bit && fault.healed), "{:#?}", judgement.faults);
+        assert_eq!(verdict(&judgement, "exactly-once", Guarantee::Liveness), Verdict::Holds);
+    }
+}

@@ -9,7 +9,7 @@ use delivery_broker::{
     ClientSpec, CommitMode, DestinationRef, LanePlan, LaneRequest, NodeAddress, Observation, SimulatedLane,
     SimulatedNode, SimulatedPlan, System,
 };
-use delivery_cluster::network::{Counters, Cut, ImpairmentId, Network};
+use delivery_cluster::network::{Counters, Cut, Impairment, ImpairmentId, Network};
 use delivery_cluster::simulated::{HostResult, SimulatedCluster, SimulatedNetwork};
 use delivery_history::manifest::{
     Destination, Group, Host, MANIFEST_FORMAT, Role, RunManifest, RunStatus, Worker, Workload,
@@ -330,7 +330,12 @@ impl Bed {
     }
 
     pub(crate) fn cut(&mut self, cut: &Cut) {
-        self.cut = Some(self.network.cut(cut).expect("a cut"));
+        self.impair(&Impairment::Cut(cut.clone()));
+    }
+
+    /// Does it to the links, as the next [`Bed::heal`] takes it back.
+    pub(crate) fn impair(&mut self, impairment: &Impairment) {
+        self.cut = Some(self.network.impair(impairment).expect("an impairment"));
     }
 
     /// Takes the last cut back.

@@ -10,7 +10,7 @@ use crate::evidence::machines::{ended_words, held_by_third, restart_words, resta
 use crate::evidence::observations::{Before, Change, Subject};
 use crate::evidence::packets::{packets_dropped, packets_hit};
 use crate::evidence::proof::{is_of_processes, looks, was_at_work, why_not_bit, writes_lost};
-use crate::evidence::stall::{Slowed, slowed, stall_ns};
+use crate::evidence::stall::{Felt, Slowed};
 use crate::evidence::timeline::FaultWindow;
 use crate::judgement::FaultJudgement;
 use crate::node_set::{node_bits, nodes_in};
@@ -92,8 +92,10 @@ impl FaultFacts {
         let of_processes = is_of_processes(fault.bites_by);
         let all_silent = of_processes && all_were_silent(context, target_bits, span_ns);
         let workers = fault.workers.clone();
-        let stalls = if fault.gray { stalls(context, window.span_ns()) } else { Vec::new() };
-        let slowed = if fault.gray { slowed_lanes(context, window.span_ns()) } else { Vec::new() };
+        let (stalls, slowed) = match window.span_ns().filter(|_| fault.gray && not_bit.is_empty()) {
+            Some(span_ns) => felt(context, index, span_ns),
+            None => (Vec::new(), Vec::new()),
+        };
         let told_of = told_of(context, fault, window.span_ns());
         let adds = fault.adds.clone();
         Self {
@@ -243,10 +245,12 @@ impl FaultFacts {
         flowed_again: bool,
     ) -> FaultJudgement {
         let window = context.timeline.faults.get(index).cloned().unwrap_or_default();
-        let noticed = match &self.change {
+        let seen = match &self.change {
             Some(change) => change.is_noticed(),
             None => self.is_noticed(),
         };
+        // What did nothing cannot have been what was seen.
+        let noticed = seen && self.not_bit.is_empty();
         let is_back = self.change.as_ref().is_none_or(|change| change.why_not_back().is_none());
         let healed = window.healed_ns.is_some() && flowed_again && is_back;
         let (packets_dropped, dropped_by_third) = packets_dropped(&window);
@@ -352,23 +356,34 @@ pub(crate) fn names(context: &Context<'_>, fault: &Fault) -> Vec<String> {
     nodes.chain(fault.workers.iter().map(|worker| context.worker_name(*worker))).collect()
 }
 
-/// Lanes whose clients stalled, each with the longest time without an ack.
-fn stalls(context: &Context<'_>, span_ns: Option<(u64, u64)>) -> Vec<(u16, u64)> {
-    let Some((from_ns, to_ns)) = span_ns else { return Vec::new() };
-    let lanes = (0u16..).zip(&context.manifest.lanes).map(|(lane, _)| lane);
-    lanes.filter_map(|lane| Some((lane, stall_ns(context, lane, from_ns, to_ns)?))).collect()
+/// Lanes whose clients stalled, each with the longest time without an ack, and those whose sends took longer.
+type FeltByLane = (Vec<(u16, u64)>, Vec<(u16, Slowed)>);
+
+/// What the clients of each lane felt of fault `index`, which bit.
+fn felt(context: &Context<'_>, index: usize, span_ns: (u64, u64)) -> FeltByLane {
+    let others = others_that_bit(context, index);
+    let lanes = (0u16..).zip(&context.manifest.lanes);
+    let felt: Vec<(u16, Felt<'_>)> =
+        lanes.map(|(lane, _)| (lane, Felt::new(context, lane, span_ns, &others))).collect();
+    let stalls = felt.iter().filter_map(|(lane, felt)| Some((*lane, felt.stall_ns()?))).collect();
+    let slowed = felt.iter().filter_map(|(lane, felt)| Some((*lane, felt.slowed()?))).collect();
+    (stalls, slowed)
+}
+
+/// When each other fault was on that bit. One that did not changed nothing: what clients waited for then they wait for by
+/// themselves.
+fn others_that_bit(context: &Context<'_>, index: usize) -> Vec<(u64, u64)> {
+    let all = context.manifest.faults.iter().zip(&context.timeline.faults).enumerate();
+    let others = all.filter(|(other, _)| *other != index);
+    others
+        .filter(|(_, (fault, window))| why_not_bit(context, &fault_label(fault), fault, window).is_empty())
+        .filter_map(|(_, (_, window))| window.span_ns())
+        .collect()
 }
 
 fn stall_words(context: &Context<'_>, lane: u16, stall_ns: u64) -> String {
     let name = context.manifest.lanes.get(usize::from(lane)).map_or("?", |lane| lane.name.as_str());
     format!("{name} got no ack for {:.1} s", stall_ns as f64 / 1e9)
-}
-
-/// Lanes whose sends took longer while the fault was on.
-fn slowed_lanes(context: &Context<'_>, span_ns: Option<(u64, u64)>) -> Vec<(u16, Slowed)> {
-    let Some((from_ns, to_ns)) = span_ns else { return Vec::new() };
-    let lanes = (0u16..).zip(&context.manifest.lanes).map(|(lane, _)| lane);
-    lanes.filter_map(|lane| Some((lane, slowed(context, lane, from_ns, to_ns)?))).collect()
 }
 
 fn slowed_words(context: &Context<'_>, lane: u16, slowed: Slowed) -> String {

@@ -1,6 +1,7 @@
 //! What the runner and the observers recorded around the messages: phases, faults, what the
 //! cluster believed, and whether a fault can have tested anything.
 
+pub(crate) mod alone;
 pub(crate) mod bite;
 pub(crate) mod breakable;
 pub(crate) mod change;

@@ -76,8 +76,55 @@ pub(crate) fn can_run(system: &str) -> bool {
     if doctor.status.success() {
         return true;
     }
-    let required = std::env::var("VERIFY_REQUIRE").is_ok_and(|required| required.split(',').any(|name| name == system));
-    assert!(!required, "VERIFY_REQUIRE names {system}, but this machine cannot run it: {}", told(&doctor));
+    assert!(!requires(system), "VERIFY_REQUIRE names {system}, but this machine cannot run it: {}", told(&doctor));
     println!("skipped: this machine cannot run {system}: {}", told(&doctor));
     false
+}
+
+/// Whether this machine can be given a fault that needs something of it; says why not. Where `VERIFY_REQUIRE` has
+/// `word` (`fuse`, `clock`, `links`), a machine that cannot fails the test instead.
+pub(crate) fn can_have(fault: &str, word: &str) -> bool {
+    let doctor = told(&verify().arg("doctor").output().unwrap());
+    let is_about = |line: &&str| {
+        let faults = line.split_once("for `").and_then(|(_, rest)| rest.split_once("` only"));
+        faults.is_some_and(|(faults, _)| faults.split(", ").any(|name| name == fault))
+    };
+    let line = doctor.lines().find(is_about).unwrap_or_else(|| panic!("doctor says nothing of {fault}: {doctor}"));
+    let can = line.starts_with("ok ");
+    assert!(can || line.starts_with("absent "), "{line}");
+    assert!(can || !requires(word), "VERIFY_REQUIRE names {word}, but this machine cannot give {fault}: {line}");
+    if !can {
+        println!("skipped: {line}");
+    }
+    can
+}
+
+/// Whether `VERIFY_REQUIRE` has this word.
+pub(crate) fn requires(word: &str) -> bool {
+    std::env::var("VERIFY_REQUIRE").is_ok_and(|required| required.split(',').any(|name| name == word))
+}
+
+/// That a fault of the links bit in every third of its time, was noticed and healed, and did to packets what it says.
+pub(crate) fn bit_and_hit(fault: &Value, how: &str) {
+    assert!(fault["bit"] == true && fault["noticed"] == true && fault["healed"] == true, "{fault:#}");
+    assert_eq!(fault["packets_hit"]["how"], how, "{fault:#}");
+    let thirds = fault["packets_hit"]["by_third"].as_array().unwrap();
+    assert!(thirds.iter().all(|third| third.as_u64().unwrap() > 0), "{fault:#}");
+}
+
+/// A clock that goes wrong in every shape, one after the other.
+pub(crate) const CLOCKS: &str = "--faults=clock:jump@3s+6s,clock:back@12s+6s,clock:drift@21s+15s,clock:stop@39s+6s";
+
+/// That each of [`CLOCKS`] was read back as it was set, and that the clock went right again: the next one begins there.
+pub(crate) fn clocks_went_wrong(document: &Value) {
+    let off = [("ahead", 3_598.0..3_602.0), ("behind", 3_598.0..3_602.0), ("ahead", 2.0..5.0), ("behind", 4.0..8.0)];
+    let faults = document["faults"].as_array().unwrap();
+    assert_eq!(faults.len(), off.len());
+    for (fault, (where_to, off_s)) in faults.iter().zip(off) {
+        assert!(fault["bit"] == true && fault["noticed"] == true && fault["healed"] == true, "{fault:#}");
+        assert!(fault["clock_readings"].as_u64().unwrap() >= 6, "{fault:#}");
+        let words: Vec<&str> = fault["evidence"][0].as_str().unwrap().split(' ').collect();
+        let [.., by_s, _, told, _, _, _] = words[..] else { panic!("{words:?}") };
+        assert!(told == where_to && off_s.contains(&by_s.parse::<f64>().unwrap()), "{words:?}");
+    }
 }

@@ -84,6 +84,14 @@ pub enum ClusterError {
         /// What was refused.
         source: io::Error,
     },
+    /// The nodes could not be given shared memory of their own, which clocks that can be set need.
+    #[error(
+        "could not lay shared memory over /dev/shm, for clocks that can be set: {source}. `verify doctor` shows what this machine lacks"
+    )]
+    SharedMemory {
+        /// What was refused.
+        source: io::Error,
+    },
     /// A process could not be started.
     #[error("could not start {program} on host {host}: {source}")]
     Start {

@@ -172,6 +172,7 @@ impl Network for LocalNetwork {
             Impairment::Delay { hosts, delay_ms, jitter_ms } => {
                 self.set_queues(hosts, &queues::delay(*delay_ms, *jitter_ms), true)
             }
+            Impairment::Hold(_) => Err(String::from("a bridge drops what it does not let through")),
         };
         self.keep(set)
     }

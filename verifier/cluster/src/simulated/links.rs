@@ -1,11 +1,11 @@
-//! The links between simulated hosts: cut, lossy, or down because a host is.
+//! The links between simulated hosts: cut, lossy, late, or down because a host is.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use delivery_broker::LinkLedger;
+use delivery_broker::{DelayCounts, Lateness, LinkLedger};
 use turmoil::Sim;
 
 use crate::network::{Counters, Cut, Impairment, ImpairmentId, Network, NetworkError};
@@ -52,6 +52,10 @@ enum State {
     Cut(Vec<(u32, u32)>),
     /// Its pairs lose frames by chance.
     Loss,
+    /// Frames of its pairs come later.
+    Delay,
+    /// Frames of these pairs wait for its end.
+    Hold(Vec<(u32, u32)>),
     /// It was taken back with these counts.
     Healed(Counters),
 }
@@ -67,8 +71,8 @@ impl SimulatedNetwork {
         Self { sim, addresses, started, blocks, ledger, next: 0, known: BTreeMap::new() }
     }
 
-    fn check(&self, cut: &Cut) -> Result<(), NetworkError> {
-        for (from, to) in &cut.pairs {
+    fn check(&self, pairs: &[(u32, u32)]) -> Result<(), NetworkError> {
+        for (from, to) in pairs {
             if from == to {
                 return Err(refused(format!("host {from} cannot be cut from itself")));
             }
@@ -95,6 +99,21 @@ impl SimulatedNetwork {
         let pairs = match state {
             State::Cut(pairs) => pairs,
             State::Loss => return Counters { dropped_packets: self.ledger.lost(id.0), ..Counters::default() },
+            State::Delay => {
+                let DelayCounts { delayed, dropped } = self.ledger.delayed(id.0);
+                return Counters { delayed_packets: delayed, dropped_packets: dropped, ..Counters::default() };
+            }
+            State::Hold(pairs) => {
+                let DelayCounts { delayed, dropped } = self.ledger.delayed(id.0);
+                let arrived = pairs.iter().map(|(from, to)| self.ledger.since_mark(id.0, *from, *to).arrived);
+                let crossed_packets = arrived.sum();
+                return Counters {
+                    held_back: delayed,
+                    dropped_packets: dropped,
+                    crossed_packets,
+                    ..Counters::default()
+                };
+            }
             State::Healed(last) => return *last,
         };
         let in_flight = self.in_flight();
@@ -109,16 +128,69 @@ impl SimulatedNetwork {
     }
 
     fn repair(&self, id: ImpairmentId, state: &State) {
-        let State::Cut(pairs) = state else {
-            self.ledger.stop_losing(id.0);
-            return;
-        };
-        let (sim, mut blocks) = (self.sim.borrow(), self.blocks.borrow_mut());
-        for (from, to) in pairs {
-            blocks.unblock(&sim, self.addresses[from], self.addresses[to]);
-            self.ledger.unmark(id.0, *from, *to);
+        match state {
+            State::Cut(pairs) => {
+                let (sim, mut blocks) = (self.sim.borrow(), self.blocks.borrow_mut());
+                for (from, to) in pairs {
+                    blocks.unblock(&sim, self.addresses[from], self.addresses[to]);
+                    self.ledger.unmark(id.0, *from, *to);
+                }
+            }
+            State::Loss => drop(self.ledger.stop_losing(id.0)),
+            State::Delay => self.ledger.stop_delaying(id.0),
+            State::Hold(pairs) => {
+                self.ledger.stop_delaying(id.0);
+                pairs.iter().for_each(|(from, to)| self.ledger.unmark(id.0, *from, *to));
+            }
+            State::Healed(_) => {}
         }
     }
+
+    fn cut_off(&self, id: ImpairmentId, cut: &Cut) -> Result<State, NetworkError> {
+        self.check(&cut.pairs)?;
+        let pairs = sorted(&cut.pairs);
+        if let Some(percent) = cut.percent {
+            self.ledger.lose(id.0, &pairs, percent);
+            return Ok(State::Loss);
+        }
+        let (sim, mut blocks) = (self.sim.borrow(), self.blocks.borrow_mut());
+        for (from, to) in &pairs {
+            blocks.block(&sim, self.addresses[from], self.addresses[to]);
+            self.ledger.mark(id.0, *from, *to);
+        }
+        Ok(State::Cut(pairs))
+    }
+
+    fn delay(&self, id: ImpairmentId, hosts: &[u32], ms: u32, jitter_ms: u32) -> Result<State, NetworkError> {
+        let started = self.started.borrow().clone();
+        let with_all = |host: &u32| {
+            let host = *host;
+            let others = started.iter().copied().filter(move |other| *other != host);
+            others.flat_map(move |other| [(host, other), (other, host)])
+        };
+        let unknown = hosts.iter().find(|host| !started.contains(host));
+        if let Some(unknown) = unknown {
+            return Err(refused(format!("the simulation has no host {unknown}")));
+        }
+        let pairs: Vec<(u32, u32)> = hosts.iter().flat_map(with_all).collect();
+        self.ledger.delay(id.0, &sorted(&pairs), Lateness::Of { ms, jitter_ms });
+        Ok(State::Delay)
+    }
+
+    fn hold(&self, id: ImpairmentId, pairs: &[(u32, u32)]) -> Result<State, NetworkError> {
+        self.check(pairs)?;
+        let pairs = sorted(pairs);
+        self.ledger.delay(id.0, &pairs, Lateness::UntilItEnds);
+        pairs.iter().for_each(|(from, to)| self.ledger.mark(id.0, *from, *to));
+        Ok(State::Hold(pairs))
+    }
+}
+
+fn sorted(pairs: &[(u32, u32)]) -> Vec<(u32, u32)> {
+    let mut pairs = pairs.to_vec();
+    pairs.sort_unstable();
+    pairs.dedup();
+    pairs
 }
 
 fn refused(cause: String) -> NetworkError {
@@ -127,26 +199,17 @@ fn refused(cause: String) -> NetworkError {
 
 impl Network for SimulatedNetwork {
     fn impair(&mut self, impairment: &Impairment) -> Result<ImpairmentId, NetworkError> {
-        let Impairment::Cut(cut) = impairment else {
-            return Err(refused(String::from("simulated links can be cut and lose frames, and no more")));
-        };
-        self.check(cut)?;
         let id = ImpairmentId(self.next);
-        self.next += 1;
-        let mut pairs = cut.pairs.clone();
-        pairs.sort_unstable();
-        pairs.dedup();
-        let state = if let Some(percent) = cut.percent {
-            self.ledger.lose(id.0, &pairs, percent);
-            State::Loss
-        } else {
-            let (sim, mut blocks) = (self.sim.borrow(), self.blocks.borrow_mut());
-            for (from, to) in &pairs {
-                blocks.block(&sim, self.addresses[from], self.addresses[to]);
-                self.ledger.mark(id.0, *from, *to);
+        let state = match impairment {
+            Impairment::Cut(cut) => self.cut_off(id, cut)?,
+            Impairment::Delay { hosts, delay_ms, jitter_ms } => self.delay(id, hosts, *delay_ms, *jitter_ms)?,
+            Impairment::Hold(pairs) => self.hold(id, pairs)?,
+            Impairment::Reset(_) | Impairment::Bandwidth { .. } => {
+                let what = "simulated links can be cut, lose frames, delay and hold them, and no more";
+                return Err(refused(String::from(what)));
             }
-            State::Cut(pairs)
         };
+        self.next += 1;
         self.known.insert(id, state);
         Ok(id)
     }

@@ -200,7 +200,7 @@ impl<'a> RealDriver<'a> {
         }
         if home.recipe.machines.clocks {
             let library = clock::library().ok_or_else(|| clock::refusal().unwrap_or_default())?;
-            cluster.use_clocks(library);
+            cluster.use_clocks(library).map_err(|error| error.to_string())?;
         }
         let stop = || self.interrupts.pending();
         let started = cluster.start_nodes(&specs, &home.logs_dir, &stop);

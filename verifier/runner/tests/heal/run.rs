@@ -225,7 +225,7 @@ impl StandIn {
         match self.needs {
             Some(Need::LayeredDisk) => cluster.use_layered_disks(),
             Some(Need::BoundedDisk) => cluster.use_bounded_disks(DISK_BYTES),
-            Some(Need::Clock) => cluster.use_clocks(clock::library().unwrap()),
+            Some(Need::Clock) => cluster.use_clocks(clock::library().unwrap()).unwrap(),
             None => {}
         }
         let node = |id: u32| NodeSpec {
