@@ -1,6 +1,7 @@
 //! Producers and subscribers inside a node's own process.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::sync::broadcast::error::TryRecvError;
 use crate::bus::Bus;
 use crate::mailbox::BusMessage;
 use crate::retry::Reports;
+use crate::settings::subscriptions;
 
 /// Publishes through its node.
 pub(crate) struct BusProducer {
@@ -66,16 +68,20 @@ pub(crate) struct BusConsumer {
 
 struct Subscription {
     destination: DestinationRef,
-    /// Nothing until the node is linked to every peer.
-    receiver: Option<Receiver<BusMessage>>,
+    /// How often the topic is subscribed to: every one is given all that is published.
+    copies: usize,
+    /// None until the node is linked to every peer.
+    receivers: VecDeque<Receiver<BusMessage>>,
     next_offset: u64,
 }
 
 impl BusConsumer {
     pub(crate) fn new(bus: Rc<RefCell<Bus>>, spec: &ClientSpec) -> Self {
+        let copies = subscriptions(&spec.config);
         let subscription = |destination: &DestinationRef| Subscription {
             destination: destination.clone(),
-            receiver: None,
+            copies,
+            receivers: VecDeque::new(),
             next_offset: 0,
         };
         let subscriptions = spec.destinations.iter().map(subscription).collect();
@@ -104,7 +110,23 @@ impl Consumer for BusConsumer {
 
 impl Subscription {
     fn next(&mut self, bus: &RefCell<Bus>, run_tag: u64) -> Result<Option<ConsumerEvent>, ClientError> {
-        let Some(receiver) = &mut self.receiver else { return self.subscribe(&bus.borrow()) };
+        if self.receivers.is_empty() {
+            return self.subscribe(&bus.borrow());
+        }
+        for _ in 0..self.copies {
+            let event = self.take(run_tag)?;
+            // Each in its turn, so that none is left behind.
+            self.receivers.rotate_left(1);
+            if event.is_some() {
+                return Ok(event);
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the subscription whose turn it is has been given.
+    fn take(&mut self, run_tag: u64) -> Result<Option<ConsumerEvent>, ClientError> {
+        let Some(receiver) = self.receivers.front_mut() else { return Ok(None) };
         let destination = self.destination.index;
         match receiver.try_recv() {
             Ok(message) => {
@@ -129,8 +151,8 @@ impl Subscription {
             return Ok(None);
         }
         let destination = self.destination.index;
-        self.receiver = bus.subscribe(destination);
-        if self.receiver.is_none() {
+        self.receivers = (0..self.copies).filter_map(|_| bus.subscribe(destination)).collect();
+        if self.receivers.is_empty() {
             return Err(ClientError::Refused {
                 operation: format!("subscribing to {}", self.destination.name),
                 cause: String::from("no lane of this run has such a topic"),

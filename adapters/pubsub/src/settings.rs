@@ -17,6 +17,7 @@ const RETRY_MS: &str = "broker.retry.ms";
 const BUFFER_MESSAGES: &str = "broker.buffer.messages";
 const NODES: &str = "cluster.nodes";
 const COMMIT: &str = "consumer.commit";
+const SUBSCRIPTIONS: &str = "consumer.subscriptions";
 
 const DEFAULTS: &[(&str, &str)] =
     &[(HEARTBEAT_MS, "500"), (RETRY_MS, "1000"), (BUFFER_MESSAGES, "65536"), (COMMIT, "none")];
@@ -86,6 +87,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         name: "buffer.messages",
         about: "messages a node and topic keeps for retries, 1 to 1000000; beyond it sends fail",
     },
+    Setting {
+        scope: Scope::Consumer,
+        name: "subscriptions",
+        about: "times a subscriber subscribes to its topic, 1 to 8; it is given a message as often (1 where nothing is set)",
+    },
     Setting { scope: Scope::Cluster, name: "nodes", about: "nodes of the cluster, 2 to 31 (5 where nothing is set)" },
 ];
 
@@ -98,6 +104,7 @@ fn limits(full_name: &str) -> Option<std::ops::RangeInclusive<u64>> {
         RETRY_MS => Some(200..=60_000),
         BUFFER_MESSAGES => Some(1..=1_000_000),
         NODES => Some(2..=31),
+        SUBSCRIPTIONS => Some(1..=8),
         _ => None,
     }
 }
@@ -132,6 +139,11 @@ impl TopicSettings {
             buffer_messages: number(BUFFER_MESSAGES)? as usize,
         })
     }
+}
+
+/// How often a subscriber of a lane with this configuration subscribes.
+pub(crate) fn subscriptions(config: &BTreeMap<String, String>) -> usize {
+    config.get(SUBSCRIPTIONS).and_then(|value| parse(SUBSCRIPTIONS, value).ok()).map_or(1, |times| times as usize)
 }
 
 fn parse(full_name: &str, value: &str) -> Result<u64, ConfigError> {
@@ -235,6 +247,16 @@ mod tests {
         assert_eq!(plan.lane.name, "exactly-once+retry.ms=300+heartbeat.ms=100");
         let settings = TopicSettings::read(&plan.lane.config).unwrap();
         assert_eq!((settings.retry_ns, settings.heartbeat_ns), (300_000_000, 100_000_000));
+    }
+
+    #[test]
+    fn a_subscriber_subscribes_once_unless_told_otherwise() {
+        let config = |overrides| lane(&request("at-most-once", overrides)).unwrap().lane.config;
+        assert_eq!(subscriptions(&config(&[])), 1);
+        assert_eq!(subscriptions(&config(&[("consumer.subscriptions", "3")])), 3);
+        for bad in ["0", "9", "two"] {
+            assert!(lane(&request("at-most-once", &[("subscriptions", bad)])).is_err(), "{bad}");
+        }
     }
 
     #[test]

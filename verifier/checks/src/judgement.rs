@@ -192,6 +192,8 @@ pub enum FindingKind {
     HangingTransaction,
     /// Moved by the broker to where its queue's dead letters go.
     DeadLettered,
+    /// Refused for good, and neither where its queue's dead letters go nor anywhere else.
+    DeadLetterLost,
     /// Still in its queue when the drain had ended.
     LeftInQueue,
     /// The cluster or a group did not come back within the limit.
@@ -237,6 +239,7 @@ impl FindingKind {
         Self::OutputTwice,
         Self::HangingTransaction,
         Self::DeadLettered,
+        Self::DeadLetterLost,
         Self::LeftInQueue,
         Self::NotRecovered,
     ];
@@ -272,6 +275,7 @@ impl FindingKind {
             Self::OutputTwice => "output-twice",
             Self::HangingTransaction => "hanging-transaction",
             Self::DeadLettered => "dead-lettered",
+            Self::DeadLetterLost => "dead-letter-lost",
             Self::LeftInQueue => "left-in-queue",
             Self::NotRecovered => "not-recovered",
             Self::Jepsen(anomaly) => anomaly.label(),

@@ -60,6 +60,65 @@ fn a_killed_leader_that_was_seen_gone_and_missed_bit() {
     assert_eq!(judged.lanes[0].label.observed, "not shown", "the nodes that were left took writes: no cut, no label");
 }
 
+/// The leader (n2) takes writes alone, as its followers cannot copy from it; then it is killed, and nobody may lead.
+fn alone_and_then_killed(while_alone: Ended) -> Scene {
+    let (heal_ms, kill_ms, start_ms) = (17_000, 18_000, 22_000);
+    let mut scene = Scene::log();
+    scene.noticed = false;
+    scene.manifest.faults[0].duration_ms = heal_ms - FAULT_MS;
+    scene.manifest.faults.push(Fault {
+        fault: String::from("kill"),
+        cut: Vec::new(),
+        full_cut: false,
+        sides: vec![vec![1, 3]],
+        start_ms: kill_ms,
+        duration_ms: start_ms - kill_ms,
+        bites_by: BiteProof::ProcessGone,
+        ..cut()
+    });
+    scene.without.push(|event| {
+        let of_packets = [EventKind::FaultDropped as u8, EventKind::FaultCrossed as u8];
+        of_packets.contains(&event.kind) && event.detail == 1
+    });
+    let said = |kind: EventKind| Event { session: 1, ..Event::new(kind) }.destination(0);
+    scene.extra.push((OBSERVER, at(said(EventKind::ObservedIsr).detail(0b100), 9_000)));
+    let nobody = said(EventKind::ObservedLeader).detail(delivery_history::NO_NODE).offset(6);
+    scene.extra.push((OBSERVER, at(nobody, kill_ms + 200)));
+    for at_ms in (kill_ms + 100..=start_ms).step_by(100) {
+        let look = Event::new(EventKind::ProcessState).detail(1).offset(ProcessState::Gone as u64);
+        scene.extra.push((RUNNER, at(look.message(2, u32::MAX), at_ms)));
+    }
+    for message in &mut scene.messages {
+        message.ended = match message.sent_ms {
+            sent_ms if (FAULT_MS..heal_ms).contains(&sent_ms) => while_alone,
+            sent_ms if (kill_ms..start_ms).contains(&sent_ms) => Ended::Unknown,
+            _ => Ended::Acked(2),
+        };
+    }
+    scene.store_what_was_taken();
+    scene
+}
+
+#[test]
+fn a_killed_leader_that_nobody_may_replace_leaves_nobody_who_takes_writes() {
+    let lane = alone_and_then_killed(Ended::Acked(2)).lane();
+    assert_eq!(lane.label.observed, "unavailable-safe", "{}", lane.label.reason);
+    let mut lossy = alone_and_then_killed(Ended::Acked(2));
+    lossy.lose(p0(500));
+    let lane = lossy.lane();
+    assert_eq!(lane.label.observed, "neither", "{}", lane.label.reason);
+}
+
+#[test]
+fn a_leader_that_takes_writes_alone_shows_no_label_by_itself() {
+    let mut scene = alone_and_then_killed(Ended::Acked(2));
+    scene.manifest.faults.truncate(1);
+    scene.extra.retain(|(worker, _)| *worker == OBSERVER);
+    let lane = scene.lane();
+    assert_eq!(lane.label.observed, "not shown");
+    assert!(lane.label.reason.contains("a minority accepted, without a loss"), "{}", lane.label.reason);
+}
+
 /// A scene in which n2 lost its power with so many writes unsynced.
 fn without_power(writes: Option<u64>) -> Scene {
     let mut scene = struck("power-loss", BiteProof::PowerLost, &[], ProcessState::Gone);

@@ -5,8 +5,8 @@ use delivery_history::manifest::{BiteProof, Fault, Role};
 
 use crate::kind::{ActsOn, FaultError, FaultGuard, FaultKind, Ground, Resolved, Shape};
 use crate::process::{
-    ALL, CONSUMER, CONTROLLER, COORDINATOR, FOLLOWER, LEADER, MAJORITY, PRODUCER, TakenBack, clients_hit, resolve,
-    strike,
+    ALL, CONSUMER, CONTROLLER, COORDINATOR, FOLLOWER, FOLLOWERS, LEADER, MAJORITY, PRODUCER, TakenBack, clients_hit,
+    resolve, strike,
 };
 use crate::view::ClusterView;
 
@@ -27,7 +27,7 @@ impl FaultKind for Kill {
     }
 
     fn shapes(&self) -> &'static [Shape] {
-        &[LEADER, FOLLOWER, MAJORITY, ALL, CONTROLLER, COORDINATOR, PRODUCER, CONSUMER]
+        &[LEADER, FOLLOWER, FOLLOWERS, MAJORITY, ALL, CONTROLLER, COORDINATOR, PRODUCER, CONSUMER]
     }
 
     fn acts_on(&self) -> ActsOn {

@@ -13,6 +13,9 @@ pub(crate) const FOLLOWER: Shape = Shape {
     name: "follower",
     about: "one node that does not lead the lanes, and is not their controller if it can be",
 };
+/// Every node but the leader.
+pub(crate) const FOLLOWERS: Shape =
+    Shape { name: "followers", about: "every node that does not lead the lanes, all at once" };
 /// More than half of the nodes.
 pub(crate) const MAJORITY: Shape =
     Shape { name: "majority", about: "the node that leads the lanes and as many others as make more than half" };
@@ -63,6 +66,10 @@ pub(crate) fn resolve(planned: &Fault, view: &ClusterView, bites_by: BiteProof) 
             vec![view.coordinator().ok_or_else(|| nobody("no node was seen to coordinate the lanes' groups"))?]
         }
         "follower" => vec![view.follower().ok_or_else(|| nobody("no node was seen to follow a leader"))?],
+        "followers" => {
+            let leader = leader()?;
+            view.nodes.iter().copied().filter(|node| *node != leader).collect()
+        }
         "majority" => {
             let leader = leader()?;
             let others = view.nodes.iter().copied().filter(|node| *node != leader);
@@ -263,6 +270,7 @@ pub(crate) mod tests {
         let hit = |shape: &str| resolved(&format!("kill:{shape}")).targets;
         assert_eq!(hit("leader"), [2]);
         assert_eq!(hit("follower"), [3], "n1 is the controller");
+        assert_eq!(hit("followers"), [1, 3]);
         assert_eq!(hit("majority"), [2, 1]);
         assert_eq!(hit("all"), [1, 2, 3]);
         assert_eq!(hit("controller"), [1]);

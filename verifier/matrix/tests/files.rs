@@ -1,6 +1,8 @@
 //! Files whose names mean nothing, told with their place before anything is run; and how cells are put together.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
+
 use delivery_broker::System;
 use delivery_matrix::{Carries, MatrixFile, cells, group};
 
@@ -98,5 +100,25 @@ fn the_files_of_this_program_are_read() {
         let path = format!("{}/../../workloads/{name}.toml", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(&path).unwrap();
         MatrixFile::parse(name, &text).unwrap();
+    }
+}
+
+/// Rows of the table of predictions, by what their ids begin with: Kafka, RabbitMQ, PubSub, Broadway, NATS, Mosquitto,
+/// Redis, pgmq.
+const ROWS: [(char, usize); 8] = [('K', 22), ('R', 24), ('P', 3), ('B', 3), ('N', 8), ('M', 2), ('S', 4), ('G', 3)];
+
+#[test]
+fn every_row_of_the_table_of_predictions_is_in_the_truth_matrix() {
+    let path = format!("{}/../../workloads/truth.toml", env!("CARGO_MANIFEST_DIR"));
+    let file: toml::Table = std::fs::read_to_string(&path).unwrap().parse().unwrap();
+    let rows = file["cell"].as_array().unwrap();
+    let ids: BTreeSet<String> = rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
+    let table: BTreeSet<String> =
+        ROWS.iter().flat_map(|(system, rows)| (1..=*rows).map(move |row| format!("{system}{row}"))).collect();
+    assert_eq!(table.len(), 69);
+    assert_eq!(ids, table);
+    for row in rows {
+        assert!(row.get("expect").is_some(), "{} says what is expected", row["id"]);
+        assert!(row.get("about").is_some(), "{} says what it is about", row["id"]);
     }
 }

@@ -39,6 +39,16 @@ fn without_a_fault_every_preset_delivers_everything_once_and_in_order() {
 }
 
 #[test]
+fn who_subscribes_twice_is_given_everything_twice_and_in_order() {
+    let mut bed = Bed::start(&Setup { lanes: vec!["at-most-once+subscriptions=2"], ..Setup::tour(4) });
+    bed.load(true);
+    bed.run_ms(3_000);
+    let lanes = tally(&bed.finish().history);
+    assert_eq!((lanes[0].missing, lanes[0].reordered), (0, 0));
+    assert_eq!(lanes[0].duplicates, lanes[0].invoked.len() * 5, "once more on each of five nodes");
+}
+
+#[test]
 fn under_a_cut_each_preset_keeps_its_promise_and_breaks_what_it_never_made() {
     let lanes = tally(&cut_run(&Setup::tour(2), 2_000, 6_000, 3_000).history);
     lanes.iter().for_each(assert_unharmed);

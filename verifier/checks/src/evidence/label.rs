@@ -60,6 +60,20 @@ enum Side {
     Unclear,
 }
 
+/// Why a cut shows no label.
+enum Unshown {
+    /// The minority alone took writes, and nothing is lost: seen clearly, and none of the labels.
+    MinorityAlone(String),
+    /// It is not known what the sides did.
+    Unclear(String),
+}
+
+impl From<String> for Unshown {
+    fn from(reason: String) -> Self {
+        Self::Unclear(reason)
+    }
+}
+
 /// Judges the label of a lane over all of its destinations and cuts.
 pub(crate) fn judge(work: &LaneWork<'_, '_>, facts: &[FaultFacts], outcome: &Outcome<'_>) -> Label {
     let manifest = work.context.manifest;
@@ -75,6 +89,7 @@ pub(crate) fn judge(work: &LaneWork<'_, '_>, facts: &[FaultFacts], outcome: &Out
     }
     let mut shown: Vec<Shown> = Vec::new();
     let mut reasons: Vec<String> = Vec::new();
+    let mut alone: Option<String> = None;
     for (index, fault) in &cuts {
         for destination in &work.destinations {
             match one(work, *index, fault, *destination, facts, outcome) {
@@ -82,11 +97,16 @@ pub(crate) fn judge(work: &LaneWork<'_, '_>, facts: &[FaultFacts], outcome: &Out
                     shown.push(label);
                     reasons.push(reason);
                 }
-                Err(reason) => return not_shown(reason),
+                Err(Unshown::MinorityAlone(reason)) => alone = Some(reason),
+                Err(Unshown::Unclear(reason)) => return not_shown(reason),
             }
         }
     }
-    for (label, reason) in refusals(work, facts, outcome) {
+    let refused = refusals(work, facts, outcome);
+    if let Some(reason) = alone.filter(|_| refused.is_empty() || !shown.is_empty()) {
+        return not_shown(reason);
+    }
+    for (label, reason) in refused {
         shown.push(label);
         reasons.push(reason);
     }
@@ -120,13 +140,13 @@ fn one(
     destination: u16,
     facts: &[FaultFacts],
     outcome: &Outcome<'_>,
-) -> Result<(Shown, String), String> {
+) -> Result<(Shown, String), Unshown> {
     if let Some(Some(reason)) = outcome.vacuous.get(index) {
-        return Err(reason.clone());
+        return Err(reason.clone().into());
     }
     let place = work.context.destination_name(destination);
     let Some(writes) = work.sends.writes.get(&(index, destination)) else {
-        return Err(format!("nobody wrote to {place} between detection and heal"));
+        return Err(format!("nobody wrote to {place} between detection and heal").into());
     };
     let sides: Vec<Side> = (0..writes.acks.len()).map(|side| side_of(writes, side)).collect();
     let majority = majority_side(work.context, &Sides::new(&fault.sides));
@@ -146,23 +166,26 @@ fn one(
         return Ok((if safe { Shown::UnavailableSafe } else { Shown::Unavailable }, numbers));
     }
     if sides.contains(&Side::Unclear) {
-        return Err(format!("too few attempts or acks on a side to say whether it accepts: {numbers}"));
+        return Err(format!("too few attempts or acks on a side to say whether it accepts: {numbers}").into());
     }
     if sides.iter().all(|side| *side == Side::Accepts) {
         return match (confined_everywhere, lost > 0, outcome.doubts.first()) {
-            (false, ..) => Err(format!("clients reach every node, which cannot show AP: {numbers}")),
+            (false, ..) => Err(format!("clients reach every node, which cannot show AP: {numbers}").into()),
             (true, true, _) => Ok((Shown::ApLossy, numbers)),
             (true, false, None) => Ok((Shown::Ap, numbers)),
-            (true, false, Some(doubt)) => Err(format!("no loss is not shown: {doubt}")),
+            (true, false, Some(doubt)) => Err(format!("no loss is not shown: {doubt}").into()),
         };
     }
     if !(majority.is_some_and(accepts) && minority_refuses) {
-        return Err(format!("the majority refused and a minority accepted, without a loss: {numbers}"));
+        let words = format!("the majority refused and a minority accepted, without a loss: {numbers}");
+        return Err(Unshown::MinorityAlone(words));
     }
     match (outcome.disagreements, outcome.doubts.first()) {
         (0, None) => Ok((Shown::Cp, numbers)),
-        (0, Some(doubt)) => Err(format!("no loss and no divergence is not shown: {doubt}")),
-        (count, _) => Err(format!("one side accepted, but replicas or readers differ at {count} offsets: {numbers}")),
+        (0, Some(doubt)) => Err(format!("no loss and no divergence is not shown: {doubt}").into()),
+        (count, _) => {
+            Err(format!("one side accepted, but replicas or readers differ at {count} offsets: {numbers}").into())
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 pub(crate) mod again;
 pub(crate) mod audit;
 pub(crate) mod found;
+pub(crate) mod letters;
 pub(crate) mod members;
 pub(crate) mod missing;
 pub(crate) mod order;
@@ -67,12 +68,14 @@ pub(crate) fn read(
     let again = again::find(work, &members);
     let requeued_behind = order::mark_reordered(work, &members, &again);
     let audited = Audited { audits, dead_letters: DeadLetters::of(work.context) };
+    let letters = letters::lost(work, &audited, &members, &elsewhere, recovered);
     let missing = missing::classify(work, &audited, &members, &elsewhere, recovered, automatic_ack);
     let counted = vec![
         (FindingKind::RedeliveredUnflagged, again.unflagged),
         (FindingKind::RedeliveredSettled, again.settled),
         (FindingKind::ReorderedRequeued, requeued_behind),
         (FindingKind::DeadLettered, tally(work, |message| message & state::MISPLACED != 0)),
+        (FindingKind::DeadLetterLost, letters),
         (FindingKind::LeftInQueue, tally(work, |message| message & state::STORED != 0)),
     ];
     Queues {

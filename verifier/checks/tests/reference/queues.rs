@@ -41,6 +41,7 @@ pub fn check(past: &Past<'_>, reference: &mut Reference) {
         order(past, *worker, &steps, reference);
     }
     missing(past, &consumers, &queues, &did, reference);
+    letters(past, &consumers, &queues, &steps, reference);
     for sent in past.sends.values().filter(|sent| sent.outcome == Outcome::Failed) {
         let given = did.get(&sent.id).is_some_and(|did| did.delivered > 0);
         if given || queues.left.contains(&sent.id) || queues.dead.contains(&sent.id) {
@@ -190,17 +191,53 @@ fn order(past: &Past<'_>, worker: u16, steps: &BTreeMap<Id, Vec<&Event>>, refere
     }
 }
 
+/// Refused for good, as the broker confirmed, never acked, and neither in the queue nor where its dead letters end.
+fn letters(
+    past: &Past<'_>,
+    consumers: &[u16],
+    queues: &Queues,
+    steps: &BTreeMap<Id, Vec<&Event>>,
+    reference: &mut Reference,
+) {
+    if !past.recovered || !is_sound(past, consumers) {
+        return;
+    }
+    for (id, steps) in steps {
+        let sent = &past.sends[id];
+        let letters: Vec<u16> = letters_of(past, sent.destination);
+        let mut places = letters.iter().chain([&sent.destination]);
+        let whole = !letters.is_empty() && places.all(|place| queues.whole.contains(place));
+        let refused = steps.iter().any(|step| settles(step, EventKind::SettleOk, &[Settle::Reject, Settle::NackDrop]));
+        let acked = steps.iter().any(|step| settles(step, EventKind::SettleInvoked, &[Settle::Ack]));
+        let found = [&queues.left, &queues.dead, &queues.elsewhere].into_iter().any(|found| found.contains(id));
+        if whole && refused && !acked && !found {
+            reference.add(FindingKind::DeadLetterLost, past.name(*id));
+        }
+    }
+}
+
+/// Whether each consumer crashed or ended as it was told to.
+fn is_sound(past: &Past<'_>, consumers: &[u16]) -> bool {
+    let finished =
+        |worker: u16| past.stream(worker).iter().any(|event| event.kind() == Some(EventKind::WorkerFinished));
+    consumers.iter().all(|worker| past.crashed.contains(worker) || finished(*worker))
+}
+
+/// The queues where the dead letters of a queue end.
+fn letters_of(past: &Past<'_>, queue: u16) -> Vec<u16> {
+    let places = (0u16..).zip(&past.manifest.destinations);
+    places.filter(|(_, place)| place.dead_letters_of == Some(queue)).map(|(number, _)| number).collect()
+}
+
 fn missing(past: &Past<'_>, consumers: &[u16], queues: &Queues, did: &BTreeMap<Id, Did>, reference: &mut Reference) {
     let recorded = |kind: EventKind, worker: u16| past.stream(worker).iter().any(|event| event.kind() == Some(kind));
     let crashed = |worker: &u16| past.crashed.contains(worker);
-    let sound = consumers.iter().all(|worker| crashed(worker) || recorded(EventKind::WorkerFinished, *worker));
+    let sound = is_sound(past, consumers);
     let dead = consumers.iter().all(crashed);
     let ended = consumers.iter().any(|worker| crashed(worker) || recorded(EventKind::SessionEnded, *worker));
     let may_vanish = past.manifest.lanes[0].automatic_ack && ended;
     for sent in past.sends.values().filter(|sent| past.recovered && sound && past.is_owed(sent)) {
-        let letters = (0u16..).zip(&past.manifest.destinations);
-        let letters = letters.filter(|(_, place)| place.dead_letters_of == Some(sent.destination));
-        let mut places = letters.map(|(number, _)| number).chain([sent.destination]);
+        let mut places = letters_of(past, sent.destination).into_iter().chain([sent.destination]);
         if did.get(&sent.id).is_some_and(|did| did.processed) || !places.all(|place| queues.whole.contains(&place)) {
             continue;
         }

@@ -53,6 +53,7 @@ pub const ALL: &[(FindingKind, Spoil)] = &[
     (FindingKind::OutputTwice, output_twice),
     (FindingKind::HangingTransaction, hanging_transaction),
     (FindingKind::DeadLettered, dead_lettered),
+    (FindingKind::DeadLetterLost, dead_letter_lost),
     (FindingKind::LeftInQueue, left_in_queue),
     (FindingKind::NotRecovered, not_recovered),
 ];
@@ -601,6 +602,20 @@ fn hanging_transaction(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {
 }
 
 fn dead_lettered(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {
+    let id = refuse_one(world, dice)?;
+    leave(world, id, 2);
+    world.spoilt(FindingKind::DeadLettered, id, &[FindingKind::Undelivered])
+}
+
+fn dead_letter_lost(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {
+    let id = refuse_one(world, dice)?;
+    let confirmed = |event: &Event| event.kind == EventKind::SettleOk as u8 && key(event) == id;
+    world.done.iter().any(|(_, event)| confirmed(event)).then_some(())?;
+    world.spoilt(FindingKind::DeadLetterLost, id, &[FindingKind::Undelivered])
+}
+
+/// Turns what a consumer of the first queue did with a message into a refusal.
+fn refuse_one(world: &mut World, dice: &mut Dice) -> Option<Id> {
     let (worker, processed) = world.pick_processed(dice)?;
     let id = key(&processed);
     if world.workload() != Workload::Queue || processed.destination != 0 || world.scene.manifest.lanes[0].automatic_ack
@@ -613,8 +628,7 @@ fn dead_lettered(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {
     });
     let settles = world.done.iter_mut().filter(|(_, event)| key(event) == id && event.detail == Settle::Ack as u32);
     settles.for_each(|(_, event)| event.detail = Settle::Reject as u32);
-    leave(world, id, 2);
-    world.spoilt(FindingKind::DeadLettered, id, &[FindingKind::Undelivered])
+    Some(id)
 }
 
 fn left_in_queue(world: &mut World, dice: &mut Dice) -> Option<Spoilt> {

@@ -60,6 +60,14 @@ pub(super) const ROWS: &[Written] = &[
         &[(FindingKind::Undelivered, 1), (FindingKind::DeadLettered, 1)],
         UNPROCESSED,
     ),
+    broken(
+        "queue/dead-letter-lost",
+        "a rejected message does not arrive where dead letters go",
+        QUEUE,
+        |queue| queue.refuse(p0(60), Some(Settle::Reject)),
+        &[(FindingKind::Undelivered, 1), (FindingKind::DeadLetterLost, 1)],
+        UNPROCESSED,
+    ),
     Written {
         name: "queue/left",
         broken: "a processed and acked message is still in the queue when all is drained",

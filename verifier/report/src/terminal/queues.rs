@@ -8,9 +8,10 @@ use crate::words::number;
 use crate::{LaneView, Report};
 
 /// What is said of a lane, in this order, where it was found.
-const SAID: [(FindingKind, &str); 3] = [
+const SAID: [(FindingKind, &str); 4] = [
     (FindingKind::Undelivered, "never processed (undelivered)"),
     (FindingKind::DeadLettered, "dead-lettered"),
+    (FindingKind::DeadLetterLost, "refused and nowhere (dead-letter-lost)"),
     (FindingKind::LeftInQueue, "left in the queue"),
 ];
 

@@ -56,6 +56,7 @@ const fn gravity(kind: FindingKind) -> Option<u8> {
         | FindingKind::CommitLost
         | FindingKind::CommittedUnprocessed
         | FindingKind::DeadLettered
+        | FindingKind::DeadLetterLost
         | FindingKind::LeftInQueue => None,
     }
 }
