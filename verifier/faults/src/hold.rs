@@ -36,6 +36,11 @@ impl FaultKind for Hold {
         ActsOn::Network
     }
 
+    fn is_gray(&self, shape: &str) -> bool {
+        // The others hear the leader as before, and may never miss it.
+        shape == ONE_WAY_IN.name
+    }
+
     fn refusal(&self) -> Option<String> {
         Some(String::from(
             "no kernel holds packets back and lets them through later; only simulated links do (`verify pubsub`). Take netsplit or delay",
