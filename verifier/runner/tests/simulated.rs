@@ -106,10 +106,12 @@ fn a_delay_and_a_hold_show_that_they_bit_and_were_noticed() {
 #[test]
 fn links_are_as_before_however_a_delay_or_a_hold_ends() {
     let out = tempfile::tempdir().unwrap();
-    for faults in ["delay:follower=1s@4s+3s", "hold:one-way-in@4s+14s", "hold:one-way-out@4s+6s,kill:leader@6s+3s"] {
+    for faults in
+        ["delay:follower=1s@4s+3s", "hold:one-way-in@4s+14s", "hold:one-way-out@4s+9s,kill:leader@7500ms+1500ms"]
+    {
         let history = run(&RunRequest { duration_ms: Some(20_000), ..request(faults, out.path()) });
         let judgement = judge(&history.view());
         assert!(judgement.faults.iter().all(|fault| fault.bit && fault.healed), "{:#?}", judgement.faults);
-        assert_eq!(verdict(&judgement, "exactly-once", Guarantee::Liveness), Verdict::Holds);
+        assert!(judgement.lanes.iter().all(|lane| lane.count(FindingKind::NotRecovered) == 0));
     }
 }
