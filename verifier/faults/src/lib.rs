@@ -9,6 +9,7 @@ pub mod bandwidth;
 pub mod clock;
 pub mod delay;
 pub mod disk_full;
+pub mod hook;
 mod impaired;
 pub mod kill;
 pub mod kind;
@@ -34,6 +35,7 @@ pub mod stop;
 pub mod unclean_election;
 pub mod view;
 
+pub use hook::{Hooks, SharedHooks};
 pub use kind::{
     ActsOn, Evidence, FaultError, FaultGuard, FaultKind, Ground, Product, Resolved, Shape, SharedNetwork,
     SharedProcesses, SharedProduct, find_fault,
