@@ -1,10 +1,12 @@
 //! Producers and consumers, polled from one thread by a workload.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::Access;
 use crate::payload::MessageId;
 use crate::reason::Reason;
 
@@ -13,7 +15,7 @@ use crate::reason::Reason;
 pub struct NodeAddress {
     /// Number the vendor knows it by.
     pub id: u32,
-    /// IP address.
+    /// IP address; of a cluster that somebody else runs any address, with its port (`HOST:PORT`).
     pub address: String,
 }
 
@@ -55,6 +57,9 @@ pub struct ClientSpec {
     /// Whether it asks for messages of transactions that have not committed, too; nothing where the settings say.
     #[serde(default)]
     pub read_uncommitted: Option<bool>,
+    /// What it proves itself with on a cluster that somebody else runs. It travels by itself, never with the rest.
+    #[serde(skip)]
+    pub access: Option<Arc<Access>>,
 }
 
 /// How a send ended.

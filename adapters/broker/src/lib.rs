@@ -4,10 +4,12 @@
 //! with its clients. It records nothing and judges nothing: workloads call these traits and
 //! write the history.
 
+pub mod access;
 pub mod change;
 pub mod client;
 pub mod commit;
 pub mod config;
+pub mod external;
 pub mod leash;
 pub mod leftovers;
 pub mod node;
@@ -19,6 +21,7 @@ pub mod simulated;
 pub mod system;
 pub mod transactional;
 
+pub use access::{Access, Secret};
 pub use change::{Change, ChangeAnswer, ChangeKind, ChangeOutcome, Changed};
 pub use client::{
     ClientError, ClientSpec, Consumer, ConsumerEvent, Delivery, DestinationRef, NodeAddress, Producer, SendOutcome,
@@ -26,6 +29,7 @@ pub use client::{
 };
 pub use commit::CommitMode;
 pub use config::{ConfigError, ConfigFile, LanePlan, LaneRequest, Preset, Scope, Setting, Timings, TransactionPlan};
+pub use external::{AccessRequest, Belongings, Contact, ExternalError, ExternalSystem, Survey};
 pub use node::{ClusterPlan, HostPlan, NodeCommand, NodeFile, NodeSpec};
 pub use observe::{
     Admin, AuditItem, Auditor, CommittedOffsets, DrainItem, LaneTopic, Observation, Observer, Prepared, Recovery,

@@ -7,6 +7,7 @@ use delivery_history::manifest::Workload;
 use crate::change::ChangeKind;
 use crate::client::{ClientError, ClientSpec, Consumer, Producer};
 use crate::config::{ConfigError, LanePlan, LaneRequest, Preset, Setting, Timings};
+use crate::external::ExternalSystem;
 use crate::node::{ClusterPlan, NodeSpec};
 use crate::observe::{Admin, Auditor, Observer};
 use crate::simulated::SimulatedSystem;
@@ -164,6 +165,11 @@ pub trait RealSystem: Send + Sync {
     /// # Errors
     /// See [`InstallError`].
     fn install(&self, request: &InstallRequest, progress: &mut dyn FnMut(&str)) -> Result<Installation, InstallError>;
+
+    /// What it takes to use a cluster that somebody else runs; nothing where that cannot be done.
+    fn external(&self) -> Option<&dyn ExternalSystem> {
+        None
+    }
 
     /// Tries out what the product needs of the machine and whether `cache_dir` has it, without
     /// downloading anything.

@@ -14,7 +14,7 @@ use crate::observer::topics_of;
 use crate::peers::{Peer, first_answer, peers};
 use crate::wire::{
     MetadataAnswer, NewTopic, add_partition, ask_controller, ask_coordinator, ask_features, ask_metadata,
-    ask_transaction_coordinator, create_topics,
+    ask_quorum_leader, ask_transaction_coordinator, create_topics,
 };
 
 /// Longest time for each of: members, coordinator, creation, full in-sync sets.
@@ -42,6 +42,8 @@ pub(crate) struct KafkaAdmin {
     leader: Option<u32>,
     /// Clocks of nodes are of interest.
     tells_clocks: bool,
+    /// Somebody else runs the nodes: topics other than the lanes' are none of our business.
+    is_outside: bool,
 }
 
 /// What the whole cluster agrees on.
@@ -61,7 +63,8 @@ impl KafkaAdmin {
         let version = spec.config.get("cluster.version").cloned().unwrap_or_else(|| String::from("unknown"));
         let leader = spec.config.get("cluster.leader").and_then(|leader| leader.parse().ok());
         let tells_clocks = spec.config.contains_key(CLOCKS);
-        Ok(Self { peers: peers(spec)?, version, transactional: !spec.outputs.is_empty(), leader, tells_clocks })
+        let (transactional, is_outside) = (!spec.outputs.is_empty(), spec.access.is_some());
+        Ok(Self { peers: peers(spec)?, version, transactional, leader, tells_clocks, is_outside })
     }
 
     fn nodes(&self) -> Vec<u32> {
@@ -152,9 +155,38 @@ impl KafkaAdmin {
     }
 }
 
+impl KafkaAdmin {
+    /// On a cluster that somebody else runs: what is not the lanes' is left alone and not waited for. Groups have a
+    /// coordinator each, and who that is shows only once they are there.
+    fn prepare_outside(&mut self, topics: &[LaneTopic]) -> Result<Prepared, ClientError> {
+        let told = first_answer(&mut self.peers, ANSWER_LIMIT, |peer, deadline| {
+            ask_quorum_leader(&mut peer.controller, deadline)
+        });
+        let controller = told.ok().and_then(|quorum| quorum.leader);
+        let nodes = self.nodes();
+        let wanted = self.leader.filter(|wanted| nodes.contains(wanted));
+        let free = || nodes.iter().copied().find(|node| Some(*node) != controller);
+        let leader = wanted.or_else(free).or(nodes.first().copied()).unwrap_or_default();
+        let created: Vec<NewTopic> = topics.iter().map(|topic| new_topic(topic, leader, &nodes)).collect();
+        self.create(&created)?;
+        let destinations = partitions_of(topics);
+        wait_for("every replica of the lanes' topics", || self.whole(&destinations, Some(leader)))?;
+        Ok(Prepared {
+            broker_version: self.version.clone(),
+            leader,
+            controller: controller.filter(|controller| nodes.contains(controller)),
+            coordinator: None,
+            features: self.features()?,
+        })
+    }
+}
+
 impl Admin for KafkaAdmin {
     fn prepare(&mut self, topics: &[LaneTopic]) -> Result<Prepared, ClientError> {
         wait_for("every node to see every other", || self.whole(&[], None))?;
+        if self.is_outside {
+            return self.prepare_outside(topics);
+        }
         let offices = wait_for("a controller and a group coordinator", || self.offices())?;
         let offsets = [(OFFSETS_TOPIC.to_owned(), 0)];
         wait_for("the offsets topic's replicas", || self.whole(&offsets, None))?;
@@ -170,10 +202,7 @@ impl Admin for KafkaAdmin {
         if self.tells_clocks {
             self.create(&clock_topics(&self.nodes()))?;
         }
-        let destinations: Vec<(String, u32)> = topics
-            .iter()
-            .flat_map(|topic| (0..topic.partitions).map(|partition| (topic.name.clone(), partition)))
-            .collect();
+        let destinations = partitions_of(topics);
         wait_for("every replica of the lanes' topics", || self.whole(&destinations, Some(leader)))?;
         let offices = wait_for("a controller and a group coordinator", || self.offices())?;
         Ok(Prepared {
@@ -205,15 +234,17 @@ impl Admin for KafkaAdmin {
 
     fn recovered(&mut self, destinations: &[DestinationRef]) -> Recovery {
         let mut wanted: Vec<(String, u32)> = Vec::new();
+        let is_outside = self.is_outside;
         for topic in topics_of(destinations) {
             let of_topic = destinations.iter().filter(|destination| destination.name == topic);
             wanted.extend(of_topic.map(|destination| (topic.to_owned(), destination.partition.unwrap_or(0))));
         }
-        wanted.push((OFFSETS_TOPIC.to_owned(), 0));
-        if self.transactional {
-            wanted.push((TRANSACTIONS_TOPIC.to_owned(), 0));
+        if !is_outside {
+            wanted.push((OFFSETS_TOPIC.to_owned(), 0));
+            wanted.extend(self.transactional.then(|| (TRANSACTIONS_TOPIC.to_owned(), 0)));
         }
-        let whole = self.whole(&wanted, None).and_then(|()| self.offices());
+        let whole = self.whole(&wanted, None);
+        let whole = if is_outside { whole } else { whole.and_then(|()| self.offices().map(drop)) };
         Recovery {
             whole: whole.is_ok(),
             waiting_for: whole.err().unwrap_or_default(),
@@ -221,6 +252,15 @@ impl Admin for KafkaAdmin {
             restart: Vec::new(),
         }
     }
+}
+
+/// Every partition of these topics.
+fn partitions_of(topics: &[LaneTopic]) -> Vec<(String, u32)> {
+    let partitions = |topic: &LaneTopic| {
+        let name = topic.name.clone();
+        (0..topic.partitions).map(move |partition| (name.clone(), partition))
+    };
+    topics.iter().flat_map(partitions).collect()
 }
 
 /// What all of them name.
@@ -260,7 +300,8 @@ fn choose_leader(nodes: &[u32], offices: Offices) -> u32 {
     free.or(nodes.first()).copied().unwrap_or(offices.controller)
 }
 
-fn new_topic(topic: &LaneTopic, leader: u32, nodes: &[u32]) -> NewTopic {
+/// A topic that `leader` is to lead.
+pub(crate) fn new_topic(topic: &LaneTopic, leader: u32, nodes: &[u32]) -> NewTopic {
     let setting = |name: &str| topic.config.get(name).and_then(|value| value.parse::<usize>().ok());
     let factor = setting("topic.replication.factor").unwrap_or(NODES as usize).clamp(1, nodes.len().max(1));
     let others = nodes.iter().copied().filter(|node| *node != leader);

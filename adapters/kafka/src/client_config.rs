@@ -2,10 +2,11 @@
 
 use std::io::Write;
 
-use delivery_broker::{ClientError, ClientSpec, CommitMode, Scope};
+use delivery_broker::{ClientError, ClientSpec, CommitMode, NodeAddress, Scope};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
+use crate::external::names;
 use crate::settings::is_own;
 use crate::transactions::TRANSACTION_TIMEOUT;
 
@@ -97,11 +98,23 @@ fn scoped(spec: &ClientSpec, scope: Scope) -> impl Iterator<Item = (&str, &str)>
 }
 
 fn common(spec: &ClientSpec) -> ClientConfig {
-    let servers: Vec<String> = spec.nodes.iter().map(|node| format!("{}:{CLIENT_PORT}", node.address)).collect();
+    let servers: Vec<String> = spec.nodes.iter().map(server).collect();
     let mut config = ClientConfig::new();
+    if let Some(access) = &spec.access {
+        let plain = names::PLAIN.iter().filter_map(|name| Some((*name, access.get(name)?)));
+        let secret = names::SECRET.iter().filter_map(|name| Some((*name, access.secret(name)?.expose())));
+        for (name, value) in plain.chain(secret) {
+            config.set(name, value);
+        }
+    }
     config.set("bootstrap.servers", servers.join(",")).set("client.id", &spec.client_name);
     config.set_log_level(RDKafkaLogLevel::Warning);
     config
+}
+
+fn server(node: &NodeAddress) -> String {
+    let (host, port) = node.host_and_port(CLIENT_PORT);
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// Writes what the client library has to say to standard error. A closed standard error is no
@@ -133,6 +146,7 @@ mod tests {
             group: Some(String::from("g")),
             outputs: Vec::new(),
             read_uncommitted: None,
+            access: None,
         }
     }
 

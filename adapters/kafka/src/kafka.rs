@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use delivery_broker::{
-    Admin, Auditor, ChangeKind, ClientError, ClientSpec, ClusterPlan, ConfigError, Consumer, InstallError,
-    InstallRequest, Installation, LanePlan, LaneRequest, NodeSpec, Observer, Producer, RealSystem, RuntimeProbe,
-    System, SystemInfo, Timings, Transactor,
+    Admin, Auditor, ChangeKind, ClientError, ClientSpec, ClusterPlan, ConfigError, Consumer, ExternalSystem,
+    InstallError, InstallRequest, Installation, LanePlan, LaneRequest, NodeSpec, Observer, Producer, RealSystem,
+    RuntimeProbe, System, SystemInfo, Timings, Transactor,
 };
 use delivery_history::manifest::Workload;
 
@@ -81,6 +81,10 @@ impl System for Kafka {
 impl RealSystem for Kafka {
     fn install(&self, request: &InstallRequest, progress: &mut dyn FnMut(&str)) -> Result<Installation, InstallError> {
         install::install(request, progress)
+    }
+
+    fn external(&self) -> Option<&dyn ExternalSystem> {
+        Some(self)
     }
 
     fn probe(&self, _cache_dir: &Path) -> Vec<RuntimeProbe> {

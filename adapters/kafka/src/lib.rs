@@ -7,6 +7,7 @@ mod changes;
 mod client_config;
 mod clocks;
 mod consumer;
+mod external;
 mod fates;
 mod install;
 mod kafka;

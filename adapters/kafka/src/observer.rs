@@ -7,10 +7,15 @@ use delivery_broker::{ClientError, ClientSpec, DestinationRef, Observation, Obse
 
 use crate::clocks::ask_clock;
 use crate::peers::{Peer, peers};
-use crate::wire::{MetadataAnswer, ask_controller, ask_coordinator, ask_metadata, ask_stable, count_members};
+use crate::wire::{
+    MetadataAnswer, ask_controller, ask_coordinator, ask_metadata, ask_quorum_leader, ask_stable, count_members,
+};
 
 /// Longest time one node has to answer all questions of a round.
 const ROUND_LIMIT: Duration = Duration::from_millis(300);
+
+/// Longest time to connect to a node of somebody else's before the first round.
+const WARM_UP_LIMIT: Duration = Duration::from_secs(3);
 
 /// Asks the nodes side by side, so a round is as long as the slowest node's limit.
 pub(crate) struct KafkaObserver {
@@ -39,8 +44,12 @@ impl KafkaObserver {
     /// A node's address cannot be used.
     pub(crate) fn new(spec: &ClientSpec, groups: &[(u16, String)]) -> Result<Self, ClientError> {
         let (destinations, outputs) = (spec.destinations.clone(), spec.outputs.clone());
+        let mut peers = peers(spec)?;
+        if spec.access.is_some() {
+            warm_up(&mut peers);
+        }
         Ok(Self {
-            peers: peers(spec)?,
+            peers,
             destinations,
             groups: groups.to_vec(),
             outputs,
@@ -66,6 +75,20 @@ impl Observer for KafkaObserver {
     }
 }
 
+/// TLS and login to a node far away may take longer than a round.
+fn warm_up(peers: &mut [Peer]) {
+    std::thread::scope(|scope| {
+        for peer in peers.iter_mut() {
+            // Who does not answer now is asked again in the first round.
+            scope.spawn(|| {
+                let deadline = Instant::now() + WARM_UP_LIMIT;
+                drop(ask_metadata(&mut peer.broker, &[], deadline));
+                drop(ask_quorum_leader(&mut peer.controller, deadline));
+            });
+        }
+    });
+}
+
 fn ask(peer: &mut Peer, questions: Questions<'_>) -> Vec<Observation> {
     let Questions { destinations, groups, outputs, tells_clocks } = questions;
     let deadline = Instant::now() + ROUND_LIMIT;
@@ -83,7 +106,7 @@ fn ask(peer: &mut Peer, questions: Questions<'_>) -> Vec<Observation> {
     if tells_clocks {
         seen.extend(ask_clock(peer, deadline));
     }
-    if peer.is_controller {
+    if peer.is_controller && !peer.is_outside {
         seen.extend(ask_quorum(peer, deadline));
     }
     for (group, name) in groups {
@@ -96,7 +119,19 @@ fn ask(peer: &mut Peer, questions: Questions<'_>) -> Vec<Observation> {
             seen.push(Observation::Group { node, group: *group, members });
         }
     }
+    if peer.is_outside {
+        seen.extend(ask_about_quorum(peer, deadline, &seen));
+    }
     seen
+}
+
+/// Whom the node, or whoever it passes that on to, takes for the leader of the quorum. A controller that is no broker
+/// is none of the nodes that are known here.
+fn ask_about_quorum(peer: &mut Peer, deadline: Instant, seen: &[Observation]) -> Option<Observation> {
+    let answer = ask_quorum_leader(&mut peer.controller, deadline).ok()?;
+    let Some(Observation::Members { members_bits, .. }) = seen.first() else { return None };
+    let controller = answer.leader.filter(|leader| *leader < u32::BITS && members_bits & 1 << leader != 0)?;
+    Some(Observation::Controller { node: peer.id, controller: Some(controller), epoch: answer.epoch })
 }
 
 /// How far the outputs that `peer` leads are stable.

@@ -1,12 +1,12 @@
 //! The nodes of a cluster, each with a connection of its own.
 
-use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use delivery_broker::{ClientError, ClientSpec, NodeAddress};
 
 use crate::client_config::CLIENT_PORT;
-use crate::wire::{Connection, WireError};
+use crate::wire::{Connection, Endpoint, Security, WireError};
 
 /// TCP port the controllers of the quorum serve each other on.
 pub(crate) const CONTROLLER_PORT: u16 = 9093;
@@ -17,37 +17,40 @@ pub(crate) struct Peer {
     pub(crate) id: u32,
     /// To its client listener.
     pub(crate) broker: Connection,
-    /// To its controller listener.
+    /// To its controller listener; of a cluster that somebody else runs a second one to its client listener: nobody
+    /// outside reaches the other.
     pub(crate) controller: Connection,
     /// It serves clients.
     pub(crate) is_broker: bool,
     /// It takes part in the quorum of controllers.
     pub(crate) is_controller: bool,
+    /// Somebody else runs it.
+    pub(crate) is_outside: bool,
 }
 
 /// Connections to every node of `spec`, made when they are needed.
 ///
 /// # Errors
-/// A node's address is not an IP address.
+/// A certificate or key that is none.
 pub(crate) fn peers(spec: &ClientSpec) -> Result<Vec<Peer>, ClientError> {
+    let security = spec.access.as_deref().map(Security::new).transpose()?;
     let combined = spec.controllers.is_empty();
-    let brokers = spec.nodes.iter().map(|node| peer(node, true, combined));
-    let mut peers = brokers.collect::<Result<Vec<_>, _>>()?;
+    let mut peers: Vec<Peer> = spec.nodes.iter().map(|node| peer(node, security.as_ref(), true, combined)).collect();
     // Clients may come to the nodes in any order; questions are put in the vendor's.
     peers.sort_by_key(|peer| peer.id);
-    for node in &spec.controllers {
-        peers.push(peer(node, false, true)?);
-    }
+    peers.extend(spec.controllers.iter().map(|node| peer(node, security.as_ref(), false, true)));
     Ok(peers)
 }
 
-fn peer(node: &NodeAddress, is_broker: bool, is_controller: bool) -> Result<Peer, ClientError> {
-    let address: IpAddr = node.address.parse().map_err(|_| {
-        ClientError::Configuration(format!("`{}` of node {} is not an IP address", node.address, node.id))
-    })?;
-    let broker = Connection::new(address, CLIENT_PORT);
-    let controller = Connection::new(address, CONTROLLER_PORT);
-    Ok(Peer { id: node.id, broker, controller, is_broker, is_controller })
+fn peer(node: &NodeAddress, security: Option<&Arc<Security>>, is_broker: bool, is_controller: bool) -> Peer {
+    let is_outside = security.is_some();
+    let endpoint = |default: u16| {
+        let (host, port) = node.host_and_port(default);
+        Endpoint { host: host.to_owned(), port, security: security.cloned() }
+    };
+    let broker = Connection::new(endpoint(CLIENT_PORT));
+    let controller = Connection::new(endpoint(CONTROLLER_PORT));
+    Peer { id: node.id, broker, controller, is_broker, is_controller, is_outside }
 }
 
 /// Asks node after node until one answers.

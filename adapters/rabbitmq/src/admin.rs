@@ -136,7 +136,9 @@ impl RabbitAdmin {
             let connection = connect(&spec, &node).await.map_err(|error| (String::from("connecting"), error))?;
             let channel = answer(connection.create_channel()).await;
             let channel = channel.map_err(|error| (String::from("opening a channel"), error))?;
-            declare_nowhere(&channel).await.map_err(|error| (String::from("declaring an exchange"), error))?;
+            if spec.access.is_none() {
+                declare_nowhere(&channel).await.map_err(|error| (String::from("declaring an exchange"), error))?;
+            }
             for plan in plans {
                 let declared = declare_queue(&channel, plan).await;
                 declared.map_err(|error| (format!("declaring queue `{}`", plan.name), error))?;
@@ -150,6 +152,48 @@ impl RabbitAdmin {
         };
         let declared: Result<(), (String, AmqpError)> = runtime()?.block_on(declared);
         declared.map_err(|(operation, error)| refused(&operation, &error.words))
+    }
+
+    /// Somebody else runs the nodes: nothing is done by hand, and what cannot be seen is not waited for.
+    fn is_outside(&self) -> bool {
+        self.spec.access.is_some()
+    }
+
+    fn is_blind(&self) -> bool {
+        self.peers.iter().all(Peer::is_blind)
+    }
+
+    /// Whether the cluster of somebody else's is whole, as far as that can be seen.
+    fn whole_outside(&mut self, destinations: &[DestinationRef]) -> Result<(), String> {
+        for node in &self.spec.nodes {
+            let entered = runtime().map_err(|error| error.to_string())?.block_on(connect(&self.spec, node));
+            entered.map_err(|error| format!("node {} to let us in: {}", node.id, error.words))?;
+        }
+        if self.is_blind() {
+            return Ok(());
+        }
+        let names: Vec<&str> = destinations.iter().map(|destination| destination.name.as_str()).collect();
+        let looks = self.look_all(&names)?;
+        self.joined(&looks)?;
+        for (index, name) in names.iter().enumerate() {
+            let known: Vec<(u32, Known)> =
+                looks.iter().map(|(node, look)| (*node, look.queues[index].clone())).collect();
+            self.queue_is_whole(name, &known)?;
+        }
+        Ok(())
+    }
+
+    /// On a cluster of somebody else's the first node leads where only one is known.
+    fn prepare_outside(&mut self, topics: &[LaneTopic]) -> Result<Prepared, ClientError> {
+        let version = self.version().unwrap_or_else(|_| String::from("unknown"));
+        let nodes = self.peers.len() as u32;
+        let plans: Vec<QueuePlan> = topics.iter().flat_map(|topic| queues(topic, nodes, false)).collect();
+        let leader = self.peers.get(1).or(self.peers.first()).ok_or_else(no_nodes)?.id;
+        self.declare(topics, &plans, leader)?;
+        if !self.is_blind() {
+            wait_for("every member of the lanes' queues", || self.placed(&plans, leader))?;
+        }
+        Ok(Prepared { broker_version: version, leader, controller: None, coordinator: None, features: BTreeMap::new() })
     }
 
     /// Whether every node agrees that the queues stand where they should, on as many nodes as they should.
@@ -346,6 +390,9 @@ impl RabbitAdmin {
 
 impl Admin for RabbitAdmin {
     fn prepare(&mut self, topics: &[LaneTopic]) -> Result<Prepared, ClientError> {
+        if self.is_outside() {
+            return self.prepare_outside(topics);
+        }
         wait_for("every node to see every other", || {
             let looks = self.look_all(&[])?;
             self.joined(&looks)
@@ -377,7 +424,7 @@ impl Admin for RabbitAdmin {
     }
 
     fn recovered(&mut self, destinations: &[DestinationRef]) -> Recovery {
-        let whole = self.whole(destinations);
+        let whole = if self.is_outside() { self.whole_outside(destinations) } else { self.whole(destinations) };
         Recovery {
             whole: whole.is_ok(),
             waiting_for: whole.err().unwrap_or_default(),

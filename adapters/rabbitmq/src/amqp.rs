@@ -6,11 +6,14 @@ use std::io::Write;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use delivery_broker::{ClientError, ClientSpec, NodeAddress, Reason};
+use delivery_broker::{ClientError, ClientSpec, NodeAddress, Reason, Secret};
+use lapin::tcp::OwnedTLSConfig;
+use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 use lapin::{Connection, ConnectionProperties, ErrorKind};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
+use crate::external::names;
 use crate::node::CLIENT_PORT;
 use crate::timings::heartbeat_s;
 
@@ -42,10 +45,24 @@ pub(crate) fn runtime() -> Result<&'static Runtime, ClientError> {
 /// # Errors
 /// lapin's or the broker's.
 pub(crate) async fn connect(spec: &ClientSpec, node: &NodeAddress) -> Result<Connection, AmqpError> {
-    let heartbeat = heartbeat_s(&spec.config);
-    let uri = format!("amqp://guest:guest@{}:{CLIENT_PORT}/%2f?heartbeat={heartbeat}", node.address);
+    let (host, port) = node.host_and_port(CLIENT_PORT);
+    let (scheme, user, password, vhost, trusted) = match spec.access.as_deref() {
+        None => (AMQPScheme::AMQP, "guest", "guest", "/", None),
+        Some(access) => (
+            if access.get(names::SCHEME) == Some("amqps") { AMQPScheme::AMQPS } else { AMQPScheme::AMQP },
+            access.get(names::USER).unwrap_or_default(),
+            access.secret(names::PASSWORD).map_or("", Secret::expose),
+            access.get(names::VHOST).unwrap_or("/"),
+            access.get(names::CA_PEM).map(str::to_owned),
+        ),
+    };
+    let userinfo = AMQPUserInfo { username: user.to_owned(), password: password.to_owned() };
+    let query = AMQPQueryString { heartbeat: Some(heartbeat_s(&spec.config)), ..AMQPQueryString::default() };
+    let authority = AMQPAuthority { userinfo, host: host.to_owned(), port };
+    let uri = AMQPUri { scheme, authority, vhost: vhost.to_owned(), query };
     let properties = ConnectionProperties::default().with_connection_name(spec.client_name.clone().into());
-    answer(Connection::connect(&uri, properties)).await
+    let tls = OwnedTLSConfig { identity: None, cert_chain: trusted };
+    answer(Connection::connect_uri_with_config(uri, properties, tls, lapin::runtime::default_runtime()?)).await
 }
 
 /// An answer of the broker's, with a time limit.

@@ -8,6 +8,7 @@ mod changes;
 mod consumer;
 mod drained;
 mod erlang;
+mod external;
 mod install;
 mod lane;
 mod node;

@@ -9,6 +9,10 @@ use crate::erlang::{Known, Look, Peer, peers};
 
 /// Longest time one node has to answer.
 const ROUND_LIMIT: Duration = Duration::from_millis(300);
+/// The same for the management plug-in of somebody else's node, which asks others before it answers.
+const PLUGIN_LIMIT: Duration = Duration::from_millis(900);
+/// Between two rounds there: they are not free.
+const PLUGIN_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Asks the nodes side by side, so a round is as long as the slowest node's limit.
 pub(crate) struct RabbitObserver {
@@ -16,6 +20,9 @@ pub(crate) struct RabbitObserver {
     destinations: Vec<DestinationRef>,
     /// Clocks of nodes are of interest.
     tells_clocks: bool,
+    /// Somebody else runs the nodes.
+    is_outside: bool,
+    last: Option<Instant>,
 }
 
 impl RabbitObserver {
@@ -28,16 +35,26 @@ impl RabbitObserver {
             peers: peers(spec)?,
             destinations: spec.destinations.clone(),
             tells_clocks: spec.config.contains_key(CLOCKS),
+            is_outside: spec.access.is_some(),
+            last: None,
         })
     }
 }
 
 impl Observer for RabbitObserver {
     fn observe(&mut self, seen: &mut dyn FnMut(Observation)) {
+        if self.is_outside && self.last.is_some_and(|last| last.elapsed() < PLUGIN_INTERVAL) {
+            return;
+        }
+        self.last = Some(Instant::now());
+        let limit = if self.is_outside { PLUGIN_LIMIT } else { ROUND_LIMIT };
         let (destinations, tells_clocks) = (&self.destinations, self.tells_clocks);
         let answers: Vec<Vec<Observation>> = std::thread::scope(|scope| {
-            let asked: Vec<_> =
-                self.peers.iter_mut().map(|peer| scope.spawn(move || ask(peer, destinations, tells_clocks))).collect();
+            let asked: Vec<_> = self
+                .peers
+                .iter_mut()
+                .map(|peer| scope.spawn(move || ask(peer, destinations, tells_clocks, limit)))
+                .collect();
             // A thread that panicked has seen nothing; the next round asks again.
             asked.into_iter().map(|thread| thread.join().unwrap_or_default()).collect()
         });
@@ -45,10 +62,10 @@ impl Observer for RabbitObserver {
     }
 }
 
-fn ask(peer: &mut Peer, destinations: &[DestinationRef], tells_clocks: bool) -> Vec<Observation> {
+fn ask(peer: &mut Peer, destinations: &[DestinationRef], tells_clocks: bool, limit: Duration) -> Vec<Observation> {
     let names: Vec<&str> = destinations.iter().map(|destination| destination.name.as_str()).collect();
     let asked = SystemTime::now();
-    match peer.look(&names, Instant::now() + ROUND_LIMIT) {
+    match peer.look(&names, Instant::now() + limit) {
         Ok(look) => {
             let clock = tells_clocks.then(|| ahead_ms(look.clock_ms, asked)).flatten();
             let clock = clock.map(|ahead_ms| Observation::Clock { node: peer.id, ahead_ms });

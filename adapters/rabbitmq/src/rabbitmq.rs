@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use delivery_broker::{
-    Admin, Auditor, ChangeKind, ClientError, ClientSpec, ClusterPlan, ConfigError, Consumer, InstallError,
-    InstallRequest, Installation, LanePlan, LaneRequest, NodeSpec, Observer, Producer, RealSystem, RuntimeProbe,
-    System, SystemInfo, Timings,
+    Admin, Auditor, ChangeKind, ClientError, ClientSpec, ClusterPlan, ConfigError, Consumer, ExternalSystem,
+    InstallError, InstallRequest, Installation, LanePlan, LaneRequest, NodeSpec, Observer, Producer, RealSystem,
+    RuntimeProbe, System, SystemInfo, Timings,
 };
 use delivery_history::manifest::Workload;
 
@@ -82,6 +82,10 @@ impl System for RabbitMq {
 impl RealSystem for RabbitMq {
     fn install(&self, request: &InstallRequest, progress: &mut dyn FnMut(&str)) -> Result<Installation, InstallError> {
         install::install(request, progress)
+    }
+
+    fn external(&self) -> Option<&dyn ExternalSystem> {
+        Some(self)
     }
 
     fn probe(&self, cache_dir: &Path) -> Vec<RuntimeProbe> {

@@ -25,7 +25,7 @@ pub(crate) struct QueuePlan {
 }
 
 /// Exchange through which a queue's dead letters go.
-fn dead_letter_exchange(queue: &str) -> String {
+pub(crate) fn dead_letter_exchange(queue: &str) -> String {
     format!("{queue}.dlx")
 }
 

@@ -515,6 +515,8 @@ pub struct FaultJudgement {
     pub clock_readings: Option<u64>,
     /// Writes and syncs that were held up in each third of the window; nothing for any fault but a slow disk.
     pub operations_held: Option<[u64; 3]>,
+    /// How the calls of the user's command ended that injected it; nothing for any other fault.
+    pub hook: Option<String>,
     /// What the cluster saw, in words (`n1 said leader n2 -> n3 after 9.4 s`).
     pub evidence: Vec<String>,
     /// Why it did not bite, was not noticed or did not heal.

@@ -70,6 +70,7 @@ fn netsplit(shape: &str) -> Fault {
         adds: Vec::new(),
         amount: None,
         gray: false,
+        hook_calls: Vec::new(),
     }
 }
 

@@ -42,6 +42,7 @@ fn run() -> Result<(), AnyError> {
         out: std::env::args().nth(1).unwrap_or_else(|| String::from("runs")).into(),
         keep_data: false,
         name_suffix: String::new(),
+        outside: None,
     };
     let planned = plan(&Kafka, &request)?;
     let install = InstallRequest { cache_dir: delivery_verifier::run::cache_dir(), ..InstallRequest::default() };

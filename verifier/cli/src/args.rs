@@ -102,6 +102,8 @@ pub enum Backend {
     Local,
     /// A simulated network and clock in this process.
     Simulated,
+    /// Nodes that somebody else runs: only addresses are known.
+    External,
 }
 
 /// Timings as typed.
@@ -216,9 +218,38 @@ pub struct RunArgs {
     /// Leave the nodes' data in the run directory.
     #[arg(long)]
     pub keep_data: bool,
+    /// A cluster that somebody else runs.
+    #[command(flatten)]
+    pub external: ExternalArgs,
     /// How it is shown.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// Where a cluster is that somebody else runs, how to get in, and who breaks it.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "A cluster that somebody else runs (--backend external)")]
+pub struct ExternalArgs {
+    /// Addresses of Kafka's brokers, one at least.
+    #[arg(long, value_name = "HOST:PORT,...")]
+    pub bootstrap_server: Option<String>,
+    /// Where RabbitMQ's nodes are: amqp(s)://USER@HOST:PORT/VHOST, without the password.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// File with what it takes to get in: user, password, certificates, as Kafka's clients read it. A password may come
+    /// in VERIFY_PASSWORD instead. It never goes into a run directory, a log or a process list.
+    #[arg(long, value_name = "FILE")]
+    pub client_config: Option<PathBuf>,
+    /// Command that injects faults of nodes: called with start or heal, the fault, the targets' numbers and addresses
+    /// (contrib/hooks/ has some).
+    #[arg(long, value_name = "CMD")]
+    pub fault_hook: Option<String>,
+    /// How long one call of it may take; 30s without it.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub fault_hook_limit: Option<Duration>,
+    /// The cluster is yours to break: faults may be injected, and more than 1000 messages a second sent.
+    #[arg(long)]
+    pub i_own_this_cluster: bool,
 }
 
 /// Formats of histories that others recorded.

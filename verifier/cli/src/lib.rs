@@ -7,6 +7,7 @@ pub mod commit;
 pub mod doctor;
 pub mod exit;
 pub mod export;
+pub mod external;
 pub mod generate;
 pub mod list;
 pub mod matrix;

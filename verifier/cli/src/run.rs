@@ -15,6 +15,7 @@ use delivery_runner::{
 use crate::args::{Backend, OutputArgs, RunArgs};
 use crate::commit::plan;
 use crate::exit::{self, CliError};
+use crate::external;
 use crate::outcome;
 use crate::progress::progress;
 use crate::versions;
@@ -27,6 +28,10 @@ const DEFAULT_RATE_PER_S: u32 = 1_000;
 /// # Errors
 /// What keeps it from a verdict.
 pub fn run(system: &'static dyn System, args: &RunArgs) -> Result<i32, CliError> {
+    if args.backend == Backend::External {
+        return external::run(system, args);
+    }
+    external::refuse_options(args)?;
     check_backend(system, args)?;
     if args.broker_version.len() > 1 {
         return versions::run(system, args);
@@ -180,6 +185,7 @@ pub(crate) fn request(system: &dyn System, args: &RunArgs) -> Result<RunRequest,
         out: args.out.clone(),
         keep_data: args.keep_data,
         name_suffix: String::new(),
+        outside: None,
     };
     if draws(args) {
         request.faults = draw_faults(system, &request, None, None)?;
@@ -193,7 +199,7 @@ pub(crate) fn draws(args: &RunArgs) -> bool {
 }
 
 /// Says what was drawn, in the form it can be run again in.
-fn tell_drawn(request: &RunRequest, args: &RunArgs) {
+pub(crate) fn tell_drawn(request: &RunRequest, args: &RunArgs) {
     if draws(args) && !args.output.quiet {
         let schedule = Schedule { load_ms: request.duration_ms, faults: request.faults.clone() };
         eprintln!("drawn from seed {}:\n{}", request.seed, schedule.to_toml().trim_end());

@@ -30,6 +30,7 @@ fn planned(system: &dyn System, preset: &str) -> RunPlan {
         out: PathBuf::from("unused"),
         keep_data: false,
         name_suffix: String::new(),
+        outside: None,
     };
     plan(system, &request).unwrap()
 }

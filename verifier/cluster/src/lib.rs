@@ -4,6 +4,7 @@ pub mod bounded;
 pub mod clock;
 pub mod disk;
 pub mod enclosure;
+pub mod external;
 pub mod local;
 pub mod machines;
 pub mod network;

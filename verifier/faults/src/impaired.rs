@@ -166,7 +166,7 @@ pub(crate) mod tests {
         /// A ground with nothing but it.
         pub(crate) fn ground(counters: Counters) -> (Rc<RefCell<Self>>, Ground) {
             let switch = Rc::new(RefCell::new(Self { counters, ..Self::default() }));
-            (switch.clone(), Ground { network: switch, processes: None, product: None })
+            (switch.clone(), Ground { network: switch, processes: None, product: None, hooks: None })
         }
     }
 

@@ -9,7 +9,7 @@ use delivery_cluster::machines::Need;
 use delivery_cluster::network::{Network, NetworkError};
 use delivery_cluster::processes::{Dropped, ProcessError, Processes, Whose};
 use delivery_history::event::ProcessState;
-use delivery_history::manifest::{Amount, BiteProof, Fault, Role};
+use delivery_history::manifest::{Amount, BiteProof, Fault, HookCall, Role};
 
 use crate::add_partition::AddPartition;
 use crate::bandwidth::Bandwidth;
@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::delay::Delay;
 use crate::disk_full::DiskFull;
 use crate::hold::Hold;
+use crate::hook::SharedHooks;
 use crate::kill::Kill;
 use crate::leader_transfer::LeaderTransfer;
 use crate::leave::Leave;
@@ -104,6 +105,8 @@ pub struct Ground {
     pub processes: Option<SharedProcesses>,
     /// The product, where it can be asked to change something of its own.
     pub product: Option<SharedProduct>,
+    /// Whoever calls a command of the user's for faults of nodes, where somebody else runs those.
+    pub hooks: Option<SharedHooks>,
 }
 
 /// What a kind of fault needs of the backend.
@@ -310,6 +313,11 @@ pub trait FaultGuard {
     /// When the rules cannot be read.
     fn evidence(&mut self) -> Result<Vec<Evidence>, FaultError>;
 
+    /// Calls of a command of the user's that have ended since this was last asked.
+    fn calls(&mut self) -> Vec<HookCall> {
+        Vec::new()
+    }
+
     /// Takes in what a node said meanwhile.
     fn see(&mut self, _observation: &Observation) {}
 
@@ -349,6 +357,16 @@ pub enum FaultError {
         "this backend's nodes have no disks that could be filled or slowed; choose another fault (`verify list faults`)."
     )]
     NoMachines,
+    /// A command of the user's did not take it back.
+    #[error(
+        "the fault hook did not heal {fault} ({status}): heal it by hand, and see the calls of the fault in run.json for what the hook said."
+    )]
+    Hook {
+        /// Which fault.
+        fault: String,
+        /// How its last call ended.
+        status: String,
+    },
     /// The product cannot be asked.
     #[error("this product cannot be asked to change itself; choose another fault (`verify list faults`).")]
     NoProduct,

@@ -11,6 +11,7 @@ pub mod delay;
 pub mod disk_full;
 mod excerpt;
 pub mod hold;
+pub mod hook;
 mod impaired;
 pub mod kill;
 pub mod kind;
@@ -37,6 +38,7 @@ pub mod unclean_election;
 pub mod view;
 
 pub use excerpt::Place;
+pub use hook::{Hooks, SharedHooks};
 pub use kind::{
     ActsOn, Evidence, FaultError, FaultGuard, FaultKind, Ground, Product, Resolved, Shape, SharedNetwork,
     SharedProcesses, SharedProduct, find_fault,

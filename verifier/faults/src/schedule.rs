@@ -147,6 +147,7 @@ fn unresolved(request: &FaultRequest, start_ms: u64, duration_ms: u64, detection
         adds: Vec::new(),
         amount: request.amount.or_else(|| kind_of(request).and_then(FaultKind::amount)),
         gray: kind_of(request).is_some_and(|kind| kind.is_gray(request.shape)),
+        hook_calls: Vec::new(),
     }
 }
 

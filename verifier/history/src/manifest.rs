@@ -259,6 +259,36 @@ pub struct Fault {
     /// It may stay below the failure detection of the product: clients that stalled show that it was felt.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gray: bool,
+    /// Calls of the user's command that injects it, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hook_calls: Vec<HookCall>,
+}
+
+/// What the user's command was called for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HookStep {
+    /// To begin the fault.
+    Start,
+    /// To take it back.
+    Heal,
+}
+
+/// One call of the user's command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookCall {
+    /// What for.
+    pub step: HookStep,
+    /// When it began, by the clock of the events.
+    pub began_ns: u64,
+    /// When it had ended.
+    pub ended_ns: u64,
+    /// It ended with exit status 0, in time.
+    pub succeeded: bool,
+    /// How it ended.
+    pub status: String,
+    /// What it said, as far as that is kept.
+    pub output: String,
 }
 
 /// How much of a fault there is.
@@ -310,6 +340,9 @@ pub enum BiteProof {
     ClockShifted,
     /// Each of its nodes was gone and came back, and no two were gone at once.
     ProcessRestarted,
+    /// A command of the user's injected it, whose word counts for nothing: other nodes missed its targets until it was
+    /// healed, or these gave no answer, or clients stood still or waited much longer most of its time.
+    HookFelt,
     /// The product confirmed the change it was asked for, and its nodes told of it.
     ChangeApplied,
     /// The product confirmed that it moved leaders, and its nodes told of others.

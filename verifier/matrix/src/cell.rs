@@ -269,6 +269,7 @@ impl Reading<'_> {
             out: std::path::PathBuf::new(),
             keep_data: false,
             name_suffix: String::new(),
+            outside: None,
         })
     }
 

@@ -44,6 +44,7 @@ impl Bus {
             out: out.path().to_owned(),
             keep_data: false,
             name_suffix: String::new(),
+            outside: None,
         };
         let planned = plan(system, &request).map_err(|error| words(&error))?;
         let simulated = system.simulated().ok_or("it does not run in a simulation")?;

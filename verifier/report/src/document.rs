@@ -139,6 +139,9 @@ pub struct FaultEntry {
     /// Writes and syncs that were held up in each third of the window; absent for any fault but a slow disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operations_held: Option<[u64; 3]>,
+    /// How the calls of the user's command ended that injected it; left out for any other fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<String>,
     /// What the cluster saw, in words.
     pub evidence: Vec<String>,
     /// Why it did not bite, was not noticed or did not heal.
@@ -251,6 +254,7 @@ impl FaultEntry {
             restarted: self.restarted,
             clock_readings: self.clock_readings,
             operations_held: self.operations_held,
+            hook: self.hook,
             evidence: self.evidence,
             reasons: self.reasons,
         }
@@ -342,6 +346,7 @@ fn fault_entries(report: &Report<'_>) -> Vec<FaultEntry> {
             restarted: fault.restarted,
             clock_readings: fault.clock_readings,
             operations_held: fault.operations_held,
+            hook: fault.hook.clone(),
             evidence: fault.evidence.clone(),
             reasons: fault.reasons.clone(),
         })

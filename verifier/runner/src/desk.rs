@@ -3,7 +3,7 @@
 
 use delivery_broker::Observation;
 use delivery_cluster::processes::Whose;
-use delivery_faults::{ClusterView, Evidence, FaultError, FaultGuard, Ground, find_fault};
+use delivery_faults::{ClusterView, Evidence, FaultError, FaultGuard, Ground, find_fault, hook};
 use delivery_history::manifest::Fault;
 use delivery_history::{Event, EventKind, NO_SEQUENCE, NO_SESSION, RecordError, Recorder};
 
@@ -56,7 +56,12 @@ impl FaultDesk {
             true => kind.resolve(fault, &self.view)?,
             false => kind.resolve_again(fault, &self.view),
         };
-        let guard = kind.start(&resolved, ground)?;
+        let mut resolved = resolved;
+        let hooks = ground.hooks.as_ref().filter(|_| hook::is_hooked(kind, &fault.shape));
+        let guard = match hooks {
+            Some(hooks) => hook::start(fault, &mut resolved, hooks),
+            None => kind.start(&resolved, ground)?,
+        };
         // Recorded only now, so that a recorded window is one the fault was on throughout.
         recorder.record(event(EventKind::FaultStarted, index))?;
         self.guards[index] = Some(guard);
@@ -82,13 +87,15 @@ impl FaultDesk {
         Ok(())
     }
 
-    /// Takes fault `index` back.
+    /// Takes fault `index` back, and writes into `fault` what a command of the user's said meanwhile.
     ///
     /// # Errors
     /// When its rules cannot be removed.
-    pub fn heal(&mut self, index: usize, recorder: &mut Recorder) -> Result<(), DeskError> {
+    pub fn heal(&mut self, index: usize, fault: &mut Fault, recorder: &mut Recorder) -> Result<(), DeskError> {
         let Some(mut guard) = self.guards[index].take() else { return Ok(()) };
-        guard.heal()?;
+        let healed = guard.heal();
+        fault.hook_calls.extend(guard.calls());
+        healed?;
         recorder.record(event(EventKind::FaultHealed, index))?;
         Ok(())
     }

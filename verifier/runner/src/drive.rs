@@ -106,7 +106,7 @@ fn carry_out(
             written.map_err(|error| Input::HistoryLost(error.to_string()))
         }
         Action::SampleEvidence(index) => desk.sample(index, run.recorder).map_err(trouble),
-        Action::HealFault(index) => desk.heal(index, run.recorder).map_err(trouble),
+        Action::HealFault(index) => desk.heal(index, &mut run.manifest.faults[index], run.recorder).map_err(trouble),
         _ => {
             driver.apply(action, run.manifest, arrivals);
             Ok(())

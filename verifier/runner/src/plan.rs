@@ -2,21 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use delivery_broker::{ChangeKind, ConfigError, LanePlan, LaneRequest, System, SystemInfo, Timings, TransactionPlan};
+use delivery_broker::external::PREFIX;
+use delivery_broker::{
+    ChangeKind, ConfigError, LanePlan, LaneRequest, NodeAddress, System, SystemInfo, Timings, TransactionPlan,
+};
 use delivery_checks::judgement::Guarantee;
 use delivery_cluster::machines::Need;
 use delivery_faults::random::{Lot, draw};
 use delivery_faults::schedule::Defaults;
-use delivery_faults::{FaultKind, FaultRequest, LoadPlan, Shape, find_fault, plan_load};
+use delivery_faults::{FaultKind, FaultRequest, LoadPlan, Shape, find_fault, hook, plan_load};
 use delivery_history::manifest::{
-    Destination, Fault, Group, Host, MANIFEST_FORMAT, Requirement, Role, RunManifest, RunStatus, Worker, Workload,
+    BiteProof, Destination, Fault, Group, Host, MANIFEST_FORMAT, Requirement, Role, RunManifest, RunStatus, Worker,
+    Workload,
 };
 use delivery_workloads::handler::processing;
 
 use crate::disk_size::check_memory;
 use crate::machine::{FaultWindow, Limits, MachinePlan};
 use crate::machine_facts::machine_facts;
-use crate::request::{AuditMode, PlanError, RunRequest};
+use crate::request::{AuditMode, OutsideCluster, PlanError, RunRequest};
 use crate::seats::{plan_clients_hit, plan_clients_of_nodes, plan_destinations_added};
 
 /// First client host's number; the observer's host comes after all of them.
@@ -122,7 +126,10 @@ impl RunPlan {
 pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanError> {
     check_ranges(request)?;
     let info = system.info();
-    let lanes = plan_lanes(system, &info, request)?;
+    let mut lanes = plan_lanes(system, &info, request)?;
+    if let Some(outside) = &request.outside {
+        fit_outside(system, request, outside, &mut lanes)?;
+    }
     let broker_config = common_broker_config(&lanes)?;
     check_faults(system, request, &lanes, node_count(&info, &lanes))?;
     let session_timeout_ms = longest_session_timeout_ms(&lanes);
@@ -139,12 +146,13 @@ pub fn plan(system: &dyn System, request: &RunRequest) -> Result<RunPlan, PlanEr
     let backlog_ms = longest_backlog_ms(&lanes, request, load.load_ms);
     let limits = limits(&info, &lanes, backlog_ms + discovery_ms(request, &lanes));
     let manifest = manifest(system, &info, request, &lanes, &load, &limits)?;
-    if needs(&manifest.faults, Need::BoundedDisk) {
+    if request.outside.is_none() && needs(&manifest.faults, Need::BoundedDisk) {
         check_memory(&manifest)?;
     }
     let windows = windows(&load.faults);
     let run_tag = if manifest.simulated { request.seed } else { tag_of(&manifest.run_id) };
-    let around_ms = info.start_ms + AROUND_LOAD_MS;
+    let start_ms = if request.outside.is_some() { 0 } else { info.start_ms };
+    let around_ms = start_ms + AROUND_LOAD_MS;
     Ok(RunPlan {
         expected_ms: (!manifest.simulated).then_some(load.load_ms + around_ms),
         machine: MachinePlan { load_ms: load.load_ms, faults: windows, limits },
@@ -267,6 +275,15 @@ fn check_faults(system: &dyn System, request: &RunRequest, lanes: &[LanePlan], n
             let (label, title) = (fault.label(), info.title);
             return Err(ConfigError::Contradiction(format!("`{label}` has no meaning for {title}: {reason}")));
         }
+        if let Some(outside) = &request.outside {
+            if let Some(reason) = why_not_outside(kind, fault.shape, outside.has_hook) {
+                let label = fault.label();
+                return Err(ConfigError::Contradiction(format!(
+                    "`{label}` cannot be had with --backend external: {reason}"
+                )));
+            }
+            continue;
+        }
         if let Some(reason) = kind.refusal().filter(|_| system.real().is_some()) {
             let label = fault.label();
             return Err(ConfigError::Contradiction(format!("`{label}` cannot be had on this machine: {reason}")));
@@ -279,6 +296,37 @@ fn check_faults(system: &dyn System, request: &RunRequest, lanes: &[LanePlan], n
         }
     }
     Ok(())
+}
+
+/// Lanes as they can be had on a cluster of somebody else's.
+fn fit_outside(
+    system: &dyn System,
+    request: &RunRequest,
+    outside: &OutsideCluster,
+    lanes: &mut [LanePlan],
+) -> Result<(), ConfigError> {
+    let external = system.real().and_then(|real| real.external()).ok_or_else(|| {
+        ConfigError::Contradiction(format!("a cluster of {} that runs elsewhere cannot be used", system.info().title))
+    })?;
+    if request.timings != Timings::Vendor || request.keep_data {
+        return Err(ConfigError::Contradiction(String::from(
+            "--timings and --keep-data are about nodes that verify starts: with --backend external they are somebody else's",
+        )));
+    }
+    let nodes = u32::try_from(outside.nodes.len()).unwrap_or(u32::MAX);
+    lanes.iter_mut().try_for_each(|lane| external.fit(lane, nodes))
+}
+
+/// Why a fault cannot be had on a cluster of somebody else's; nothing where it can.
+fn why_not_outside(kind: &dyn FaultKind, shape: &str, has_hook: bool) -> Option<&'static str> {
+    if let Some(ChangeKind::Leave | ChangeKind::Rebalance) = kind.change(shape) {
+        return Some("it would change what others have on that cluster");
+    }
+    if !hook::is_hooked(kind, shape) {
+        return None;
+    }
+    let needed = "name the command that injects it: --fault-hook CMD (contrib/hooks/ has some)";
+    hook::why_not_hooked(kind, shape).or((!has_hook).then_some(needed))
 }
 
 /// Every shape of every fault that a cluster of this many nodes can be given.
@@ -442,25 +490,38 @@ fn manifest(
     let simulated = system.real().is_none();
     let user_configuration = !request.lanes.is_empty();
     let now = jiff::Timestamp::now();
-    let mut topology = topology(info, request, lanes, simulated);
+    let run_id = run_id(info.name, now);
+    let prefix = request.outside.as_ref().map_or_else(String::new, |_| prefix_of(&run_id));
+    let mut topology = topology(info, request, lanes, simulated, prefix);
     let mut faults = load.faults.clone();
     plan_clients_hit(&mut topology.workers, &mut faults);
     if simulated {
         plan_clients_of_nodes(&mut topology.workers, &topology.nodes, &faults)?;
     }
     plan_destinations_added(&mut topology.destinations, &mut faults);
+    if request.outside.is_some() {
+        faults.iter_mut().for_each(mark_hooked);
+    }
     Ok(RunManifest {
         format: MANIFEST_FORMAT,
-        run_id: run_id(info.name, now),
+        run_id,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         tool_commit: String::new(),
         system: info.name.to_owned(),
-        broker_version: info.default_version.to_owned(),
+        broker_version: request.outside.as_ref().map_or(info.default_version, |outside| &outside.version).to_owned(),
         features: BTreeMap::new(),
         client: info.client.clone(),
-        backend: String::from(if simulated { "simulated" } else { "local" }),
+        backend: String::from(match &request.outside {
+            Some(_) => "external",
+            None if simulated => "simulated",
+            None => "local",
+        }),
         simulated,
-        timings: String::from(if request.timings == Timings::Vendor { "vendor" } else { "short" }),
+        timings: String::from(match request.timings {
+            _ if request.outside.is_some() => OWN_TIMINGS,
+            Timings::Vendor => "vendor",
+            Timings::Short => "short",
+        }),
         tuned: system.tuned(request.timings),
         seed: request.seed,
         started_at: now.to_string(),
@@ -518,8 +579,31 @@ pub fn check_requirements<'a>(
     Ok(())
 }
 
+/// What is told of the timings of a cluster that somebody else runs: nobody asked it for them.
+const OWN_TIMINGS: &str = "its own";
+
+/// A command of the user's injects faults of nodes: whether one was felt, clients tell, too.
+fn mark_hooked(fault: &mut Fault) {
+    if find_fault(&fault.fault).is_ok_and(|kind| hook::is_hooked(kind, &fault.shape)) {
+        (fault.bites_by, fault.gray) = (BiteProof::HookFelt, true);
+    }
+}
+
+/// How the names of everything begin that the run of this name makes on a cluster of somebody else's.
+fn prefix_of(run_id: &str) -> String {
+    let mut rest = tag_of(run_id);
+    let letters = (0..8).map(|_| {
+        let letter = char::from_digit((rest % 36) as u32, 36).unwrap_or('0');
+        rest /= 36;
+        letter
+    });
+    format!("{PREFIX}{}-", letters.collect::<String>())
+}
+
 /// Who takes part.
 struct Topology {
+    /// Begins every name.
+    prefix: String,
     nodes: Vec<Host>,
     controllers: Vec<Host>,
     client_hosts: Vec<Host>,
@@ -528,11 +612,15 @@ struct Topology {
     groups: Vec<Group>,
 }
 
-fn topology(info: &SystemInfo, request: &RunRequest, lanes: &[LanePlan], simulated: bool) -> Topology {
+fn topology(info: &SystemInfo, request: &RunRequest, lanes: &[LanePlan], simulated: bool, prefix: String) -> Topology {
     let node = |id: u32| Host { id, name: format!("n{id}"), address: format!("198.18.0.{}", 10 + id) };
     let asked = |name: &str| lanes.first().and_then(|lane| lane.lane.config.get(name)?.parse::<u32>().ok());
     let brokers = node_count(info, lanes);
-    let nodes: Vec<Host> = (1..=brokers).map(node).collect();
+    let theirs = |known: &NodeAddress| Host { address: known.address.clone(), ..node(known.id) };
+    let nodes: Vec<Host> = match &request.outside {
+        Some(outside) => outside.nodes.iter().map(theirs).collect(),
+        None => (1..=brokers).map(node).collect(),
+    };
     let controller =
         |id: u32| Host { id, name: format!("k{}", id - brokers), address: format!("198.18.0.{}", 100 + id) };
     let controllers =
@@ -548,6 +636,7 @@ fn topology(info: &SystemInfo, request: &RunRequest, lanes: &[LanePlan], simulat
         });
     }
     let mut topology = Topology {
+        prefix,
         nodes,
         controllers,
         client_hosts,
@@ -729,7 +818,7 @@ impl Topology {
 
     /// The lane's name as a file, topic and group name.
     fn unused_name(&self, lane: &str, suffix: &str) -> String {
-        let plain: String = [lane, suffix]
+        let plain: String = [&self.prefix, lane, suffix]
             .concat()
             .chars()
             .map(|letter| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' })

@@ -24,6 +24,13 @@ pub fn replan(system: &dyn System, recorded: &RunManifest) -> Result<RunPlan, Pl
         ))
         .into());
     }
+    if recorded.backend == "external" {
+        return Err(ConfigError::Contradiction(String::from(
+            "the run was one on a cluster that somebody else runs, and how to get in is not recorded: run it anew, with \
+             its schedule.toml (`--schedule`)",
+        ))
+        .into());
+    }
     if let Some(lane) = recorded.lanes.iter().find(|lane| lane.workload == Workload::Transactions) {
         return Err(ConfigError::Contradiction(format!(
             "lane `{}` works in transactions, and how is not recorded: run it anew, with its schedule.toml (`--schedule`)",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use delivery_broker::{ConfigError, LaneRequest, Timings};
+use delivery_broker::{ConfigError, LaneRequest, NodeAddress, Timings};
 use delivery_faults::{FaultError, FaultRequest, ScheduleError};
 use delivery_history::manifest::Requirement;
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,19 @@ pub struct RunRequest {
     pub keep_data: bool,
     /// Ends the name of every topic, queue, group and client: tells a run apart from those before it on the same cluster.
     pub name_suffix: String,
+    /// The cluster is somebody else's.
+    pub outside: Option<OutsideCluster>,
+}
+
+/// A cluster of somebody else's, as a plan needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutsideCluster {
+    /// Its nodes, each with its address and port.
+    pub nodes: Vec<NodeAddress>,
+    /// Its version, as far as it says.
+    pub version: String,
+    /// A command of the user's injects faults of nodes.
+    pub has_hook: bool,
 }
 
 /// A request that cannot be run as it stands. Exit 2: nothing was started.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use delivery_broker::{ClientSpec, DestinationRef, NodeAddress};
+use delivery_broker::{ClientSpec, DestinationRef, LaneTopic, NodeAddress};
 use delivery_history::manifest::{Destination, Group, Role, Worker, Workload};
 
 use crate::plan::RunPlan;
@@ -88,6 +88,26 @@ impl RunPlan {
         before.filter(|other| other.role == entry.role && other.lane == entry.lane).count()
     }
 
+    /// Topics or queues of all lanes, with those for what comes of their messages.
+    pub fn topics(&self) -> Vec<LaneTopic> {
+        let lanes = (0u16..).zip(&self.lanes);
+        let name = |index: &u16| self.manifest.destinations[usize::from(*index)].name.clone();
+        lanes
+            .flat_map(|(index, lane)| {
+                let first = self.destinations_of(index).first().map_or_else(String::new, name);
+                let output = self.outputs_of(index).values().next().map(name);
+                let topic = LaneTopic {
+                    name: first,
+                    partitions: lane.partitions,
+                    dead_letters: self.dead_letters_of(index),
+                    config: lane.lane.config.clone(),
+                };
+                let output = output.map(|name| LaneTopic { name, dead_letters: None, ..topic.clone() });
+                std::iter::once(topic).chain(output)
+            })
+            .collect()
+    }
+
     /// How a worker connects to `nodes`.
     pub fn client_spec(&self, worker: u16, nodes: Vec<NodeAddress>) -> ClientSpec {
         let (manifest, entry) = (&self.manifest, self.worker(worker));
@@ -110,6 +130,7 @@ impl RunPlan {
                 .map(|group| &manifest.groups[usize::from(group)])
                 .filter(|group| group.reads_outputs)
                 .map(|group| group.read_uncommitted),
+            access: None,
         }
     }
 

@@ -205,6 +205,7 @@ mod tests {
             out: std::path::PathBuf::new(),
             keep_data: false,
             name_suffix: String::new(),
+            outside: None,
         };
         assert!(PubSub::new().simulated().is_some());
         crate::plan::plan(&PubSub::new(), &request).unwrap()

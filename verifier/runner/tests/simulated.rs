@@ -29,6 +29,7 @@ fn request(faults: &str, out: &Path) -> RunRequest {
         out: out.to_owned(),
         keep_data: false,
         name_suffix: String::new(),
+        outside: None,
     }
 }
 

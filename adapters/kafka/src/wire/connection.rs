@@ -1,13 +1,16 @@
 //! One TCP connection to one node, with a time limit on everything.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use delivery_broker::{ClientError, Reason};
 use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
+
+use super::security::{Security, Stream, Talk};
 
 /// Largest answer that is read; a fetch asks for far less.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
@@ -23,6 +26,12 @@ pub(crate) enum WireError {
     /// The connection could not be made, or broke.
     #[error("connection failed: {0}")]
     Transport(io::Error),
+    /// The node proves to be another, or takes nobody with our certificate.
+    #[error("TLS failed: {0}")]
+    Certificate(String),
+    /// The node does not let us in.
+    #[error("login failed: {0}")]
+    Login(String),
     /// The answer is not what the protocol says.
     #[error("answer could not be read: {0}")]
     Malformed(String),
@@ -33,7 +42,8 @@ impl WireError {
     pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::TimedOut => Reason::TimedOut,
-            Self::Transport(_) => Reason::Transport,
+            Self::Transport(_) | Self::Certificate(_) => Reason::Transport,
+            Self::Login(_) => Reason::NotAuthorised,
             Self::Malformed(_) => Reason::Other,
         }
     }
@@ -63,18 +73,29 @@ pub(crate) trait Call: Encodable + HeaderVersion {
     type Answer: Decodable + HeaderVersion;
 }
 
+/// Where a node is, and how it is talked to.
+#[derive(Clone)]
+pub(crate) struct Endpoint {
+    /// Name or IP address.
+    pub(crate) host: String,
+    /// TCP port.
+    pub(crate) port: u16,
+    /// TLS and login; nothing for a plain connection.
+    pub(crate) security: Option<Arc<Security>>,
+}
+
 /// A connection that is made when it is needed and dropped at the first failure, so that an
 /// answer that comes too late is never taken for the answer to a later question.
 pub(crate) struct Connection {
-    address: SocketAddr,
-    stream: Option<TcpStream>,
+    endpoint: Endpoint,
+    stream: Option<Stream>,
     correlation_id: i32,
 }
 
 impl Connection {
     /// A connection to be made.
-    pub(crate) fn new(address: IpAddr, port: u16) -> Self {
-        Self { address: SocketAddr::new(address, port), stream: None, correlation_id: 0 }
+    pub(crate) fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint, stream: None, correlation_id: 0 }
     }
 
     /// Asks and waits for the answer until `deadline`.
@@ -87,17 +108,26 @@ impl Connection {
     }
 
     fn exchange<Q: Call>(&mut self, question: &Q, deadline: Instant) -> Result<Q::Answer, WireError> {
-        self.correlation_id = self.correlation_id.wrapping_add(1);
-        let request = encode(question, self.correlation_id)?;
         let stream = match &mut self.stream {
             Some(stream) => stream,
-            none => none.insert(connect(self.address, deadline)?),
+            none => none.insert(open(&self.endpoint, deadline)?),
         };
-        stream.set_write_timeout(Some(remaining(deadline)?))?;
-        stream.write_all(&request)?;
-        let mut answer = read_frame(stream, deadline)?;
-        decode::<Q>(&mut answer, self.correlation_id)
+        self.correlation_id = self.correlation_id.wrapping_add(1);
+        exchange(stream, question, self.correlation_id, deadline)
     }
+}
+
+fn exchange<Q: Call>(
+    stream: &mut Stream,
+    question: &Q,
+    correlation_id: i32,
+    deadline: Instant,
+) -> Result<Q::Answer, WireError> {
+    let request = encode(question, correlation_id)?;
+    stream.socket().set_write_timeout(Some(remaining(deadline)?))?;
+    stream.write_all(&request)?;
+    let mut answer = read_frame(stream, deadline)?;
+    decode::<Q>(&mut answer, correlation_id)
 }
 
 fn remaining(deadline: Instant) -> Result<Duration, WireError> {
@@ -105,10 +135,39 @@ fn remaining(deadline: Instant) -> Result<Duration, WireError> {
     if left.is_zero() { Err(WireError::TimedOut) } else { Ok(left) }
 }
 
-fn connect(address: SocketAddr, deadline: Instant) -> Result<TcpStream, WireError> {
-    let stream = TcpStream::connect_timeout(&address, remaining(deadline)?)?;
-    stream.set_nodelay(true)?;
+/// A connection that is being made, for the questions of the login.
+struct Beginning<'a>(&'a mut Stream);
+
+impl Talk for Beginning<'_> {
+    fn ask<Q: Call>(&mut self, question: &Q, deadline: Instant) -> Result<Q::Answer, WireError> {
+        exchange(self.0, question, 0, deadline)
+    }
+}
+
+fn open(endpoint: &Endpoint, deadline: Instant) -> Result<Stream, WireError> {
+    let socket = connect(endpoint, deadline)?;
+    let Some(security) = &endpoint.security else { return Ok(Stream::Plain(socket)) };
+    socket.set_read_timeout(Some(remaining(deadline)?))?;
+    socket.set_write_timeout(Some(remaining(deadline)?))?;
+    let mut stream = security.wrap(socket, &endpoint.host)?;
+    security.log_in(&mut Beginning(&mut stream), deadline)?;
     Ok(stream)
+}
+
+/// A name may have several addresses: the first that answers.
+fn connect(endpoint: &Endpoint, deadline: Instant) -> Result<TcpStream, WireError> {
+    let mut last = WireError::Transport(io::Error::new(io::ErrorKind::NotFound, "its name has no address"));
+    let addresses: Vec<SocketAddr> = (endpoint.host.as_str(), endpoint.port).to_socket_addrs()?.collect();
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, remaining(deadline)?) {
+            Ok(socket) => {
+                socket.set_nodelay(true)?;
+                return Ok(socket);
+            }
+            Err(error) => last = error.into(),
+        }
+    }
+    Err(last)
 }
 
 fn encode<Q: Call>(question: &Q, correlation_id: i32) -> Result<Bytes, WireError> {
@@ -128,7 +187,7 @@ fn encode<Q: Call>(question: &Q, correlation_id: i32) -> Result<Bytes, WireError
     Ok(frame.freeze())
 }
 
-fn read_frame(stream: &mut TcpStream, deadline: Instant) -> Result<Bytes, WireError> {
+fn read_frame(stream: &mut Stream, deadline: Instant) -> Result<Bytes, WireError> {
     let mut length = [0; 4];
     read_exact(stream, &mut length, deadline)?;
     let length = usize::try_from(i32::from_be_bytes(length)).unwrap_or(usize::MAX);
@@ -141,9 +200,9 @@ fn read_frame(stream: &mut TcpStream, deadline: Instant) -> Result<Bytes, WireEr
 }
 
 /// `read_exact` under one deadline, not one time limit per read.
-fn read_exact(stream: &mut TcpStream, mut buffer: &mut [u8], deadline: Instant) -> Result<(), WireError> {
+fn read_exact(stream: &mut Stream, mut buffer: &mut [u8], deadline: Instant) -> Result<(), WireError> {
     while !buffer.is_empty() {
-        stream.set_read_timeout(Some(remaining(deadline)?))?;
+        stream.socket().set_read_timeout(Some(remaining(deadline)?))?;
         match stream.read(buffer) {
             Ok(0) => return Err(WireError::Transport(io::ErrorKind::UnexpectedEof.into())),
             Ok(read) => buffer = &mut buffer[read..],

@@ -32,20 +32,38 @@ pub(crate) fn create_topics(
     topics: &[NewTopic],
     deadline: Instant,
 ) -> Result<Vec<(String, String)>, WireError> {
+    let mut refused = ask(connection, topics, false, deadline)?;
+    refused.retain(|(_, error, _)| *error != ResponseError::TopicAlreadyExists);
+    Ok(refused.into_iter().map(|(topic, _, words)| (topic, words)).collect())
+}
+
+/// Asks a broker whether it would create `topics`, and has it create none. Gives back what it would refuse.
+pub(crate) fn rehearse_topics(
+    connection: &mut Connection,
+    topics: &[NewTopic],
+    deadline: Instant,
+) -> Result<Vec<(String, ResponseError, String)>, WireError> {
+    ask(connection, topics, true, deadline)
+}
+
+fn ask(
+    connection: &mut Connection,
+    topics: &[NewTopic],
+    only_validate: bool,
+    deadline: Instant,
+) -> Result<Vec<(String, ResponseError, String)>, WireError> {
     let limit = deadline.saturating_duration_since(Instant::now()).min(Duration::from_secs(30));
     let question = CreateTopicsRequest::default()
         .with_topics(topics.iter().map(creatable).collect())
+        .with_validate_only(only_validate)
         .with_timeout_ms(i32::try_from(limit.as_millis()).unwrap_or(i32::MAX));
     let answer = connection.call(&question, deadline)?;
-    let mut refused = Vec::new();
-    for topic in answer.topics {
-        let Some(error) = ResponseError::try_from_code(topic.error_code) else { continue };
-        if error != ResponseError::TopicAlreadyExists {
-            let words = topic.error_message.map(|words| words.to_string()).unwrap_or_else(|| error.to_string());
-            refused.push((topic.name.0.to_string(), words));
-        }
-    }
-    Ok(refused)
+    let refused = answer.topics.into_iter().filter_map(|topic| {
+        let error = ResponseError::try_from_code(topic.error_code)?;
+        let words = topic.error_message.map_or_else(|| error.to_string(), |words| words.to_string());
+        Some((topic.name.0.to_string(), error, words))
+    });
+    Ok(refused.collect())
 }
 
 fn creatable(topic: &NewTopic) -> CreatableTopic {

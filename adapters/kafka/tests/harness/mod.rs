@@ -145,6 +145,7 @@ impl Cluster {
             group: group.map(str::to_owned),
             outputs: Vec::new(),
             read_uncommitted: None,
+            access: None,
         }
     }
 }

@@ -177,6 +177,7 @@ impl Software {
             group: None,
             outputs: Vec::new(),
             read_uncommitted: None,
+            access: None,
         }
     }
 

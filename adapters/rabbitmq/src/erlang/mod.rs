@@ -7,7 +7,5 @@ mod peers;
 mod question;
 
 pub(crate) use connection::ErlangError;
-#[cfg(test)]
-pub(crate) use look::QueueLook;
-pub(crate) use look::{Known, Look};
+pub(crate) use look::{Known, Look, QueueLook};
 pub(crate) use peers::{Ask, Peer, peers};

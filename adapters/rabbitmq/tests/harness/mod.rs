@@ -154,6 +154,7 @@ impl Node {
             group: None,
             outputs: Vec::new(),
             read_uncommitted: None,
+            access: None,
         }
     }
 }

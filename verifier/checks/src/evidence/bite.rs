@@ -6,6 +6,7 @@ use delivery_history::{EventKind, NO_NODE};
 use crate::context::Context;
 use crate::evidence::change::{ChangeFacts, confirmed, is_change};
 use crate::evidence::clocks::{clock_readings, clock_words};
+use crate::evidence::hook::HookFacts;
 use crate::evidence::machines::{ended_words, held_by_third, restart_words, restarted};
 use crate::evidence::observations::{Before, Change, Subject};
 use crate::evidence::packets::{packets_dropped, packets_hit};
@@ -56,6 +57,8 @@ pub(crate) struct FaultFacts {
     shown_by_hit: bool,
     /// No node was left to notice, and each of them was asked and did not answer.
     all_silent: bool,
+    /// A command of the user's injected it.
+    hook: Option<HookFacts>,
 }
 
 impl FaultFacts {
@@ -85,7 +88,10 @@ impl FaultFacts {
             BiteProof::DiskFull => ended_words(context, fault, &window),
             _ => Vec::new(),
         };
-        let not_bit = why_not_bit(context, &label, fault, &window);
+        let mut not_bit = why_not_bit(context, &label, fault, &window);
+        let hook = (fault.bites_by == BiteProof::HookFelt)
+            .then(|| HookFacts::collect(context, &label, fault, &window, &before, (target_bits, witnesses)));
+        not_bit.extend(hook.iter().flat_map(|hook| hook.reasons.clone()));
         let shown_by_hit = fault.bites_by == BiteProof::ClockShifted && not_bit.is_empty();
         let unnoticed = why_unnoticed(context, &label, fault, &window, &before);
         let span_ns = window.span_ns();
@@ -117,6 +123,7 @@ impl FaultFacts {
             shown_by_hit,
             of_processes,
             all_silent,
+            hook,
         }
     }
 
@@ -154,10 +161,33 @@ impl FaultFacts {
             let hit = context.host_names(nodes_in(self.target_bits));
             return Some(format!("{} hit {hit}, which neither led nor held anything of this lane", self.label));
         }
+        if let Some(hook) = &self.hook {
+            return (!self.is_felt_by(hook, lane, destinations)).then(|| self.unfelt());
+        }
         let stalled = self.stalls.iter().any(|(stalled, _)| *stalled == lane)
             || self.slowed.iter().any(|(slowed, _)| *slowed == lane);
         (!self.noticed_by(destinations) && !stalled && self.alarmed.is_none() && !self.shown_by_hit)
             .then(|| self.unnoticed.clone())
+    }
+
+    fn is_felt_by(&self, hook: &HookFacts, lane: u16, destinations: &[u16]) -> bool {
+        let stalled = self.stalls.iter().find(|(stalled, _)| *stalled == lane).map(|(_, stall_ns)| *stall_ns);
+        let slowed = self.slowed.iter().find(|(slowed, _)| *slowed == lane).map(|(_, slowed)| *slowed);
+        hook.is_felt_by(destinations, stalled, slowed)
+    }
+
+    fn unfelt(&self) -> String {
+        format!(
+            "the fault hook said that {} was on, but neither did other nodes miss whom it hit, nor did clients stand still \
+             most of its time",
+            self.label
+        )
+    }
+
+    /// Whether anybody at all felt what a command injected.
+    fn is_felt(&self, context: &Context<'_>, hook: &HookFacts) -> bool {
+        let lanes = (0u16..).zip(&context.manifest.lanes).map(|(lane, _)| lane);
+        hook.is_felt_by_nodes() || lanes.into_iter().any(|lane| self.is_felt_by(hook, lane, &[]))
     }
 
     /// Why a change of the product proves nothing about a lane with these destinations.
@@ -245,9 +275,10 @@ impl FaultFacts {
         flowed_again: bool,
     ) -> FaultJudgement {
         let window = context.timeline.faults.get(index).cloned().unwrap_or_default();
-        let seen = match &self.change {
-            Some(change) => change.is_noticed(),
-            None => self.is_noticed(),
+        let seen = match (&self.change, &self.hook) {
+            (Some(change), _) => change.is_noticed(),
+            (None, Some(hook)) => self.is_felt(context, hook),
+            (None, None) => self.is_noticed(),
         };
         // What did nothing cannot have been what was seen.
         let noticed = seen && self.not_bit.is_empty();
@@ -256,9 +287,10 @@ impl FaultFacts {
         let (packets_dropped, dropped_by_third) = packets_dropped(&window);
         let mut reasons = self.not_bit.clone();
         if self.not_bit.is_empty() && !noticed {
-            reasons.push(match &self.change {
-                Some(change) => format!("{} was confirmed, but {}", self.label, change.untold()),
-                None => self.unnoticed.clone(),
+            reasons.push(match (&self.change, &self.hook) {
+                (Some(change), _) => format!("{} was confirmed, but {}", self.label, change.untold()),
+                (None, Some(_)) => self.unfelt(),
+                (None, None) => self.unnoticed.clone(),
             });
         }
         reasons.extend(self.change.as_ref().and_then(ChangeFacts::why_not_back));
@@ -274,7 +306,7 @@ impl FaultFacts {
             targets: names(context, fault),
             start_ms: fault.start_ms,
             lasted_ms: window.span_ns().map_or(0, |(from_ns, to_ns)| (to_ns - from_ns) / 1_000_000),
-            bit: self.not_bit.is_empty(),
+            bit: self.not_bit.is_empty() && (noticed || self.hook.is_none()),
             noticed,
             healed,
             packets_dropped,
@@ -288,6 +320,7 @@ impl FaultFacts {
             clock_readings: (fault.bites_by == BiteProof::ClockShifted)
                 .then(|| clock_readings(context, fault, &window)),
             operations_held: (fault.bites_by == BiteProof::DiskSlow).then(|| held_by_third(&window, None)),
+            hook: self.hook.as_ref().map(|hook| hook.words.clone()),
             evidence: self.evidence(context, window.started_ns.unwrap_or(0)),
             reasons,
         }

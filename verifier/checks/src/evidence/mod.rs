@@ -7,6 +7,7 @@ pub(crate) mod breakable;
 pub(crate) mod change;
 pub(crate) mod clocks;
 pub(crate) mod comeback;
+pub(crate) mod hook;
 pub(crate) mod label;
 pub(crate) mod load;
 pub(crate) mod machines;

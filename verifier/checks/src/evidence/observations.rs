@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use delivery_history::manifest::{Role, RunManifest};
 use delivery_history::{Event, EventKind, NO_NODE};
 
+use crate::evidence::hook::is_loss;
 use crate::health::{Health, Watch};
 use crate::node_set::node_bits;
 
@@ -212,6 +213,27 @@ impl<'a> Observations<'a> {
     pub(crate) fn moves(&self, before: &Before, witnesses: u64, from_ns: u64, to_ns: u64) -> Vec<Change> {
         let is_move = |change: &Change| change.now != change.before && change.now != NO_NODE;
         self.changes_that(before, witnesses, (from_ns, to_ns), is_move)
+    }
+
+    /// Those among them that leave out one of `targets` that was in before: the first of each subject.
+    pub(crate) fn losses(
+        &self,
+        before: &Before,
+        witnesses: u64,
+        (from_ns, to_ns): (u64, u64),
+        targets: u64,
+    ) -> Vec<Change> {
+        let counts = |change: &Change| is_loss(change.subject, change.before, change.now, targets);
+        self.changes_that(before, witnesses, (from_ns, to_ns), counts)
+    }
+
+    /// Whether whoever told of a loss told until `until_ns` that a target is back in.
+    pub(crate) fn comes_back(&self, loss: &Change, until_ns: u64, targets: u64) -> bool {
+        let mut later = self.between(loss.at_ns.saturating_add(1), until_ns);
+        later.any(|event| {
+            let same = event.session == loss.node && Subject::of(event) == Some(loss.subject);
+            same && !is_loss(loss.subject, loss.before, event.detail, targets)
+        })
     }
 
     fn changes_that(

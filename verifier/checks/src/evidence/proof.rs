@@ -39,7 +39,8 @@ pub(crate) fn why_not_bit(context: &Context<'_>, label: &str, fault: &Fault, win
         BiteProof::ChangeApplied if window.applied_ns.is_none() => {
             reasons.push(format!("{label} was never confirmed by the product while it was on"));
         }
-        BiteProof::ChangeApplied => {}
+        // What shows it is looked at by itself, with the calls of the command.
+        BiteProof::ChangeApplied | BiteProof::HookFelt => {}
         BiteProof::LeaderMoved | BiteProof::UncleanElected | BiteProof::ReplicasMoved | BiteProof::MemberLeft => {
             reasons.extend(why_not_made(label, fault, window));
         }
@@ -104,7 +105,7 @@ fn limped(window: &FaultWindow, looks: &[&Look]) -> bool {
 
 /// Whether it holds processes down, or what they run on.
 pub(crate) const fn is_of_processes(proof: BiteProof) -> bool {
-    !counts_packets(proof) && !matches!(proof, BiteProof::ChangeApplied) && !is_change(proof)
+    !counts_packets(proof) && !matches!(proof, BiteProof::ChangeApplied | BiteProof::HookFelt) && !is_change(proof)
 }
 
 /// All looks at what a fault holds down together; nothing for a fault that holds nothing down.

@@ -113,6 +113,7 @@ pub fn cut() -> Fault {
         adds: Vec::new(),
         amount: None,
         gray: false,
+        hook_calls: Vec::new(),
     }
 }
 

@@ -136,6 +136,7 @@ fn fault(declared: &super::draft::FaultDeclared) -> Fault {
         adds: Vec::new(),
         amount: None,
         gray: false,
+        hook_calls: Vec::new(),
     }
 }
 

@@ -153,5 +153,6 @@ fn cut() -> Fault {
         adds: Vec::new(),
         amount: None,
         gray: false,
+        hook_calls: Vec::new(),
     }
 }

@@ -90,6 +90,9 @@ fn proof_text(fault: &FaultJudgement) -> String {
     if let Some(readings) = fault.clock_readings {
         return format!("its clock was read back {} times", number(readings));
     }
+    if let Some(calls) = &fault.hook {
+        return if calls.is_empty() { String::from("no call of the fault hook was recorded") } else { calls.clone() };
+    }
     if let Some(held) = fault.operations_held {
         let ([first, second, third], all) = (held.map(number), number(held.iter().sum()));
         return format!("{all} writes and syncs held up ({first} / {second} / {third} by third)");

@@ -125,6 +125,7 @@ pub(crate) fn manifest(lanes: Vec<Lane>) -> RunManifest {
             adds: Vec::new(),
             amount: None,
             gray: false,
+            hook_calls: Vec::new(),
         }],
         by_hand: Vec::new(),
         cluster_of: None,
@@ -152,6 +153,7 @@ pub(crate) fn bitten() -> FaultJudgement {
         restarted: None,
         clock_readings: None,
         operations_held: None,
+        hook: None,
         evidence: vec![String::from("n1 said leader n2 -> n3 after 9.4 s")],
         reasons: Vec::new(),
     }
@@ -300,6 +302,7 @@ pub(crate) fn unnoticed() -> Sample {
         restarted: None,
         clock_readings: None,
         operations_held: None,
+        hook: None,
         evidence: Vec::new(),
         reasons: vec![reason.to_owned()],
         ..bitten()

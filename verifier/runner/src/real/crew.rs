@@ -6,6 +6,7 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use delivery_broker::{Change, Changed};
+use delivery_cluster::external::{Elsewhere, Hosts};
 use delivery_cluster::local::{LocalCluster, group};
 use delivery_cluster::machines::Machines;
 use delivery_cluster::processes::{Blow, Dropped, ProcessError, Processes, Whose};
@@ -34,6 +35,8 @@ pub(crate) struct Post {
 pub(crate) struct Crew {
     /// The nodes and the network.
     pub(crate) cluster: Option<LocalCluster>,
+    /// Somebody else runs the nodes, and clients are on this machine.
+    pub(crate) is_outside: bool,
     /// Workers that run, by number.
     pub(crate) workers: BTreeMap<u16, WorkerProcess>,
     /// What the product is asked for to make a destination that is not there from the start: topic, and how many
@@ -56,6 +59,7 @@ impl Crew {
     pub(crate) fn new(to_runner: Sender<(u16, Word)>, logs_dir: PathBuf) -> Self {
         Self {
             cluster: None,
+            is_outside: false,
             workers: BTreeMap::new(),
             growth: BTreeMap::new(),
             added: BTreeSet::new(),
@@ -69,9 +73,12 @@ impl Crew {
 
     /// Starts a worker, once the cluster stands.
     pub(crate) fn hire(&mut self, post: &Post) -> Result<(), SpawnError> {
-        let Some(cluster) = self.cluster.as_ref() else { return Ok(()) };
-        let process =
-            WorkerProcess::start(cluster, post.host, &post.name, &post.spec, &self.logs_dir, &self.to_runner)?;
+        let hosts: &dyn Hosts = match self.cluster.as_ref() {
+            Some(cluster) => cluster,
+            None if self.is_outside => &Elsewhere,
+            None => return Ok(()),
+        };
+        let process = WorkerProcess::start(hosts, post.host, &post.name, &post.spec, &self.logs_dir, &self.to_runner)?;
         self.workers.insert(post.spec.worker, process);
         Ok(())
     }

@@ -8,12 +8,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use delivery_broker::observe::CLOCKS;
-use delivery_broker::{ClientSpec, ClusterPlan, HostPlan, Installation, LaneTopic, NodeAddress, System};
+use delivery_broker::{ClientSpec, ClusterPlan, HostPlan, Installation, NodeAddress, System};
 use delivery_cluster::clock;
+use delivery_cluster::external::Elsewhere;
 use delivery_cluster::local::{ClusterError, LocalCluster, LocalHost, NodeEvent};
 use delivery_cluster::machines::Need;
 use delivery_cluster::processes::{Blow, Processes, Whose};
-use delivery_faults::{Ground, SharedNetwork};
+use delivery_faults::{Ground, SharedHooks, SharedNetwork};
 use delivery_history::clock::monotonic_ns;
 use delivery_history::event::FLAG_SELF;
 use delivery_history::manifest::{Group, Host, Role, RunManifest, Workload};
@@ -27,6 +28,7 @@ use crate::interrupt::Interrupts;
 use crate::machine::{Action, Input};
 use crate::plan::{KEYS, RunPlan, needs};
 use crate::real::crew::{Crew, Post};
+use crate::real::outside::{Outside, Steward};
 use crate::real::process::{Word, describe};
 use crate::real::protocol::{Command, Job, Report, TransformJob, WorkerSpec};
 use crate::real::standing::{Home, MachineNeeds, Recipe, Standing};
@@ -82,7 +84,12 @@ pub struct RealDriver<'a> {
     /// A folder of the cluster's own, where it is to outlive this run.
     cluster_dir: Option<PathBuf>,
     home: Option<Home>,
+    /// Somebody else runs the cluster: how to get in, and who takes away what this run makes there.
+    outside: Option<(Outside, SharedSteward)>,
 }
+
+/// The caretaker of the run, shared with the guards of faults that it injects.
+pub(crate) type SharedSteward = Rc<RefCell<Steward>>;
 
 impl<'a> RealDriver<'a> {
     /// Nothing runs yet.
@@ -119,7 +126,20 @@ impl<'a> RealDriver<'a> {
             standing: None,
             cluster_dir: None,
             home: None,
+            outside: None,
         }
+    }
+
+    /// Works on a cluster that somebody else runs.
+    pub(crate) fn go_outside(&mut self, outside: Outside, steward: SharedSteward) {
+        self.crew.borrow_mut().is_outside = true;
+        self.outside = Some((outside, steward));
+    }
+
+    /// How the caretaker connects: as the observer does.
+    pub(crate) fn administrator_spec(&self) -> ClientSpec {
+        let observer = self.plan.worker_numbers(Role::Observer).first().copied().unwrap_or_default();
+        self.client_spec(observer)
     }
 
     /// Takes over a cluster that stands, if it is one that this run wants, and keeps what the cluster has in a folder that
@@ -144,6 +164,11 @@ impl<'a> RealDriver<'a> {
     }
 
     fn start_cluster(&mut self) -> Result<(), String> {
+        if self.outside.is_some() {
+            self.ready_nodes = self.all_nodes().collect();
+            self.network = Some(Rc::new(RefCell::new(Elsewhere)));
+            return Ok(());
+        }
         let plan = self.cluster_plan();
         let manifest = &self.plan.manifest;
         let hosts = manifest.nodes.iter().chain(&manifest.controllers).chain(&manifest.client_hosts);
@@ -267,6 +292,7 @@ impl<'a> RealDriver<'a> {
             event_path: self.run_dir.event_path(&entry.name),
             client: self.client_spec(worker),
             job: self.job(worker),
+            access_follows: self.outside.is_some(),
         };
         Post { name: entry.name.clone(), host: entry.host, spec }
     }
@@ -283,6 +309,7 @@ impl<'a> RealDriver<'a> {
             spec.config.insert(String::from(CLOCKS), String::from("true"));
         }
         spec.nodes.rotate_left(self.first_node_for(worker));
+        spec.access = self.outside.as_ref().map(|(outside, _)| outside.access.clone());
         spec
     }
 
@@ -443,25 +470,6 @@ impl<'a> RealDriver<'a> {
             entry.succeeds.is_some() && (!self.ready_workers.contains(worker) || (waits_for_place && !placed))
         });
         late.map(|worker| format!("{} to take its place", self.plan.worker(worker).name))
-    }
-
-    fn topics(&self) -> Vec<LaneTopic> {
-        let lanes = (0u16..).zip(&self.plan.lanes);
-        let name = |index: &u16| self.plan.manifest.destinations[usize::from(*index)].name.clone();
-        lanes
-            .flat_map(|(index, lane)| {
-                let first = self.plan.destinations_of(index).first().map_or_else(String::new, name);
-                let output = self.plan.outputs_of(index).values().next().map(name);
-                let topic = LaneTopic {
-                    name: first,
-                    partitions: lane.partitions,
-                    dead_letters: self.plan.dead_letters_of(index),
-                    config: lane.lane.config.clone(),
-                };
-                let output = output.map(|name| LaneTopic { name, dead_letters: None, ..topic.clone() });
-                std::iter::once(topic).chain(output)
-            })
-            .collect()
     }
 
     fn hear(&mut self, worker: u16, word: Word, arrivals: &mut Arrivals) {
@@ -677,7 +685,7 @@ impl Driver for RealDriver<'_> {
                 crew.administrator = self.plan.worker_numbers(Role::Observer).first().copied();
                 crew.growth = self.plan.growth();
                 drop(crew);
-                let topics = self.topics();
+                let topics = self.plan.topics();
                 self.tell_role(Role::Observer, &Command::Prepare { topics });
             }
             Action::StartClients => {
@@ -724,6 +732,12 @@ impl Driver for RealDriver<'_> {
             next = self.words.try_recv().map_err(|_| RecvTimeoutError::Timeout);
         }
         self.look_at_nodes(arrivals);
+        if let Some((_, steward)) = &self.outside
+            && steward.borrow_mut().is_gone()
+        {
+            let what = "the caretaker ended by itself: nobody heals what a hook started, nor takes away what was made";
+            arrivals.inputs.push(Input::Trouble(what.to_owned()));
+        }
         for _ in 0..self.interrupts.take() {
             arrivals.inputs.push(Input::Interrupt);
         }
@@ -735,7 +749,15 @@ impl Driver for RealDriver<'_> {
             network: self.network.clone()?,
             processes: Some(self.crew.clone()),
             product: Some(self.crew.clone()),
+            hooks: self.hooks(),
         })
+    }
+}
+
+impl RealDriver<'_> {
+    fn hooks(&self) -> Option<SharedHooks> {
+        let (_, steward) = self.outside.as_ref()?;
+        Some(steward.clone())
     }
 }
 

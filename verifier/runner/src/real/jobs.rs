@@ -13,7 +13,7 @@ use delivery_workloads::{
 };
 
 use crate::real::protocol::{Command, Report};
-use crate::real::worker::{Bench, report};
+use crate::real::worker::{Bench, failed, report};
 
 /// Producer sessions one worker may go through; more fatal errors than that end it.
 const MAX_SESSIONS: u32 = 1_000;
@@ -187,7 +187,7 @@ fn administer(system: &dyn RealSystem, client: &ClientSpec, commands: &Receiver<
             Ok(Some(answer)) => report(&answer),
             Ok(None) => {}
             Err(error) => {
-                report(&Report::Failed { message: error.to_string(), history_lost: false });
+                report(&failed(&error.into(), client.access.as_deref()));
                 std::process::exit(1);
             }
         }

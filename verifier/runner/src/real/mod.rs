@@ -1,9 +1,12 @@
 //! Runs against real brokers: nodes in network namespaces, every client a process of its own.
 
+mod caretaker;
 mod changes;
 mod crew;
 pub mod driver;
 pub mod jobs;
+pub mod notes;
+pub mod outside;
 pub mod process;
 pub mod protocol;
 pub mod run;

@@ -3,16 +3,17 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command as Program, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use delivery_cluster::local::{ClusterError, LocalCluster, group};
+use delivery_cluster::external::Hosts;
+use delivery_cluster::local::{ClusterError, group};
 use delivery_cluster::processes::{Blow, ProcessError};
 use delivery_history::event::ProcessState;
 
-use crate::real::protocol::{Command, Report, WORKER_ARGUMENT, WorkerSpec};
+use crate::real::protocol::{Command, PASSWORD_VARIABLE, Report, WORKER_ARGUMENT, WorkerSpec};
 
 /// What a worker said, or that it said its last word.
 #[derive(Debug)]
@@ -55,7 +56,7 @@ pub(crate) enum SpawnError {
 impl WorkerProcess {
     /// Starts this very program as a worker on `host`; what it says goes into `words` with its number.
     pub(crate) fn start(
-        cluster: &LocalCluster,
+        hosts: &dyn Hosts,
         host: u32,
         name: &str,
         spec: &WorkerSpec,
@@ -64,15 +65,19 @@ impl WorkerProcess {
     ) -> Result<Self, SpawnError> {
         let failed = |cause| SpawnError::Io { name: name.to_owned(), cause };
         let log = File::create(logs_dir.join(format!("{name}.log"))).map_err(failed)?;
-        let mut program = Program::new("/proc/self/exe");
+        let mut program = Program::new(this_program());
         // The name is there for whoever looks at a process list.
         program.arg(WORKER_ARGUMENT).arg(&spec.system).arg(name);
         program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
-        let mut child = cluster.spawn(host, program)?;
+        program.env_remove(PASSWORD_VARIABLE);
+        let mut child = hosts.spawn(host, program)?;
         let mut commands = child.stdin.take();
         if let Some(commands) = commands.as_mut() {
             let line = serde_json::to_string(spec).map_err(|error| failed(error.into()))?;
             writeln!(commands, "{line}").map_err(failed)?;
+            if let Some(access) = &spec.client.access {
+                writeln!(commands, "{}", access.to_line()).map_err(failed)?;
+            }
         }
         if let Some(output) = child.stdout.take() {
             let (words, worker) = (words.clone(), spec.worker);
@@ -141,6 +146,12 @@ fn hear(output: impl BufRead, worker: u16, words: &Sender<(u16, Word)>) {
         }
     }
     let _ = words.send((worker, Word::End));
+}
+
+/// This very program, started again: on Linux even where its file was replaced meanwhile.
+pub(crate) fn this_program() -> PathBuf {
+    let by_link = PathBuf::from("/proc/self/exe");
+    if cfg!(target_os = "linux") { by_link } else { std::env::current_exe().unwrap_or(by_link) }
 }
 
 /// `signal 9`, `exit status 1`; and the number for the history: the signal, or the exit status.

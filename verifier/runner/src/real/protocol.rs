@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// First argument that makes the program a worker.
 pub const WORKER_ARGUMENT: &str = "__worker";
 
+/// Where the user may put a password. No process of a run inherits it.
+pub const PASSWORD_VARIABLE: &str = "VERIFY_PASSWORD";
+
 /// First line a worker reads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkerSpec {
@@ -23,6 +26,9 @@ pub struct WorkerSpec {
     pub client: ClientSpec,
     /// What it does.
     pub job: Job,
+    /// The next line brings what it proves itself with ([`delivery_broker::Access::to_line`]).
+    #[serde(default)]
+    pub access_follows: bool,
 }
 
 /// What a worker does.
@@ -231,8 +237,10 @@ mod tests {
                 group: None,
                 outputs: Vec::new(),
                 read_uncommitted: None,
+                access: None,
             },
             job: Job::Consume { subscriber: false, sentinels },
+            access_follows: false,
         };
         let line = serde_json::to_string(&spec).unwrap();
         assert!(!line.contains('\n'), "one document a line");

@@ -1,6 +1,8 @@
 //! One run against a real broker, start to finish.
 
-use std::path::Path;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use delivery_broker::{Installation, System};
 use delivery_faults::ClusterView;
@@ -14,6 +16,7 @@ use crate::machine::RunEnd;
 use crate::plan::{OBSERVER_HOST, RunPlan};
 use crate::progress::Progress;
 use crate::real::driver::RealDriver;
+use crate::real::outside::{Outside, Steward};
 use crate::real::standing::Standing;
 
 /// Runs inside an enclosure of the local backend.
@@ -28,7 +31,42 @@ pub fn run_real(
     interrupts: &Interrupts,
     progress: &mut dyn Progress,
 ) -> Result<Completed, RunError> {
-    run_and_leave(plan, out, system, installation, interrupts, progress, None)
+    run_and_leave(plan, out, system, installation, interrupts, progress, Ground::Own)
+}
+
+/// Runs against a cluster that somebody else runs: its clients are processes of this machine, with no enclosure around them.
+/// What the run made there is taken away on every way out; what could not be is given back, each with the reason.
+///
+/// # Errors
+/// When the run directory cannot be made or written.
+pub fn run_outside(
+    plan: &RunPlan,
+    out: &Path,
+    system: &dyn System,
+    outside: &Outside,
+    interrupts: &Interrupts,
+    progress: &mut dyn Progress,
+) -> Result<(Completed, Vec<(String, String)>), RunError> {
+    let mut left = Vec::new();
+    let installation = Installation {
+        rootfs: None,
+        home: PathBuf::new(),
+        version: plan.manifest.broker_version.clone(),
+        runtime: PathBuf::new(),
+    };
+    let ground = Ground::Outside(outside, &mut left);
+    let completed = run_and_leave(plan, out, system, &installation, interrupts, progress, ground)?;
+    Ok((completed, left))
+}
+
+/// Whose cluster it is.
+enum Ground<'a> {
+    /// One of this run's own.
+    Own,
+    /// One that may stand already, and may go on standing.
+    Shared(&'a mut Option<Standing>),
+    /// Somebody else's, and what is left there in the end.
+    Outside(&'a Outside, &'a mut Vec<(String, String)>),
 }
 
 /// As [`run_real`], on the cluster that stands if it is one that this run wants, and leaves a cluster that is as good as
@@ -45,7 +83,7 @@ pub fn run_real_on(
     interrupts: &Interrupts,
     progress: &mut dyn Progress,
 ) -> Result<Completed, RunError> {
-    run_and_leave(plan, out, system, installation, interrupts, progress, Some(standing))
+    run_and_leave(plan, out, system, installation, interrupts, progress, Ground::Shared(standing))
 }
 
 fn run_and_leave(
@@ -55,7 +93,7 @@ fn run_and_leave(
     installation: &Installation,
     interrupts: &Interrupts,
     progress: &mut dyn Progress,
-    mut shared: Option<&mut Option<Standing>>,
+    mut ground: Ground<'_>,
 ) -> Result<Completed, RunError> {
     let mut manifest = plan.manifest.clone();
     manifest.broker_version.clone_from(&installation.version);
@@ -69,9 +107,25 @@ fn run_and_leave(
     view.controllers = manifest.controllers.iter().map(|node| node.id).collect();
     view.replication_ports = system.info().replication_ports.to_vec();
     let mut driver = RealDriver::new(plan, system, installation, &run_dir, interrupts);
-    if let Some(standing) = &mut shared {
+    let mut steward = None;
+    match &mut ground {
+        Ground::Own => {}
         // A run's name is one part: a folder beside it, out of sight.
-        driver.share_cluster(standing.take(), out.join(format!(".cluster-{}", manifest.run_id)));
+        Ground::Shared(standing) => {
+            driver.share_cluster(standing.take(), out.join(format!(".cluster-{}", manifest.run_id)));
+        }
+        Ground::Outside(outside, _) => match Steward::hire(outside, &manifest, &driver.administrator_spec()) {
+            Ok(hired) => {
+                let hired = Rc::new(RefCell::new(hired));
+                driver.go_outside((*outside).clone(), hired.clone());
+                steward = Some(hired);
+            }
+            Err(reason) => {
+                drop(driver);
+                recorder.close()?;
+                return conclude(run_dir, manifest, RunEnd::CouldNotRun(reason), began);
+            }
+        },
     }
     debug_assert!(!plan.worker_numbers(Role::Observer).is_empty(), "faults aim by observations");
     let end = drive(
@@ -80,15 +134,22 @@ fn run_and_leave(
         &mut driver,
         &mut Run { manifest: &mut manifest, run_dir: Some(&run_dir), recorder: &mut recorder, progress },
     );
-    let left = driver.leave(end == RunEnd::Finished);
+    // A client that does not say goodbye keeps its group from being taken away until its session has timed out.
+    let polite = end == RunEnd::Finished || (steward.is_some() && end != RunEnd::Stopped);
+    let left = driver.leave(polite);
     // A node that had to be helped, or that left and joined again, is not as good as new.
     let has_left = manifest.faults.iter().any(|fault| fault.bites_by == BiteProof::MemberLeft);
     let is_as_new = end == RunEnd::Finished && manifest.by_hand.is_empty() && !has_left;
-    match shared {
-        Some(standing) => *standing = left.filter(|_| is_as_new),
-        None => drop(left),
-    }
     drop(driver);
+    match ground {
+        Ground::Shared(standing) => *standing = left.filter(|_| is_as_new),
+        Ground::Own => drop(left),
+        // Who was told to stop at once goes on in the background.
+        Ground::Outside(..) if end == RunEnd::Stopped => drop(steward),
+        Ground::Outside(_, still_there) => {
+            still_there.extend(steward.map(|steward| steward.borrow_mut().tidy()).unwrap_or_default());
+        }
+    }
     recorder.close()?;
     conclude(run_dir, manifest, end, began)
 }

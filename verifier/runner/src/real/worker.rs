@@ -4,23 +4,25 @@ use std::io::{BufRead, Write};
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use delivery_broker::{ClientError, RealSystem, System};
+use delivery_broker::{Access, ClientError, RealSystem, System};
 use delivery_history::{Clock, Event, EventKind, Recorder};
 use delivery_workloads::{ProducePlan, WorkloadError};
+use serde::Serialize;
 
+use crate::real::caretaker::{CARETAKER_ARGUMENT, keep};
 use crate::real::protocol::{Command, Job, Report, WORKER_ARGUMENT, WorkerSpec};
 use crate::real::{jobs, transform};
 
-/// Makes this process a worker if the runner started it as one, and then never returns.
+/// Makes this process a worker (or a caretaker) if the runner started it as one, and then never returns.
 ///
 /// Call it first thing in `main`, with every system the program knows: workers are this very
 /// program, started again.
 pub fn init(systems: &[&dyn System]) {
-    let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() != Some(WORKER_ARGUMENT) {
-        return;
-    }
-    let code = work(systems);
+    let code = match std::env::args().nth(1).as_deref() {
+        Some(WORKER_ARGUMENT) => work(systems),
+        Some(CARETAKER_ARGUMENT) => keep(systems),
+        _ => return,
+    };
     std::process::exit(i32::from(code != ExitCode::SUCCESS));
 }
 
@@ -50,27 +52,42 @@ impl Bench<'_> {
 
 /// Tells the runner something. A runner that is gone takes this process with it.
 pub(crate) fn report(report: &Report) {
-    let mut line = serde_json::to_string(report).unwrap_or_default();
-    line.push('\n');
-    let mut output = std::io::stdout().lock();
-    if output.write_all(line.as_bytes()).and_then(|()| output.flush()).is_err() {
+    if !say(report) {
         std::process::exit(1);
     }
 }
 
-/// What a job failed of.
-pub(crate) fn failed(error: &WorkloadError) -> Report {
-    Report::Failed { message: error.to_string(), history_lost: matches!(error, WorkloadError::Record(_)) }
+/// One document a line, on standard output; whether anybody took it.
+pub(crate) fn say(words: &impl Serialize) -> bool {
+    let mut line = serde_json::to_string(words).unwrap_or_default();
+    line.push('\n');
+    let mut output = std::io::stdout().lock();
+    output.write_all(line.as_bytes()).and_then(|()| output.flush()).is_ok()
+}
+
+/// What a job failed of, in words without what clients prove themselves with.
+pub(crate) fn failed(error: &WorkloadError, access: Option<&Access>) -> Report {
+    let message = error.to_string();
+    let message = access.map(|access| access.redact(&message)).unwrap_or(message);
+    Report::Failed { message, history_lost: matches!(error, WorkloadError::Record(_)) }
 }
 
 fn work(systems: &[&dyn System]) -> ExitCode {
-    match prepare(systems).and_then(run_job) {
+    let bench = match prepare(systems) {
+        Ok(bench) => bench,
+        Err(error) => {
+            report(&failed(&error, None));
+            return ExitCode::FAILURE;
+        }
+    };
+    let access = bench.spec.client.access.clone();
+    match run_job(bench) {
         Ok(()) => {
             report(&Report::Finished);
             ExitCode::SUCCESS
         }
         Err(error) => {
-            report(&failed(&error));
+            report(&failed(&error, access.as_deref()));
             ExitCode::FAILURE
         }
     }
@@ -80,8 +97,14 @@ fn prepare<'a>(systems: &[&'a dyn System]) -> Result<Bench<'a>, WorkloadError> {
     let refused = |reason: String| ClientError::Configuration(reason);
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).map_err(|error| refused(error.to_string()))?;
-    let spec: WorkerSpec = serde_json::from_str(&line)
+    let mut spec: WorkerSpec = serde_json::from_str(&line)
         .map_err(|error| refused(format!("`{WORKER_ARGUMENT}` is for verify's own use ({error})")))?;
+    if spec.access_follows {
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line).map_err(|error| refused(error.to_string()))?;
+        let access = Access::from_line(&line).ok_or_else(|| refused(String::from("it was given no way in")))?;
+        spec.client.access = Some(access.into());
+    }
     let system = systems
         .iter()
         .find(|system| system.info().name == spec.system)

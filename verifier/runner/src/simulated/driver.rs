@@ -203,7 +203,12 @@ impl Driver for SimulatedDriver<'_> {
     }
 
     fn ground(&self) -> Option<Ground> {
-        Some(Ground { network: self.network.clone(), processes: Some(self.processes.clone()), product: None })
+        Some(Ground {
+            network: self.network.clone(),
+            processes: Some(self.processes.clone()),
+            product: None,
+            hooks: None,
+        })
     }
 }
 

@@ -59,6 +59,7 @@ pub(crate) fn run(fault: &str, way: Way, directory: &Path) -> i32 {
         out: directory.to_owned(),
         keep_data: false,
         name_suffix: String::new(),
+        outside: None,
     };
     // Whose plan it is matters to nobody here: only its fault and its limits are used.
     let mut planned = plan(&PubSub::new(), &request).unwrap();
@@ -361,7 +362,7 @@ impl Driver for StandIn {
 
     fn ground(&self) -> Option<Ground> {
         let crew = self.crew.clone()?;
-        Some(Ground { network: self.network.clone()?, processes: Some(crew.clone()), product: Some(crew) })
+        Some(Ground { network: self.network.clone()?, processes: Some(crew.clone()), product: Some(crew), hooks: None })
     }
 }
 

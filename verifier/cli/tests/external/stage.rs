@@ -1,0 +1,239 @@
+//! A cluster that somebody else runs: three nodes in namespaces of this test's own, which `verify` knows by address only.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::cell::RefCell;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use delivery_broker::NodeSpec;
+use delivery_cluster::local::{LocalCluster, LocalHost, LocalNetwork, NodeEvent};
+use delivery_cluster::network::{Cut, ImpairmentId, Network};
+use serde_json::Value;
+
+/// Host `verify` and its clients run on.
+const CLIENT_HOST: u32 = 101;
+/// Longest wait for any condition: reaching it is a failure, not a measurement.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// The nodes, and what was done to them.
+pub(crate) struct Stage {
+    /// What leads `verify` to the listener with a port.
+    lead: fn(u16) -> Vec<String>,
+    cluster: LocalCluster,
+    network: LocalNetwork,
+    cut: Option<ImpairmentId>,
+    /// Whoever does nothing says that all is done, too.
+    pub(crate) lies: bool,
+    /// Does not say that it is done.
+    pub(crate) hangs: bool,
+    /// What the hook was called with.
+    pub(crate) asked: Vec<String>,
+    pub(crate) directory: PathBuf,
+    watched: RefCell<Vec<String>>,
+}
+
+/// A run that has ended.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) out: PathBuf,
+}
+
+impl Ended {
+    pub(crate) fn document(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.told()))
+    }
+
+    pub(crate) fn told(&self) -> String {
+        format!("exit {:?}\n{}\n{}", self.code, self.stdout, self.stderr)
+    }
+}
+
+fn host(id: u32, name: &str, address: &str) -> LocalHost {
+    LocalHost { id, name: name.to_owned(), address: address.to_owned() }
+}
+
+/// Address of a node.
+pub(crate) fn address(id: u32) -> String {
+    format!("198.18.0.{}", 10 + id)
+}
+
+impl Stage {
+    /// Starts the nodes, and waits until each serves clients.
+    pub(crate) fn start(lead: fn(u16) -> Vec<String>, specs: &[NodeSpec], directory: &Path) -> Self {
+        let hosts = [
+            host(1, "n1", &address(1)),
+            host(2, "n2", &address(2)),
+            host(3, "n3", &address(3)),
+            host(CLIENT_HOST, "c1", "198.18.1.1"),
+        ];
+        let mut cluster = LocalCluster::create(&hosts, specs[0].ports.clone()).unwrap();
+        let logs = directory.join("node-logs");
+        fs::create_dir_all(&logs).unwrap();
+        cluster.start_nodes(specs, &logs, &|| false).unwrap();
+        let network = cluster.network();
+        let mut stage = Self {
+            lead,
+            cluster,
+            network,
+            cut: None,
+            lies: false,
+            hangs: false,
+            asked: Vec::new(),
+            directory: directory.to_owned(),
+            watched: RefCell::default(),
+        };
+        let mut ready = 0;
+        stage.wait_until("every node is ready", |stage| {
+            for event in stage.cluster.poll_nodes() {
+                match event {
+                    NodeEvent::Ready { .. } => ready += 1,
+                    other => panic!("{other:?}"),
+                }
+            }
+            ready == 3
+        });
+        stage
+    }
+
+    fn wait_until(&mut self, what: &str, mut condition: impl FnMut(&mut Self) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        while !condition(self) {
+            assert!(Instant::now() < until, "waited in vain until {what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Runs a command on the client's host, and gives back what it says.
+    pub(crate) fn on_client(&mut self, command: Command) -> String {
+        let child = self.cluster.spawn(CLIENT_HOST, piped(command)).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// A run against the listener with this port.
+    pub(crate) fn begin(&mut self, port: u16, arguments: &[&str], environment: &[(&str, &str)]) -> Run {
+        self.asked.clear();
+        let handover = self.directory.join("handover");
+        drop(fs::remove_dir_all(&handover));
+        fs::create_dir_all(&handover).unwrap();
+        let out = tempfile::tempdir_in(&self.directory).unwrap().keep();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_verify"));
+        command.args((self.lead)(port));
+        command.args(arguments).arg("--out").arg(&out);
+        command.env("NO_COLOR", "1").env("LC_ALL", "C.UTF-8").env("VERIFY_CACHE_DIR", self.directory.join("cache"));
+        command.env("VERIFY_HANDOVER_DIR", &handover).envs(environment.iter().copied());
+        let (stdout, stderr) = (out.join("stdout"), out.join("stderr"));
+        command.stdin(Stdio::null());
+        command.stdout(fs::File::create(&stdout).unwrap()).stderr(fs::File::create(&stderr).unwrap());
+        let child = self.cluster.spawn(CLIENT_HOST, command).unwrap();
+        Run { child, out, handover, stdout, stderr }
+    }
+
+    /// The same, to its end.
+    pub(crate) fn run(&mut self, port: u16, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+        let run = self.begin(port, arguments, environment);
+        self.finish(run, |_| ())
+    }
+
+    /// Serves the hook until the run has ended; `look` is asked again and again meanwhile.
+    pub(crate) fn finish(&mut self, mut run: Run, mut look: impl FnMut(&Run)) -> Ended {
+        let mut code = None;
+        self.wait_until("the run has ended", |stage| {
+            stage.serve(&run);
+            look(&run);
+            code = run.child.try_wait().unwrap();
+            code.is_some()
+        });
+        let read = |path: &Path| fs::read_to_string(path).unwrap();
+        Ended { code: code.unwrap().code(), stdout: read(&run.stdout), stderr: read(&run.stderr), out: run.out }
+    }
+
+    /// Waits until `condition` holds of a run that goes on.
+    pub(crate) fn watch(&mut self, run: &Run, what: &str, mut condition: impl FnMut(&Self, &Run) -> bool) {
+        self.wait_until(what, |stage| {
+            stage.serve(run);
+            condition(stage, run)
+        });
+    }
+
+    /// Does what the hook asks for: cuts the target from its peers, or takes that back.
+    pub(crate) fn serve(&mut self, run: &Run) {
+        let Ok(request) = fs::read_to_string(run.handover.join("request")) else { return };
+        fs::remove_file(run.handover.join("request")).unwrap();
+        let words: Vec<&str> = request.split_whitespace().collect();
+        self.asked.push(request.trim_end().to_owned());
+        if self.hangs && words[0] == "start" {
+            return;
+        }
+        if !self.lies {
+            match words[0] {
+                "start" => self.cut_off(words[2].parse().unwrap()),
+                _ => self.heal(),
+            }
+        }
+        fs::write(run.handover.join("done.part"), &request).unwrap();
+        fs::rename(run.handover.join("done.part"), run.handover.join("done")).unwrap();
+    }
+
+    fn cut_off(&mut self, target: u32) {
+        let others = [1, 2, 3].into_iter().filter(|node| *node != target);
+        let pairs = others.flat_map(|other| [(target, other), (other, target)]).collect();
+        self.cut = Some(self.network.cut(&Cut::all(pairs)).unwrap());
+    }
+
+    pub(crate) fn heal(&mut self) {
+        if let Some(cut) = self.cut.take() {
+            self.network.heal(cut).unwrap();
+        }
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.is_some()
+    }
+
+    /// Remembers what processes show to everybody: their command lines, and environments of those `verify` started.
+    pub(crate) fn look_at_processes(&self) {
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let read = |name: &str| {
+                String::from_utf8_lossy(&fs::read(entry.path().join(name)).unwrap_or_default()).replace('\0', " ")
+            };
+            let line = read("cmdline");
+            let mut watched = self.watched.borrow_mut();
+            if line.contains("__worker") || line.contains("__caretaker") {
+                watched.push(read("environ"));
+            }
+            watched.push(line);
+        }
+    }
+
+    /// What was seen of processes.
+    pub(crate) fn seen(&self) -> Vec<String> {
+        self.watched.take()
+    }
+}
+
+/// A run that goes on.
+pub(crate) struct Run {
+    pub(crate) child: Child,
+    pub(crate) out: PathBuf,
+    handover: PathBuf,
+    stdout: PathBuf,
+    stderr: PathBuf,
+}
+
+impl Run {
+    /// What it has said on standard error so far.
+    pub(crate) fn progress(&self) -> String {
+        fs::read_to_string(&self.stderr).unwrap_or_default()
+    }
+}
+
+fn piped(mut command: Command) -> Command {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
