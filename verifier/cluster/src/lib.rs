@@ -2,6 +2,7 @@
 
 pub mod bounded;
 pub mod clock;
+pub mod cluster;
 pub mod disk;
 pub mod enclosure;
 pub mod external;

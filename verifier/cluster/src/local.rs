@@ -3,21 +3,23 @@
 //! Use it inside [`crate::enclosure::enclose`]: nothing here cleans up after itself on the machine,
 //! because namespaces live by processes and descriptors only and end with the enclosure.
 
+mod backend;
 mod disks;
+mod errand;
 pub mod error;
 pub mod group;
-mod hosts;
+pub mod hosts;
 mod links;
-mod log_file;
+pub mod log_file;
 pub(crate) mod netns;
 mod network;
 mod node;
 pub(crate) mod queues;
 mod reachable;
 mod rootfs;
-pub(crate) mod rules;
+pub mod rules;
 mod start;
-mod storage;
+pub mod storage;
 pub(crate) mod tools;
 
 use std::collections::BTreeMap;

@@ -95,6 +95,20 @@ pub trait Network {
     }
 }
 
+impl<N: Network + ?Sized> Network for Box<N> {
+    fn impair(&mut self, impairment: &Impairment) -> Result<ImpairmentId, NetworkError> {
+        (**self).impair(impairment)
+    }
+
+    fn heal(&mut self, id: ImpairmentId) -> Result<(), NetworkError> {
+        (**self).heal(id)
+    }
+
+    fn counters(&mut self, id: ImpairmentId) -> Result<Counters, NetworkError> {
+        (**self).counters(id)
+    }
+}
+
 /// A rule that could not be set, removed or read.
 #[derive(Debug, thiserror::Error)]
 #[error("could not {operation} of the run's network: {cause}. `verify doctor` shows what this machine lacks.")]

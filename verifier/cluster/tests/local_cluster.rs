@@ -4,140 +4,64 @@
 #[path = "support/mod.rs"]
 mod support;
 
-use std::cell::Cell;
+#[path = "conformance/mod.rs"]
+mod conformance;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
-use std::time::Duration;
 
-use delivery_broker::{HostPlan, NodeCommand, NodeFile, NodeSpec};
+use conformance::{BROKER_PORT, Bench, CASES, Talker, wait_until};
+use delivery_broker::{HostPlan, NodeCommand, NodeSpec};
+use delivery_cluster::cluster::{Cluster, ClusterHost, Errand};
 use delivery_cluster::local::{ClusterError, LocalCluster, LocalHost, NodeEvent};
-use delivery_cluster::network::{Counters, Cut, Impairment, Network};
-use support::{Talker, enclosed, marker, piped, processes_with, role, wait_until};
-
-/// Port whose dropped packets count.
-const BROKER_PORT: u16 = 9092;
-/// Port whose dropped packets do not.
-const OTHER_PORT: u16 = 7000;
-/// How long the client waits for an echo before it calls the peer silent.
-const SILENCE: Duration = Duration::from_millis(150);
+use delivery_cluster::network::{Counters, Impairment, Network};
+use support::enclosed;
 
 fn main() {
-    match support::asked_role() {
-        Some(role) => play(&role),
-        None => support::run(&[
-            ("hosts_reach_each_other_by_tcp", hosts_reach_each_other_by_tcp),
-            ("clusters_follow_each_other_in_one_enclosure", clusters_follow_each_other),
-            ("a_cut_silences_established_and_new_connections_until_it_heals", a_cut_silences_until_it_heals),
-            ("a_one_way_cut_lets_the_other_way_pass", a_one_way_cut_lets_the_other_way_pass),
-            ("only_tcp_on_broker_ports_is_evidence", only_tcp_on_broker_ports_is_evidence),
-            ("cuts_lie_side_by_side_and_each_counts_its_own", cuts_lie_side_by_side),
-            ("a_reset_breaks_connections_and_refuses_new_ones_at_once", a_reset_answers_at_once),
-            ("a_cut_and_a_reset_heal_apart", a_cut_and_a_reset_heal_apart),
-            ("bandwidth_holds_back_what_a_host_says_and_hears", bandwidth_holds_back),
-            ("a_delay_delays_or_is_refused_with_nothing_left", a_delay_delays_or_is_refused),
-            ("a_cut_that_cannot_be_set_leaves_the_network_as_it_was", a_bad_cut_changes_nothing),
-            ("bad_hosts_are_refused", bad_hosts_are_refused),
-            ("a_node_is_prepared_started_and_ready", a_node_is_prepared_started_and_ready),
-            ("a_node_that_dies_is_reported_with_its_last_lines", a_node_that_dies_is_reported),
-            ("a_node_that_is_not_ready_in_time_is_reported_once", a_node_not_ready_is_reported_once),
-            ("a_failing_prepare_is_an_error_and_leaves_no_node", a_failing_prepare_is_an_error),
-            ("starting_can_be_stopped", starting_can_be_stopped),
-            ("stop_kills_nodes_with_their_children", stop_kills_nodes_with_their_children),
-            ("a_nodes_file_stays_in_its_directory", a_nodes_file_stays_in_its_directory),
-            ("a_node_sees_its_root_file_system_and_cannot_change_it", a_node_sees_its_root_file_system),
-            ("a_root_file_system_that_cannot_be_laid_out_is_named", a_bad_root_file_system_is_named),
-        ]),
+    if let Some(role) = conformance::asked_role() {
+        return conformance::play(&role);
+    }
+    let own: [(&'static str, fn()); 8] = [
+        ("clusters_follow_each_other_in_one_enclosure", clusters_follow_each_other),
+        ("bandwidth_holds_back_what_a_host_says_and_hears", bandwidth_holds_back),
+        ("a_delay_delays_or_is_refused_with_nothing_left", a_delay_delays_or_is_refused),
+        ("bad_hosts_are_refused", bad_hosts_are_refused),
+        ("a_node_killed_by_itself_is_told_with_the_signal", a_node_killed_by_itself),
+        ("a_preparing_program_that_is_missing_is_named", a_missing_program_is_named),
+        ("a_node_sees_its_root_file_system_and_cannot_change_it", a_node_sees_its_root_file_system),
+        ("a_root_file_system_that_cannot_be_laid_out_is_named", a_bad_root_file_system_is_named),
+    ];
+    let own = own.into_iter().map(|(name, case)| (name, Box::new(case) as Box<dyn Fn()>));
+    let common = CASES.iter().map(|(name, case)| (*name, Box::new(|| enclosed(|| case(&LocalBench::new()))) as _));
+    support::run_boxed(&common.chain(own).collect::<Vec<_>>());
+}
+
+/// Clusters of namespaces.
+struct LocalBench {
+    directory: tempfile::TempDir,
+}
+
+impl LocalBench {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
     }
 }
 
-/// What this program does when a case starts it on a host.
-fn play(role: &[String]) {
-    match role[0].as_str() {
-        "echo" => serve_echo(&role[1]),
-        "client" => talk_to(&role[1]),
-        "tell" => UdpSocket::bind("0.0.0.0:0").unwrap().send_to(b"told", &role[1]).map(drop).unwrap(),
-        "listen" => listen(&role[1]),
-        other => panic!("no role {other}"),
+impl Bench for LocalBench {
+    fn address(&self, host: u32) -> String {
+        address(host)
     }
-}
 
-/// Echoes what comes over any number of connections, and says so.
-fn serve_echo(address: &str) {
-    let listener = TcpListener::bind(address).unwrap();
-    println!("listening");
-    for stream in listener.incoming() {
-        std::thread::spawn(move || {
-            let mut stream = stream.unwrap();
-            let mut buffer = [0; 16];
-            while let Ok(count @ 1..) = stream.read(&mut buffer) {
-                println!("got {count}");
-                if stream.write_all(&buffer[..count]).is_err() {
-                    break;
-                }
-            }
-        });
+    fn cluster(&self, hosts: &[ClusterHost], ports: Vec<u16>) -> Box<dyn Cluster> {
+        Box::new(LocalCluster::create(hosts, ports).unwrap())
     }
-}
 
-/// Connects to a server; every line `ping` sends a byte, and any line waits for all echoes.
-fn talk_to(address: &str) {
-    let address = address.parse().unwrap();
-    let mut stream = None;
-    let mut owed = 0_usize;
-    for line in io::stdin().lines() {
-        let answer = match line.unwrap().as_str() {
-            "connect" => connect(&address, &mut stream),
-            "ping" => {
-                let connected: &mut TcpStream = stream.as_mut().unwrap();
-                connected.write_all(b"x").unwrap();
-                owed += 1;
-                await_echoes(connected, &mut owed)
-            }
-            "wait" => await_echoes(stream.as_mut().unwrap(), &mut owed),
-            other => panic!("no command {other}"),
-        };
-        println!("{answer}");
+    fn directory(&self) -> &Path {
+        self.directory.path()
     }
-}
 
-fn connect(address: &std::net::SocketAddr, stream: &mut Option<TcpStream>) -> &'static str {
-    match TcpStream::connect_timeout(address, SILENCE) {
-        Ok(connected) => {
-            connected.set_read_timeout(Some(SILENCE)).unwrap();
-            connected.set_nodelay(true).unwrap();
-            *stream = Some(connected);
-            "connected"
-        }
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => "silent",
-        Err(_) => "failed",
-    }
-}
-
-fn await_echoes(stream: &mut TcpStream, owed: &mut usize) -> &'static str {
-    let mut buffer = [0; 16];
-    while *owed > 0 {
-        match stream.read(&mut buffer) {
-            Ok(0) => return "closed",
-            Ok(count) => *owed -= count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return "silent",
-            Err(_) => return "failed",
-        }
-    }
-    "echoed"
-}
-
-/// Says every datagram that comes.
-fn listen(address: &str) {
-    let socket = UdpSocket::bind(address).unwrap();
-    println!("listening");
-    let mut buffer = [0; 16];
-    loop {
-        let count = socket.recv(&mut buffer).unwrap();
-        println!("{}", String::from_utf8_lossy(&buffer[..count]));
-    }
+    fn fit(&self, _spec: &mut NodeSpec) {}
 }
 
 fn address(host: u32) -> String {
@@ -153,31 +77,20 @@ fn three_hosts() -> LocalCluster {
 /// A client on one host and an echo server on another.
 struct Pair {
     client: Talker,
-    server: Talker,
+    _server: Talker,
 }
 
 fn pair(cluster: &LocalCluster, client: u32, server: u32, port: u16) -> Pair {
     let place = format!("{}:{port}", address(server));
-    let mut server = Talker::new(cluster.spawn(server, piped(role(&["echo", &place]))).unwrap());
+    let talk = |host: u32, role: &str| {
+        let arguments = ["--role", role, &place].map(str::to_owned).to_vec();
+        Talker::new(cluster.run(host, &Errand { arguments, log: "/dev/null".into() }).unwrap())
+    };
+    let mut server = talk(server, "echo");
     assert_eq!(server.hear(), "listening");
-    let mut client = Talker::new(cluster.spawn(client, piped(role(&["client", &place]))).unwrap());
+    let mut client = talk(client, "client");
     assert_eq!(client.ask("connect"), "connected");
-    Pair { client, server }
-}
-
-fn both_ways(one: u32, other: u32) -> Cut {
-    Cut::all(vec![(one, other), (other, one)])
-}
-
-fn hosts_reach_each_other_by_tcp() {
-    enclosed(|| {
-        let cluster = three_hosts();
-        for (client, server) in [(1, 2), (2, 3), (3, 1)] {
-            let mut pair = pair(&cluster, client, server, BROKER_PORT);
-            assert_eq!(pair.client.ask("ping"), "echoed");
-            assert_eq!(pair.server.hear(), "got 1");
-        }
-    });
+    Pair { client, _server: server }
 }
 
 fn clusters_follow_each_other() {
@@ -189,161 +102,6 @@ fn clusters_follow_each_other() {
         }
     });
     assert!(!fs::read_to_string("/etc/hosts").unwrap().contains("host-3"));
-}
-
-fn a_cut_silences_until_it_heals() {
-    enclosed(|| {
-        let cluster = three_hosts();
-        let mut network = cluster.network();
-        let mut cut_off = pair(&cluster, 1, 2, BROKER_PORT);
-        let mut spared = pair(&cluster, 3, 2, BROKER_PORT + 1);
-        assert_eq!(cut_off.client.ask("ping"), "echoed");
-
-        let cut = network.cut(&both_ways(1, 2)).unwrap();
-        assert_eq!(cut_off.client.ask("ping"), "silent");
-        let first = network.counters(cut).unwrap();
-        assert!(first.dropped_packets >= 1);
-        // A retransmission or a new connection: drops go on.
-        assert_eq!(cut_off.client.ask("wait"), "silent");
-        let mut newcomer = newcomer(&cluster, 1, 2);
-        assert_eq!(newcomer.ask("connect"), "silent");
-        wait_until("more was dropped", || network.counters(cut).unwrap().dropped_packets > first.dropped_packets);
-        assert_eq!(spared.client.ask("ping"), "echoed");
-        assert_eq!(network.counters(cut).unwrap().crossed_packets, 0);
-
-        network.heal(cut).unwrap();
-        let after = network.counters(cut).unwrap();
-        assert!(after.dropped_packets > first.dropped_packets);
-        assert_eq!(after.crossed_packets, 0);
-        wait_until("the old connection goes on", || cut_off.client.ask("wait") == "echoed");
-        assert_eq!(newcomer.ask("connect"), "connected");
-        assert_eq!(network.counters(cut).unwrap(), after);
-    });
-}
-
-/// A client on one host that has not connected to a server on another.
-fn newcomer(cluster: &LocalCluster, client: u32, server: u32) -> Talker {
-    let place = format!("{}:{BROKER_PORT}", address(server));
-    Talker::new(cluster.spawn(client, piped(role(&["client", &place]))).unwrap())
-}
-
-fn a_one_way_cut_lets_the_other_way_pass() {
-    enclosed(|| {
-        let cluster = three_hosts();
-        let mut network = cluster.network();
-        let mut pair = pair(&cluster, 1, 2, BROKER_PORT);
-        let back = network.cut(&Cut::all(vec![(2, 1)])).unwrap();
-        // The byte arrives, its echo does not.
-        assert_eq!(pair.client.ask("ping"), "silent");
-        assert_eq!(pair.server.hear(), "got 1");
-        assert!(network.counters(back).unwrap().dropped_packets >= 1);
-        assert_eq!(network.counters(back).unwrap().crossed_packets, 0);
-        network.heal(back).unwrap();
-
-        let there = network.cut(&Cut::all(vec![(1, 2)])).unwrap();
-        assert_eq!(pair.client.ask("ping"), "silent");
-        assert_eq!(network.counters(there).unwrap().crossed_packets, 0);
-        network.heal(there).unwrap();
-        wait_until("both echoes are there", || pair.client.ask("wait") == "echoed");
-    });
-}
-
-fn only_tcp_on_broker_ports_is_evidence() {
-    enclosed(|| {
-        let cluster = three_hosts();
-        let mut network = cluster.network();
-        let mut other = pair(&cluster, 1, 2, OTHER_PORT);
-        let place = format!("{}:{BROKER_PORT}", address(2));
-        let mut listener = Talker::new(cluster.spawn(2, piped(role(&["listen", &place]))).unwrap());
-        assert_eq!(listener.hear(), "listening");
-        let tell = |host: u32| cluster.spawn(host, role(&["tell", &place])).unwrap().wait().unwrap();
-        assert!(tell(1).success());
-        assert_eq!(listener.hear(), "told");
-
-        let cut = network.cut(&both_ways(1, 2)).unwrap();
-        assert_eq!(other.client.ask("ping"), "silent");
-        assert!(tell(1).success());
-        assert_eq!(network.counters(cut).unwrap(), Counters::default());
-        // Of the two datagrams only the one from a host that is not cut off arrives.
-        assert!(tell(3).success());
-        network.heal(cut).unwrap();
-        assert!(tell(1).success());
-        assert_eq!([listener.hear(), listener.hear()], ["told", "told"]);
-        drop(listener.child.kill());
-        assert_eq!(listener.hear(), "");
-    });
-}
-
-fn cuts_lie_side_by_side() {
-    enclosed(|| {
-        let cluster = three_hosts();
-        let mut network = cluster.network();
-        let mut first = pair(&cluster, 1, 2, BROKER_PORT);
-        let mut second = pair(&cluster, 1, 3, BROKER_PORT);
-        let between_12 = network.cut(&both_ways(1, 2)).unwrap();
-        assert_eq!(first.client.ask("ping"), "silent");
-        assert_eq!(second.client.ask("ping"), "echoed");
-        // Nothing goes on between these two.
-        let between_23 = network.cut(&both_ways(2, 3)).unwrap();
-        assert_eq!(first.client.ask("wait"), "silent");
-        assert!(network.counters(between_12).unwrap().dropped_packets > 0);
-        assert_eq!(network.counters(between_23).unwrap(), Counters::default());
-
-        let between_13 = network.cut(&both_ways(1, 3)).unwrap();
-        assert_eq!(second.client.ask("ping"), "silent");
-        assert!(network.counters(between_13).unwrap().dropped_packets > 0);
-        network.heal(between_12).unwrap();
-        network.heal(between_12).unwrap();
-        wait_until("the first is whole again", || first.client.ask("wait") == "echoed");
-        assert_eq!(second.client.ask("wait"), "silent");
-        network.heal(between_13).unwrap();
-        wait_until("the second is whole again", || second.client.ask("wait") == "echoed");
-        assert_eq!(network.counters(between_13).unwrap().crossed_packets, 0);
-    });
-}
-
-fn a_reset_answers_at_once() {
-    enclosed(|| {
-        let cluster = three_hosts();
-        let mut network = cluster.network();
-        let mut broken = pair(&cluster, 1, 2, BROKER_PORT);
-        let mut spared = pair(&cluster, 3, 2, BROKER_PORT + 1);
-        assert_eq!(broken.client.ask("ping"), "echoed");
-        let reset = network.impair(&Impairment::Reset(vec![(1, 2), (2, 1)])).unwrap();
-        assert_eq!(broken.client.ask("ping"), "failed");
-        let first = network.counters(reset).unwrap();
-        assert!(first.reset_packets >= 1, "{first:?}");
-        let mut newcomer = newcomer(&cluster, 1, 2);
-        assert_eq!(newcomer.ask("connect"), "failed");
-        assert_eq!(spared.client.ask("ping"), "echoed");
-        let second = network.counters(reset).unwrap();
-        assert!(second.reset_packets > first.reset_packets);
-        assert_eq!((second.crossed_packets, second.dropped_packets), (0, 0));
-
-        network.heal(reset).unwrap();
-        assert_eq!(network.counters(reset).unwrap(), second);
-        assert_eq!(newcomer.ask("connect"), "connected");
-    });
-}
-
-fn a_cut_and_a_reset_heal_apart() {
-    enclosed(|| {
-        let cluster = three_hosts();
-        let mut network = cluster.network();
-        let mut cut_off = pair(&cluster, 1, 2, BROKER_PORT);
-        let mut newcomer = newcomer(&cluster, 1, 3);
-        let mut server =
-            Talker::new(cluster.spawn(3, piped(role(&["echo", &format!("{}:{BROKER_PORT}", address(3))]))).unwrap());
-        assert_eq!(server.hear(), "listening");
-        let cut = network.cut(&both_ways(1, 2)).unwrap();
-        let reset = network.impair(&Impairment::Reset(vec![(1, 3), (3, 1)])).unwrap();
-        assert_eq!((cut_off.client.ask("ping"), newcomer.ask("connect")), ("silent".into(), "failed".into()));
-        network.heal(cut).unwrap();
-        wait_until("the cut is healed", || cut_off.client.ask("wait") == "echoed");
-        assert_eq!(newcomer.ask("connect"), "failed");
-        network.heal(reset).unwrap();
-        assert_eq!(newcomer.ask("connect"), "connected");
-    });
 }
 
 fn bandwidth_holds_back() {
@@ -386,22 +144,6 @@ fn a_delay_delays_or_is_refused() {
         }
         assert_eq!(slow.client.ask("ping"), "echoed");
         network.impair(&Impairment::Bandwidth { hosts: vec![2], kbit_per_s: 8 }).unwrap();
-    });
-}
-
-fn a_bad_cut_changes_nothing() {
-    enclosed(|| {
-        let cluster = three_hosts();
-        let mut network = cluster.network();
-        let mut pair = pair(&cluster, 1, 2, BROKER_PORT);
-        let cut = network.cut(&both_ways(1, 2)).unwrap();
-        let error = network.cut(&both_ways(1, 9)).unwrap_err();
-        assert!(error.to_string().contains("no host number 9"), "{error}");
-        assert!(network.cut(&Cut::all(vec![(1, 1)])).is_err());
-        assert!(network.impair(&Impairment::Reset(vec![(9, 1)])).is_err());
-        assert!(network.impair(&Impairment::Bandwidth { hosts: vec![1, 9], kbit_per_s: 8 }).is_err());
-        assert_eq!(pair.client.ask("ping"), "silent");
-        assert!(network.counters(cut).unwrap().dropped_packets > 0);
     });
 }
 
@@ -457,140 +199,24 @@ fn events_of(cluster: &mut LocalCluster, spec: NodeSpec, logs: &Path, enough: us
     events
 }
 
-fn a_node_is_prepared_started_and_ready() {
-    enclosed(|| {
-        let directory = tempfile::tempdir().unwrap();
-        let logs = directory.path().join("logs");
-        let mut cluster = three_hosts();
-        let script = "cat file; hostname; getent hosts host-2; env; ps -o sid= -p $$ | tr -d ' '; echo $$; echo it is now ready; exec sleep 86400";
-        let mut spec = node(
-            directory.path(),
-            &["echo now ready in prepare; echo one > made", "cat made; echo two >> made"],
-            script,
-        );
-        spec.files = vec![NodeFile { path: directory.path().join("data/file"), text: "text of the file\n".into() }];
-        spec.command.environment.insert("ONLY".into(), "this".into());
-        let events = events_of(&mut cluster, spec, &logs, 1);
-        assert_eq!(events, [NodeEvent::Ready { id: 1 }]);
-        let log = fs::read_to_string(logs.join("host-1.log")).unwrap();
-        let lines: Vec<&str> = log.lines().collect();
-        assert_eq!(lines[..4], ["now ready in prepare", "one", "text of the file", "host-1"]);
-        assert!(lines[4].starts_with("198.18.0.2") && lines[4].ends_with("host-2"), "{log}");
-        assert!(lines.contains(&"ONLY=this") && !log.contains("CARGO"), "{log}");
-        // It leads its session.
-        let session = lines[lines.len() - 3..].to_vec();
-        assert_eq!(session[0], session[1], "{log}");
-        assert_eq!(cluster.poll_nodes(), []);
-    });
-}
-
-fn a_node_that_dies_is_reported() {
+fn a_node_killed_by_itself() {
     enclosed(|| {
         let directory = tempfile::tempdir().unwrap();
         let mut cluster = three_hosts();
-        let spec = node(directory.path(), &[], "echo now ready; for n in $(seq 100); do echo line $n; done; exit 3");
-        let events = events_of(&mut cluster, spec, directory.path(), 2);
-        assert_eq!(events[0], NodeEvent::Ready { id: 1 });
-        let NodeEvent::Died { id: 1, status, last_lines } = &events[1] else { panic!("{events:?}") };
-        assert_eq!(status, "exit code 3");
-        assert_eq!(last_lines.len(), 20);
-        assert_eq!(last_lines[19], "line 100");
-        assert_eq!(cluster.poll_nodes(), []);
-
         let events = events_of(&mut cluster, node(directory.path(), &[], "kill -9 $$"), directory.path(), 1);
         let died = NodeEvent::Died { id: 1, status: "signal 9 (SIGKILL)".into(), last_lines: Vec::new() };
         assert_eq!(events, [died]);
     });
 }
 
-fn a_node_not_ready_is_reported_once() {
+fn a_missing_program_is_named() {
     enclosed(|| {
         let directory = tempfile::tempdir().unwrap();
         let mut cluster = three_hosts();
-        // It stays silent until its limit is known to have run out.
-        let script = "echo still trying; until [ -e go ]; do sleep 0.01; done; echo now ready; exit 1";
-        let mut spec = node(directory.path(), &["echo prepared"], script);
-        spec.ready_limit_ms = 300;
-        let events = events_of(&mut cluster, spec, directory.path(), 1);
-        let NodeEvent::NotReady { id: 1, after_ms, .. } = &events[0] else { panic!("{events:?}") };
-        assert!(*after_ms >= 300);
-        fs::write(directory.path().join("data/go"), "").unwrap();
-        let mut later = Vec::new();
-        wait_until("the node has ended", || {
-            later.extend(cluster.poll_nodes());
-            !later.is_empty()
-        });
-        assert!(matches!(&later[..], [NodeEvent::Died { id: 1, .. }]), "{later:?}");
-    });
-}
-
-fn a_failing_prepare_is_an_error() {
-    enclosed(|| {
-        let directory = tempfile::tempdir().unwrap();
-        let marker = marker("prepare");
-        let mut cluster = three_hosts();
-        let good = node(directory.path(), &[], &format!(": {marker}; sleep 86400"));
-        let mut bad = node(directory.path(), &["echo all wrong; exit 4", "touch never"], "sleep 86400");
-        bad.host.id = 2;
-        bad.host.name = "host-2".into();
-        let error = cluster.start_nodes(&[good, bad], directory.path(), &|| false).unwrap_err();
-        let text = error.to_string();
-        assert!(text.contains("host-2") && text.contains("exit code 4") && text.contains("all wrong"), "{text}");
-        wait_until("nothing of it is left", || processes_with(&marker).is_empty());
-        assert!(!directory.path().join("data/never").exists());
-
         let mut missing = node(directory.path(), &[], "");
         missing.command.program = "/nowhere/java".into();
         let error = cluster.start_nodes(&[missing], directory.path(), &|| false).unwrap_err();
         assert!(error.to_string().contains("/nowhere/java on host host-1"), "{error}");
-    });
-}
-
-fn starting_can_be_stopped() {
-    enclosed(|| {
-        let directory = tempfile::tempdir().unwrap();
-        let marker = marker("stopped");
-        let mut cluster = three_hosts();
-        let prepare = format!(": {marker}; touch runs; sleep 86400");
-        let spec = node(directory.path(), &[&prepare], "true");
-        let asked = Cell::new(0);
-        let stop_once_it_runs = || {
-            asked.set(asked.get() + 1);
-            directory.path().join("data/runs").exists()
-        };
-        let error = cluster.start_nodes(&[spec], directory.path(), &stop_once_it_runs).unwrap_err();
-        assert!(matches!(error, ClusterError::Stopped));
-        assert!(asked.get() > 1);
-        wait_until("nothing of it is left", || processes_with(&marker).is_empty());
-    });
-}
-
-fn stop_kills_nodes_with_their_children() {
-    enclosed(|| {
-        let directory = tempfile::tempdir().unwrap();
-        let marker = marker("stop");
-        let mut cluster = three_hosts();
-        let script = format!("sh -c 'trap \"\" TERM; echo now ready; sleep 86400; : {marker}' & wait");
-        let events = events_of(&mut cluster, node(directory.path(), &[], &script), directory.path(), 1);
-        assert_eq!(events, [NodeEvent::Ready { id: 1 }]);
-        assert!(processes_with(&marker).len() >= 2);
-        cluster.stop();
-        wait_until("none is left", || processes_with(&marker).is_empty());
-        assert_eq!(cluster.poll_nodes(), []);
-    });
-}
-
-fn a_nodes_file_stays_in_its_directory() {
-    enclosed(|| {
-        let directory = tempfile::tempdir().unwrap();
-        let mut cluster = three_hosts();
-        for path in ["outside", "data/../outside"] {
-            let mut spec = node(directory.path(), &[], "true");
-            spec.files = vec![NodeFile { path: directory.path().join(path), text: String::new() }];
-            let error = cluster.start_nodes(&[spec], directory.path(), &|| false).unwrap_err();
-            assert!(matches!(error, ClusterError::Outside { .. }), "{error}");
-        }
-        assert!(!directory.path().join("outside").exists());
     });
 }
 

@@ -1,9 +1,9 @@
-//! What can keep a local cluster from being made or started.
+//! What can keep a cluster from being made or started.
 
 use std::io;
 use std::path::PathBuf;
 
-/// A local cluster that could not be made or started.
+/// A cluster that could not be made or started.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     /// A host that cannot be.
@@ -131,6 +131,14 @@ pub enum ClusterError {
         limit_ms: u64,
         /// Of its output.
         last_lines: Vec<String>,
+    },
+    /// An engine that runs containers refused something.
+    #[error("could not {action}: {cause}")]
+    Engine {
+        /// What was to be done.
+        action: String,
+        /// What it said.
+        cause: String,
     },
     /// The user asked to stop.
     #[error("stopped while the nodes were being started")]

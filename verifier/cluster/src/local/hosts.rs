@@ -10,6 +10,7 @@ use std::sync::Arc;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use super::{ClusterError, HostLinks, netns};
+pub use crate::cluster::ClusterHost as LocalHost;
 
 /// Length of the network part of every address.
 pub(super) const PREFIX_BITS: u32 = 15;
@@ -17,17 +18,6 @@ pub(super) const PREFIX_BITS: u32 = 15;
 const NETWORK: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 0);
 /// Longest host name Linux takes.
 const NAME_LIMIT: usize = 64;
-
-/// A host to be made: a broker node's or a client's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LocalHost {
-    /// Number used in cuts and in events.
-    pub id: u32,
-    /// Host name.
-    pub name: String,
-    /// IPv4 address in 198.18.0.0/15.
-    pub address: String,
-}
 
 /// A host that is part of the network.
 pub(super) struct HostLink {
@@ -53,25 +43,41 @@ impl HostLink {
 pub(super) fn check(hosts: &[LocalHost]) -> Result<HostLinks, ClusterError> {
     let mut links = HostLinks::new();
     for host in hosts {
-        let bad = |reason: &str| ClusterError::BadHost { host: host.name.clone(), reason: reason.to_owned() };
-        let address = parse_address(&host.address)
-            .ok_or_else(|| bad(&format!("{} is no host address in {NETWORK}/{PREFIX_BITS}", host.address)))?;
-        if !is_host_name(&host.name) {
-            return Err(bad("a host name has 1 to 64 letters, digits, dots and hyphens"));
-        }
-        if links.values().any(|other| other.name == host.name || other.address == address) {
-            return Err(bad("another host has its name or its address"));
-        }
+        let address = address_of(host, links.values().map(|other| (other.name.as_str(), other.address)))?;
         let namespace = netns::create().map_err(|error| ClusterError::Network {
             action: format!("make a network namespace for host {}", host.name),
             cause: error.to_string(),
         })?;
         let link = HostLink { name: host.name.clone(), address, namespace, port: format!("h{}", host.id) };
         if links.insert(host.id, link).is_some() {
-            return Err(bad("another host has its number"));
+            return Err(bad_host(host, "another host has its number"));
         }
     }
     Ok(links)
+}
+
+/// The address of a host that can be made beside the others, which are given by name and address.
+///
+/// # Errors
+/// What is wrong with its name or its address.
+pub fn address_of<'a>(
+    host: &LocalHost,
+    mut others: impl Iterator<Item = (&'a str, Ipv4Addr)>,
+) -> Result<Ipv4Addr, ClusterError> {
+    let outside = || bad_host(host, &format!("{} is no host address in {NETWORK}/{PREFIX_BITS}", host.address));
+    let address = parse_address(&host.address).ok_or_else(outside)?;
+    if !is_host_name(&host.name) {
+        return Err(bad_host(host, "a host name has 1 to 64 letters, digits, dots and hyphens"));
+    }
+    if others.any(|(name, other)| name == host.name || other == address) {
+        return Err(bad_host(host, "another host has its name or its address"));
+    }
+    Ok(address)
+}
+
+/// A host that cannot be.
+pub fn bad_host(host: &LocalHost, reason: &str) -> ClusterError {
+    ClusterError::BadHost { host: host.name.clone(), reason: reason.to_owned() }
 }
 
 fn parse_address(text: &str) -> Option<Ipv4Addr> {

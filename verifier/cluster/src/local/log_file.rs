@@ -14,7 +14,7 @@ const LINE_BYTES: usize = 64 * 1024;
 const POLL_BYTES: u64 = 1024 * 1024;
 
 /// Looks for a text in the lines of a growing file.
-pub(super) struct LineSearch {
+pub struct LineSearch {
     file: File,
     wanted: Vec<u8>,
     line: Vec<u8>,
@@ -22,14 +22,17 @@ pub(super) struct LineSearch {
 
 impl LineSearch {
     /// Searches what is written to `path` after its first `skip_bytes`.
-    pub(super) fn new(path: &Path, skip_bytes: u64, wanted: &str) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn new(path: &Path, skip_bytes: u64, wanted: &str) -> io::Result<Self> {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(skip_bytes))?;
         Ok(Self { file, wanted: wanted.as_bytes().to_vec(), line: Vec::new() })
     }
 
     /// Reads what is new; true once a line (ended or not) holds the text.
-    pub(super) fn poll(&mut self) -> bool {
+    pub fn poll(&mut self) -> bool {
         let mut fresh = Vec::new();
         // A read that fails finds nothing, and the node's time limit says so.
         let _ = self.file.by_ref().take(POLL_BYTES).read_to_end(&mut fresh);
@@ -52,7 +55,7 @@ fn contains(line: &[u8], wanted: &[u8]) -> bool {
 }
 
 /// The last lines of a log; none when it cannot be read.
-pub(super) fn last_lines(path: &Path) -> Vec<String> {
+pub fn last_lines(path: &Path) -> Vec<String> {
     read_end(path).map(|(text, cut)| split_last_lines(&text, cut)).unwrap_or_default()
 }
 

@@ -14,6 +14,7 @@ use super::group;
 use super::log_file::{LineSearch, last_lines};
 use super::{ClusterError, start, storage};
 use crate::clock::FakeClock;
+pub use crate::cluster::NodeEvent;
 use crate::disk::{Dropped, UnsyncedDisk};
 use crate::process::Place;
 use crate::processes::{Blow, ProcessError};
@@ -25,41 +26,6 @@ pub struct MachineState {
     pub disk_delay: Duration,
     /// What its clock was set to, as written; empty where it goes right.
     pub clock: String,
-}
-
-/// What happens to a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NodeEvent {
-    /// Its ready line appeared. Once a start.
-    Ready {
-        /// Its number.
-        id: u32,
-    },
-    /// It ended by itself. Nothing else comes from it.
-    Died {
-        /// Its number.
-        id: u32,
-        /// How: `exit code 1`, `signal 9 (SIGKILL)`.
-        status: String,
-        /// Of its log.
-        last_lines: Vec<String>,
-    },
-    /// It ended by itself because its disk had been full, and the disk is full no more: it is to be started again.
-    Halted {
-        /// Its number.
-        id: u32,
-        /// How, as above.
-        status: String,
-    },
-    /// Its limit ran out without the ready line. Once a start; it still runs.
-    NotReady {
-        /// Its number.
-        id: u32,
-        /// Time since its start, milliseconds.
-        after_ms: u64,
-        /// Of its log.
-        last_lines: Vec<String>,
-    },
 }
 
 /// How long a node has to say that it is ready.

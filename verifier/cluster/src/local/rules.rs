@@ -22,15 +22,15 @@ use serde_json::Value;
 use crate::network::Cut;
 
 /// Impairments that can be in force at once: each has a bit of the packet mark.
-pub(crate) const SLOTS: u32 = 32;
+pub const SLOTS: u32 = 32;
 /// Counter of TCP on broker ports that was dropped.
-pub(crate) const DROPPED: &str = "dropped_broker";
+pub const DROPPED: &str = "dropped_broker";
 /// Counter of everything else that was dropped.
-const DROPPED_OTHER: &str = "dropped_other";
+pub const DROPPED_OTHER: &str = "dropped_other";
 /// Counter of TCP that got through.
-pub(crate) const CROSSED: &str = "crossed";
+pub const CROSSED: &str = "crossed";
 /// Counter of TCP that was answered with a reset.
-pub(crate) const ANSWERED: &str = "answered";
+pub const ANSWERED: &str = "answered";
 
 /// One direction between two hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,21 +58,22 @@ pub(crate) enum Action {
 }
 
 /// Families of the tables of a cut.
-pub(crate) const CUT_FAMILIES: &[&str] = &["bridge"];
+pub const CUT_FAMILIES: &[&str] = &["bridge"];
 /// Families of the tables of a reset.
-pub(crate) const RESET_FAMILIES: &[&str] = &["netdev", "bridge"];
+pub const RESET_FAMILIES: &[&str] = &["netdev", "bridge"];
 
 /// Name of the tables of a slot.
-fn table(slot: u32) -> String {
+pub fn table(slot: u32) -> String {
     format!("verify_{slot}")
 }
 
 /// Its bit of the packet mark. The links strip marks, so no host can set one.
-fn mark(slot: u32) -> u32 {
+pub fn mark(slot: u32) -> u32 {
     1 << (slot % SLOTS)
 }
 
-fn set_mark(slot: u32) -> String {
+/// Sets that bit.
+pub fn set_mark(slot: u32) -> String {
     format!("meta mark set meta mark or {:#x}", mark(slot))
 }
 
@@ -127,7 +128,7 @@ chain link {{ type filter hook forward priority 0; policy accept;
 }
 
 /// Drops and counts what the cut is confined to; without that everything, TCP on broker ports counted apart.
-fn drop_frame(ports: &[u16], only_ports: &[u16]) -> String {
+pub fn drop_frame(ports: &[u16], only_ports: &[u16]) -> String {
     let counted = if only_ports.is_empty() { ports } else { only_ports };
     let mut rules: String = tcp_of(counted).iter().map(|tcp| format!("{tcp} counter name {DROPPED} drop\n")).collect();
     if only_ports.is_empty() {
@@ -137,7 +138,7 @@ fn drop_frame(ports: &[u16], only_ports: &[u16]) -> String {
 }
 
 /// Matches TCP from and to these ports; all of it where there are none.
-fn tcp_of(ports: &[u16]) -> Vec<String> {
+pub fn tcp_of(ports: &[u16]) -> Vec<String> {
     if ports.is_empty() {
         return vec![String::from("meta l4proto tcp")];
     }
@@ -170,18 +171,18 @@ pub(crate) fn reset_script(slot: u32, directions: &[Direction]) -> String {
 }
 
 /// The transaction that deletes the tables of a slot.
-pub(crate) fn heal_script(slot: u32, families: &[&str]) -> String {
+pub fn heal_script(slot: u32, families: &[&str]) -> String {
     families.iter().map(|family| format!("delete table {family} {}\n", table(slot))).collect()
 }
 
 /// Arguments of the `nft` that prints all counters as JSON.
-pub(crate) const LIST_COUNTERS: [&str; 3] = ["-j", "list", "counters"];
+pub const LIST_COUNTERS: [&str; 3] = ["-j", "list", "counters"];
 
 /// Reads one counter of a slot from what `nft -j` printed, packets.
 ///
 /// # Errors
 /// What is missing from it.
-pub(crate) fn parse_counter(json: &str, slot: u32, name: &str) -> Result<u64, String> {
+pub fn parse_counter(json: &str, slot: u32, name: &str) -> Result<u64, String> {
     let document: Value = serde_json::from_str(json).map_err(|error| format!("nft printed no JSON: {error}"))?;
     let items = document["nftables"].as_array().ok_or("nft printed no list of objects")?;
     let table = table(slot);

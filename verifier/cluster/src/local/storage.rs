@@ -15,19 +15,30 @@ const SHELL: &str = "/bin/sh";
 /// Removes what a node has stored; how many bytes that were.
 ///
 /// # Errors
-/// A node that stores nothing apart, a path outside of its data directory or on another file system (nothing is removed
-/// through a mount), or the system's refusal.
+/// A node that stores nothing apart, or as [`take`].
 pub(super) fn wipe(spec: &NodeSpec) -> io::Result<u64> {
-    let refused = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what);
     let storage = spec.storage.as_ref().ok_or_else(|| refused("it stores nothing apart"))?;
+    take(&spec.host.data_dir, storage)
+}
+
+/// Removes what is stored in a directory of a node's data directory; how many bytes that were.
+///
+/// # Errors
+/// A path outside of the data directory or on another file system (nothing is removed through a mount), or the system's
+/// refusal.
+pub fn take(data_dir: &Path, storage: &Path) -> io::Result<u64> {
     let climbs = storage.components().any(|part| part == std::path::Component::ParentDir);
-    if climbs || !storage.starts_with(&spec.host.data_dir) || *storage == spec.host.data_dir {
+    if climbs || !storage.starts_with(data_dir) || storage == data_dir {
         return Err(refused("it stores outside of its data directory"));
     }
-    let device = fs::symlink_metadata(&spec.host.data_dir)?.dev();
+    let device = fs::symlink_metadata(data_dir)?.dev();
     let bytes = bytes_in(storage, device)?;
     fs::remove_dir_all(storage)?;
     Ok(bytes)
+}
+
+fn refused(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, what)
 }
 
 /// Bytes of all files in a directory; an error where something is mounted in it.
@@ -51,7 +62,7 @@ fn bytes_in(directory: &Path, device: u64) -> io::Result<u64> {
 }
 
 /// A command that prepares the node again and becomes it.
-pub(super) fn prepare_and_run(spec: &NodeSpec) -> NodeCommand {
+pub fn prepare_and_run(spec: &NodeSpec) -> NodeCommand {
     let mut script = String::new();
     for command in &spec.prepare {
         for (name, value) in &command.environment {
@@ -67,7 +78,8 @@ pub(super) fn prepare_and_run(spec: &NodeSpec) -> NodeCommand {
     }
 }
 
-fn words(command: &NodeCommand) -> String {
+/// A command as words of a shell.
+pub fn words(command: &NodeCommand) -> String {
     let program = quoted(&command.program.display().to_string());
     let arguments = command.arguments.iter().map(|argument| quoted(argument));
     std::iter::once(program).chain(arguments).collect::<Vec<_>>().join(" ")
@@ -79,7 +91,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// What a node stored could not be taken from it.
-pub(super) fn not_wiped(whose: String, cause: &str) -> ProcessError {
+pub fn not_wiped(whose: String, cause: &str) -> ProcessError {
     ProcessError { operation: "wipe what is stored by", whose, cause: cause.to_owned() }
 }
 
