@@ -130,6 +130,7 @@ impl Network for DockerNetwork {
         let set = match impairment {
             Impairment::Cut(cut) => self.set_cut(cut),
             Impairment::Reset(pairs) => self.set(pairs, true, rules::reset_script),
+            Impairment::Hold(_) => Err(String::from("an engine's bridge drops what it does not let through")),
             Impairment::Bandwidth { .. } | Impairment::Delay { .. } => {
                 Err(String::from("containers have no queue for what they hear: use --backend local"))
             }
