@@ -1,4 +1,5 @@
 //! Stalls that show a fault, and stalls of another one that must not.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -221,7 +221,7 @@ fn a_refusal_names_what_was_refused_and_what_permits_it() {
         let probes = in_role("probes");
         let failed: Vec<&str> = probes.lines().filter(|line| line.starts_with("user namespace: false")).collect();
         assert_eq!(failed.len(), 1, "{probes}");
-        assert_eq!(probes.matches("not tried").count(), 7, "{probes}");
+        assert_eq!(probes.matches("not tried").count(), 8, "{probes}");
         umount2(&root, MntFlags::MNT_DETACH).unwrap();
         fs::remove_dir(&root).unwrap();
     });
