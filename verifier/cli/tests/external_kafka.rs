@@ -190,8 +190,8 @@ fn a_password_is_found_nowhere(stage: &mut Stage) {
         assert_eq!(guarantee(lane(&document, "transactions"), "atomicity").0, "holds", "{document:#}");
         keeps_the_secret(stage, &ended);
     }
-    // A hook that tells of its environment, and of what it found in a file.
-    let hook = format!("env; cat {}; false", files[1]);
+    // A hook that tells of what it found in a file, and of its environment, of which the beginning is kept.
+    let hook = format!("cat {}; env; false", files[1]);
     let arguments =
         ["--client-config", &files[1], "--preset", "safe", "--faults", "kill:leader@1s+1s", "--duration", "3s"];
     let more = ["--fault-hook", &hook, "--i-own-this-cluster", "--require", "none", "--json", "--rate", "50"];

@@ -27,8 +27,10 @@ use crate::real::worker::say;
 /// First argument that makes the program a caretaker.
 pub(crate) const CARETAKER_ARGUMENT: &str = "__caretaker";
 
-/// Bytes of a call's output that are kept.
-const KEPT_BYTES: usize = 2_048;
+/// Bytes of a call's output that are read before secrets are taken out of it.
+const READ_BYTES: usize = 65_536;
+/// Characters of it that are kept then: cut first, the beginning of a secret would stand at the end.
+const KEPT_CHARACTERS: usize = 2_048;
 /// Between two looks at a call that is on.
 const LOOK: Duration = Duration::from_millis(10);
 /// How long output may still come once the command has ended: what it left in the background may hold its end open.
@@ -209,7 +211,8 @@ impl<'a> Caretaker<'a> {
             Ok(ended) => ended,
             Err(error) => (format!("could not be called: {error}"), false, String::new()),
         };
-        let (status, output) = (self.access.redact(&status), self.access.redact(output.trim_end()));
+        let output: String = self.access.redact(output.trim_end()).chars().take(KEPT_CHARACTERS).collect();
+        let status = self.access.redact(&status);
         HookCall { step, began_ns, ended_ns: monotonic_ns(), succeeded, status, output }
     }
 
@@ -304,7 +307,7 @@ fn read_into(mut pipe: impl Read, kept: &Mutex<Vec<u8>>) {
             return;
         }
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = KEPT_BYTES.saturating_sub(kept.len());
+        let room = READ_BYTES.saturating_sub(kept.len());
         kept.extend_from_slice(&buffer[..read.min(room)]);
     }
 }
