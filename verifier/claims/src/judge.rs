@@ -144,10 +144,6 @@ fn judge_claim(registry: &Registry, claim: &Claim, judged: Option<&LaneJudgement
         },
     };
     let outcome = outcome(kind, verdict, judged, weather);
-    // What is promised of one kind of finding is often not put to the test without a fault. That loses nothing: the lane's
-    // durability, which is judged beside it, says whether the run was complete.
-    let untried = claim.finding.is_some() && weather == Weather::Calm && verdict == Verdict::Inconclusive;
-    let (outcome, counts) = if untried { (ClaimOutcome::NotExercised, false) } else { (outcome, counts) };
     let against = claim.contradicted.iter();
     ClaimJudgement {
         documented_in: registry.cited(&claim.source),

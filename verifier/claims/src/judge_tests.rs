@@ -262,20 +262,6 @@ fn absence_of_a_finding_is_not_taken_from_a_lane_that_showed_nothing() {
     assert_eq!(stored_once.verdict, Verdict::Inconclusive);
 }
 
-#[test]
-fn a_promise_about_one_finding_that_calm_weather_does_not_try_leaves_nothing_open() {
-    let lane = || with(judged("safe"), Guarantee::AtMostOnce, Verdict::Inconclusive, "nothing could come twice");
-    let mut run = manifest(vec![self::lane("safe", SAFE)]);
-    assert_eq!(judge(&run, vec![lane()]).overall, Overall::Inconclusive, "a fault should have tried it");
-    run.faults.clear();
-    let calm = judge(&run, vec![lane()]);
-    let stored_once = calm.lanes[0].claims.iter().find(|claim| claim.id == "kafka-idempotent-stored-once").unwrap();
-    assert_eq!((stored_once.outcome, stored_once.counts), (ClaimOutcome::NotExercised, false));
-    assert_eq!(calm.overall, Overall::Holds);
-    let open = with(lane(), Guarantee::Durability, Verdict::Inconclusive, "the audit broke off");
-    assert_eq!(judge(&run, vec![open]).overall, Overall::Inconclusive);
-}
-
 /// A lane after the power failed everywhere.
 fn after_power_loss(config: &[(&str, &str)]) -> LaneVerdict {
     let mut run = manifest(vec![lane("safe", config)]);
