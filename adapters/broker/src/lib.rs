@@ -8,6 +8,7 @@ pub mod change;
 pub mod client;
 pub mod commit;
 pub mod config;
+pub mod image;
 pub mod leash;
 pub mod leftovers;
 pub mod node;
@@ -26,6 +27,7 @@ pub use client::{
 };
 pub use commit::CommitMode;
 pub use config::{ConfigError, ConfigFile, LanePlan, LaneRequest, Preset, Scope, Setting, Timings, TransactionPlan};
+pub use image::ImageLayout;
 pub use node::{ClusterPlan, HostPlan, NodeCommand, NodeFile, NodeSpec};
 pub use observe::{
     Admin, AuditItem, Auditor, CommittedOffsets, DrainItem, LaneTopic, Observation, Observer, Prepared, Recovery,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use delivery_broker::{
-    Admin, Auditor, ChangeKind, ClientError, ClientSpec, ClusterPlan, ConfigError, Consumer, InstallError,
+    Admin, Auditor, ChangeKind, ClientError, ClientSpec, ClusterPlan, ConfigError, Consumer, ImageLayout, InstallError,
     InstallRequest, Installation, LanePlan, LaneRequest, NodeSpec, Observer, Producer, RealSystem, RuntimeProbe,
     System, SystemInfo, Timings, Transactor,
 };
@@ -85,6 +85,10 @@ impl RealSystem for Kafka {
 
     fn probe(&self, _cache_dir: &Path) -> Vec<RuntimeProbe> {
         install::probe()
+    }
+
+    fn image_layout(&self) -> Option<&'static ImageLayout> {
+        Some(&install::IMAGE_LAYOUT)
     }
 
     fn check_lane(&self, lane: &LanePlan, installation: &Installation) -> Result<(), ConfigError> {

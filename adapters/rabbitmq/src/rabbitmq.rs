@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use delivery_broker::{
-    Admin, Auditor, ChangeKind, ClientError, ClientSpec, ClusterPlan, ConfigError, Consumer, InstallError,
+    Admin, Auditor, ChangeKind, ClientError, ClientSpec, ClusterPlan, ConfigError, Consumer, ImageLayout, InstallError,
     InstallRequest, Installation, LanePlan, LaneRequest, NodeSpec, Observer, Producer, RealSystem, RuntimeProbe,
     System, SystemInfo, Timings,
 };
@@ -86,6 +86,10 @@ impl RealSystem for RabbitMq {
 
     fn probe(&self, cache_dir: &Path) -> Vec<RuntimeProbe> {
         install::probe(cache_dir)
+    }
+
+    fn image_layout(&self) -> Option<&'static ImageLayout> {
+        Some(&install::IMAGE_LAYOUT)
     }
 
     fn check_lane(&self, lane: &LanePlan, installation: &Installation) -> Result<(), ConfigError> {

@@ -6,7 +6,8 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use delivery_broker::{Change, Changed};
-use delivery_cluster::local::{LocalCluster, group};
+use delivery_cluster::cluster::Cluster;
+use delivery_cluster::local::group;
 use delivery_cluster::machines::Machines;
 use delivery_cluster::processes::{Blow, Dropped, ProcessError, Processes, Whose};
 use delivery_faults::Product;
@@ -33,7 +34,7 @@ pub(crate) struct Post {
 /// Everything that runs.
 pub(crate) struct Crew {
     /// The nodes and the network.
-    pub(crate) cluster: Option<LocalCluster>,
+    pub(crate) cluster: Option<Box<dyn Cluster>>,
     /// Workers that run, by number.
     pub(crate) workers: BTreeMap<u16, WorkerProcess>,
     /// What the product is asked for to make a destination that is not there from the start: topic, and how many
@@ -69,7 +70,7 @@ impl Crew {
 
     /// Starts a worker, once the cluster stands.
     pub(crate) fn hire(&mut self, post: &Post) -> Result<(), SpawnError> {
-        let Some(cluster) = self.cluster.as_ref() else { return Ok(()) };
+        let Some(cluster) = self.cluster.as_deref() else { return Ok(()) };
         let process =
             WorkerProcess::start(cluster, post.host, &post.name, &post.spec, &self.logs_dir, &self.to_runner)?;
         self.workers.insert(post.spec.worker, process);
@@ -144,7 +145,7 @@ impl Processes for Crew {
     }
 
     fn machines(&mut self) -> Option<&mut dyn Machines> {
-        self.cluster.as_mut().map(|cluster| cluster as &mut dyn Machines)
+        self.cluster.as_mut()?.machines()
     }
 
     fn state(&mut self, whose: Whose) -> ProcessState {

@@ -1,14 +1,13 @@
 //! A worker process from the runner's side.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command as Program, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use delivery_cluster::local::{ClusterError, LocalCluster, group};
+use delivery_cluster::cluster::{Cluster, ClusterError, Errand, HostProcess};
+use delivery_cluster::local::group;
 use delivery_cluster::processes::{Blow, ProcessError};
 use delivery_history::event::ProcessState;
 
@@ -26,8 +25,9 @@ pub(crate) enum Word {
 /// A running worker; killed when dropped.
 pub(crate) struct WorkerProcess {
     name: String,
-    child: Child,
-    commands: Option<ChildStdin>,
+    process: Box<dyn HostProcess>,
+    /// It hears what it is told.
+    listens: bool,
     /// The reason it gave for not going on.
     pub(crate) failure: Option<String>,
     /// It said that it finished, or was told to.
@@ -55,7 +55,7 @@ pub(crate) enum SpawnError {
 impl WorkerProcess {
     /// Starts this very program as a worker on `host`; what it says goes into `words` with its number.
     pub(crate) fn start(
-        cluster: &LocalCluster,
+        cluster: &dyn Cluster,
         host: u32,
         name: &str,
         spec: &WorkerSpec,
@@ -63,23 +63,17 @@ impl WorkerProcess {
         words: &Sender<(u16, Word)>,
     ) -> Result<Self, SpawnError> {
         let failed = |cause| SpawnError::Io { name: name.to_owned(), cause };
-        let log = File::create(logs_dir.join(format!("{name}.log"))).map_err(failed)?;
-        let mut program = Program::new("/proc/self/exe");
         // The name is there for whoever looks at a process list.
-        program.arg(WORKER_ARGUMENT).arg(&spec.system).arg(name);
-        program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
-        let mut child = cluster.spawn(host, program)?;
-        let mut commands = child.stdin.take();
-        if let Some(commands) = commands.as_mut() {
-            let line = serde_json::to_string(spec).map_err(|error| failed(error.into()))?;
-            writeln!(commands, "{line}").map_err(failed)?;
-        }
-        if let Some(output) = child.stdout.take() {
+        let arguments = [WORKER_ARGUMENT, &spec.system, name].map(str::to_owned).to_vec();
+        let mut process = cluster.run(host, &Errand { arguments, log: logs_dir.join(format!("{name}.log")) })?;
+        let line = serde_json::to_string(spec).map_err(|error| failed(error.into()))?;
+        process.say(&line).map_err(failed)?;
+        if let Some(lines) = process.lines() {
             let (words, worker) = (words.clone(), spec.worker);
             let thread = std::thread::Builder::new().name(format!("hear {name}"));
-            thread.spawn(move || hear(BufReader::new(output), worker, &words)).map_err(failed)?;
+            thread.spawn(move || hear(lines, worker, &words)).map_err(failed)?;
         }
-        Ok(Self { name: name.to_owned(), child, commands, failure: None, dismissed: false, struck_down: false })
+        Ok(Self { name: name.to_owned(), process, listens: true, failure: None, dismissed: false, struck_down: false })
     }
 
     /// Tells it something; a worker that is gone shows by its last word.
@@ -87,49 +81,40 @@ impl WorkerProcess {
         if *command == Command::Finish {
             self.dismissed = true;
         }
-        let Some(commands) = self.commands.as_mut() else { return };
-        let line = serde_json::to_string(command).unwrap_or_default();
-        if writeln!(commands, "{line}").is_err() {
-            self.commands = None;
+        if self.listens {
+            let line = serde_json::to_string(command).unwrap_or_default();
+            self.listens = self.process.say(&line).is_ok();
         }
     }
 
     /// Does it to the worker's process group.
     pub(crate) fn strike(&mut self, blow: Blow) -> Result<(), ProcessError> {
-        group::strike(self.child.id(), blow).map_err(|errno| group::missed(blow, self.name.clone(), errno.desc()))?;
+        self.process.strike(blow).map_err(|cause| group::missed(blow, self.name.clone(), &cause))?;
         self.struck_down |= matches!(blow, Blow::Kill | Blow::Terminate);
         Ok(())
     }
 
-    /// What the kernel says of it.
+    /// What the system says of it.
     pub(crate) fn state(&self) -> ProcessState {
-        group::state(self.child.id())
+        self.process.state()
     }
 
     /// How it ended, waiting at most `limit`; a worker that takes longer is killed.
     pub(crate) fn end(&mut self, limit: Duration) -> Option<ExitStatus> {
         let until = Instant::now() + limit;
         loop {
-            match self.child.try_wait() {
+            match self.process.try_wait() {
                 Ok(Some(status)) => return Some(status),
                 Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(2)),
                 _ => break,
             }
         }
-        let _ = self.child.kill();
-        self.child.wait().ok()
+        self.process.kill()
     }
 }
 
-impl Drop for WorkerProcess {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn hear(output: impl BufRead, worker: u16, words: &Sender<(u16, Word)>) {
-    for line in output.lines().map_while(Result::ok) {
+fn hear(lines: impl Iterator<Item = String>, worker: u16, words: &Sender<(u16, Word)>) {
+    for line in lines {
         match serde_json::from_str(&line) {
             Ok(report) => {
                 if words.send((worker, Word::Report(report))).is_err() {

@@ -13,6 +13,7 @@ use crate::interrupt::Interrupts;
 use crate::machine::RunEnd;
 use crate::plan::{OBSERVER_HOST, RunPlan};
 use crate::progress::Progress;
+use crate::real::backend::{Backend, LocalBackend};
 use crate::real::driver::RealDriver;
 use crate::real::standing::Standing;
 
@@ -28,7 +29,24 @@ pub fn run_real(
     interrupts: &Interrupts,
     progress: &mut dyn Progress,
 ) -> Result<Completed, RunError> {
-    run_and_leave(plan, out, system, installation, interrupts, progress, None)
+    run_real_in(&LocalBackend, plan, out, system, installation, interrupts, progress)
+}
+
+/// As [`run_real`], on a cluster of this backend.
+///
+/// # Errors
+/// When the run directory cannot be made or written.
+pub fn run_real_in(
+    backend: &dyn Backend,
+    plan: &RunPlan,
+    out: &Path,
+    system: &dyn System,
+    installation: &Installation,
+    interrupts: &Interrupts,
+    progress: &mut dyn Progress,
+) -> Result<Completed, RunError> {
+    let setting = Setting { system, installation, backend };
+    run_and_leave(plan, out, &setting, interrupts, progress, None)
 }
 
 /// As [`run_real`], on the cluster that stands if it is one that this run wants, and leaves a cluster that is as good as
@@ -45,18 +63,26 @@ pub fn run_real_on(
     interrupts: &Interrupts,
     progress: &mut dyn Progress,
 ) -> Result<Completed, RunError> {
-    run_and_leave(plan, out, system, installation, interrupts, progress, Some(standing))
+    let setting = Setting { system, installation, backend: &LocalBackend };
+    run_and_leave(plan, out, &setting, interrupts, progress, Some(standing))
+}
+
+/// What runs, and where.
+struct Setting<'a> {
+    system: &'a dyn System,
+    installation: &'a Installation,
+    backend: &'a dyn Backend,
 }
 
 fn run_and_leave(
     plan: &RunPlan,
     out: &Path,
-    system: &dyn System,
-    installation: &Installation,
+    setting: &Setting<'_>,
     interrupts: &Interrupts,
     progress: &mut dyn Progress,
     mut shared: Option<&mut Option<Standing>>,
 ) -> Result<Completed, RunError> {
+    let Setting { system, installation, backend } = *setting;
     let mut manifest = plan.manifest.clone();
     manifest.broker_version.clone_from(&installation.version);
     let (run_dir, began) = begin(out, &manifest)?;
@@ -68,7 +94,7 @@ fn run_and_leave(
     let mut view = ClusterView::new(nodes, clients, false);
     view.controllers = manifest.controllers.iter().map(|node| node.id).collect();
     view.replication_ports = system.info().replication_ports.to_vec();
-    let mut driver = RealDriver::new(plan, system, installation, &run_dir, interrupts);
+    let mut driver = RealDriver::new(plan, system, installation, &run_dir, interrupts, backend);
     if let Some(standing) = &mut shared {
         // A run's name is one part: a folder beside it, out of sight.
         driver.share_cluster(standing.take(), out.join(format!(".cluster-{}", manifest.run_id)));
