@@ -6,6 +6,8 @@ use crate::system::Installation;
 pub struct ImageLayout {
     /// The vendor's public image; its tags are versions.
     pub name: &'static str,
+    /// The version that runs where none is asked for.
+    pub default_tag: &'static str,
     /// A shell script that says what is in an image.
     pub look: &'static str,
     /// Reads what it said: the installation, as seen inside.

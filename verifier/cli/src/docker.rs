@@ -85,7 +85,7 @@ fn image_of(system: &dyn System, real: &dyn RealSystem, args: &RunArgs) -> Resul
     let info = system.info();
     let unknown = || CliError::Usage(format!("{} has no image that verify knows; use --backend local", info.title));
     let layout = real.image_layout().ok_or_else(unknown)?;
-    let version = args.broker_version.first().map_or(info.default_version, String::as_str);
+    let version = args.broker_version.first().map_or(layout.default_tag, String::as_str);
     Ok(ImageName::parse(args.image.as_deref().unwrap_or(layout.name), version)?)
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use delivery_broker::{ImageLayout, Installation};
 
 use super::jars::version_of_jar;
+use super::version::DEFAULT_VERSION;
 
 /// Where the image has it.
 const HOME: &str = "/opt/kafka";
@@ -12,6 +13,7 @@ const HOME: &str = "/opt/kafka";
 /// The vendor's image: <https://hub.docker.com/r/apache/kafka>.
 pub(crate) static IMAGE_LAYOUT: ImageLayout = ImageLayout {
     name: "apache/kafka",
+    default_tag: DEFAULT_VERSION,
     look: "[ -x /opt/kafka/bin/kafka-server-start.sh ] && [ -x /opt/kafka/bin/kafka-storage.sh ] && ls /opt/kafka/libs",
     read,
 };

@@ -12,6 +12,7 @@ const BROKER: &str = "rabbit-";
 /// The vendor's image: <https://hub.docker.com/_/rabbitmq>.
 pub(crate) static IMAGE_LAYOUT: ImageLayout = ImageLayout {
     name: "rabbitmq",
+    default_tag: "4.0.5",
     look: "[ -x /opt/rabbitmq/sbin/rabbitmq-server ] && \
            { command -v erl || ls /opt/erlang/bin/erl; } && ls /opt/rabbitmq/plugins",
     read,
