@@ -26,8 +26,8 @@ impl Java {
     pub(super) fn new(installation: &Installation, data_dir: &Path) -> Self {
         let mut arguments: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
         // One is made for installations on the host's files only: its path says nothing inside of a root file system.
-        let archive = archive_path(installation);
-        if installation.rootfs.is_none() && archive.is_file() {
+        let archive = installation.rootfs.is_none().then(|| archive_path(installation));
+        if let Some(archive) = archive.filter(|archive| archive.is_file()) {
             // Shared where it fits, left aside where it does not (`-Xshare:auto`).
             arguments.push(format!("-XX:SharedArchiveFile={}", archive.display()));
         }
