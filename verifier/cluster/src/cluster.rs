@@ -105,7 +105,8 @@ pub trait Cluster {
     fn network(&self) -> Box<dyn Network>;
 
     /// Prepares the nodes (side by side) and starts them; returns when every node's command runs.
-    /// Output goes to `NAME.log` in `logs_dir`. `should_stop` is asked again and again.
+    /// Output goes to `NAME.log` in `logs_dir`. `should_stop` is asked again and again. A node that ends while others
+    /// are being prepared ends their preparation: [`Cluster::poll_nodes`] tells of it.
     ///
     /// # Errors
     /// A command that cannot be started, fails or takes too long, with its last lines; or

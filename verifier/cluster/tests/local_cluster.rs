@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use conformance::{BROKER_PORT, Bench, CASES, Talker, wait_until};
+use conformance::{BROKER_PORT, Bench, CASES, Talker, processes_with, wait_until};
 use delivery_broker::{HostPlan, NodeCommand, NodeSpec};
 use delivery_cluster::cluster::{Cluster, ClusterHost, Errand};
 use delivery_cluster::local::{ClusterError, LocalCluster, LocalHost, NodeEvent};
@@ -22,12 +22,13 @@ fn main() {
     if let Some(role) = conformance::asked_role() {
         return conformance::play(&role);
     }
-    let own: [(&'static str, fn()); 8] = [
+    let own: [(&'static str, fn()); 9] = [
         ("clusters_follow_each_other_in_one_enclosure", clusters_follow_each_other),
         ("bandwidth_holds_back_what_a_host_says_and_hears", bandwidth_holds_back),
         ("a_delay_delays_or_is_refused_with_nothing_left", a_delay_delays_or_is_refused),
         ("bad_hosts_are_refused", bad_hosts_are_refused),
         ("a_node_killed_by_itself_is_told_with_the_signal", a_node_killed_by_itself),
+        ("a_node_that_ends_ends_the_wait_of_those_prepared_meanwhile", a_node_ends_while_another_is_prepared),
         ("a_preparing_program_that_is_missing_is_named", a_missing_program_is_named),
         ("a_node_sees_its_root_file_system_and_cannot_change_it", a_node_sees_its_root_file_system),
         ("a_root_file_system_that_cannot_be_laid_out_is_named", a_bad_root_file_system_is_named),
@@ -206,6 +207,21 @@ fn a_node_killed_by_itself() {
         let events = events_of(&mut cluster, node(directory.path(), &[], "kill -9 $$"), directory.path(), 1);
         let died = NodeEvent::Died { id: 1, status: "signal 9 (SIGKILL)".into(), last_lines: Vec::new() };
         assert_eq!(events, [died]);
+    });
+}
+
+fn a_node_ends_while_another_is_prepared() {
+    enclosed(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let marker = conformance::marker("waits");
+        let mut cluster = three_hosts();
+        let first = node(directory.path(), &[], "exit 7");
+        let mut waits = node(directory.path(), &[&format!(": {marker}; sleep 86400")], "true");
+        (waits.host.id, waits.host.name) = (2, "host-2".into());
+        cluster.start_nodes(&[first, waits], directory.path(), &|| false).unwrap();
+        let died = NodeEvent::Died { id: 1, status: "exit code 7".into(), last_lines: Vec::new() };
+        wait_until("its end is told", || cluster.poll_nodes().contains(&died));
+        assert!(processes_with(&marker).is_empty());
     });
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use delivery_broker::{HostPlan, Installation, NodeCommand};
 
-use super::{DISTRIBUTION_PORT, node_name};
+use super::{CLIENT_PORT, DISTRIBUTION_PORT, node_name};
 use crate::install::scripts;
 
 /// Secret the nodes of a cluster share; Erlang looks for it under this name in the home directory.
@@ -34,6 +34,22 @@ pub(super) fn run_broker(host: &HostPlan, installation: &Installation) -> NodeCo
     NodeCommand {
         program: PathBuf::from("/bin/sh"),
         arguments: vec![String::from("-c"), String::from(SCRIPT), server],
+        environment: environment(host, installation),
+    }
+}
+
+/// Waits until another node serves clients, at most a minute; ends with a failure if it does not.
+pub(super) fn wait_for(other: &HostPlan, host: &HostPlan, installation: &Installation) -> NodeCommand {
+    let address = &other.address;
+    let wait = format!(
+        "Wait = fun(_, 0) -> io:format(\"{name} does not serve clients at {address}:{CLIENT_PORT} after 60 s~n\"), halt(1); \
+         (Again, Left) -> case gen_tcp:connect(\"{address}\", {CLIENT_PORT}, [], 200) of {{ok, _}} -> halt(0); \
+         _ -> timer:sleep(200), Again(Again, Left - 1) end end, Wait(Wait, 300).",
+        name = other.name,
+    );
+    NodeCommand {
+        program: installation.runtime.clone(),
+        arguments: vec![String::from("-noinput"), String::from("-eval"), wait],
         environment: environment(host, installation),
     }
 }

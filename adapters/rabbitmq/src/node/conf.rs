@@ -16,7 +16,7 @@ const STATISTICS_EVERY_MS: &str = "1000";
 
 /// The first release whose nodes take a lock before they form a cluster:
 /// <https://github.com/rabbitmq/rabbitmq-server/releases/tag/v3.8.18>.
-const FIRST_WITH_A_LOCK: Version = Version { major: 3, minor: 8, patch: 18 };
+pub(super) const FIRST_WITH_A_LOCK: Version = Version { major: 3, minor: 8, patch: 18 };
 /// Before it: no delay, and patience with the first node, 60 s.
 const FOLLOW: [(&str, &str); 4] = [
     ("randomized_startup_delay_range.min", "0"),

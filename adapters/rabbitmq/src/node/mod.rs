@@ -5,7 +5,7 @@ mod conf;
 mod definitions;
 mod explain;
 
-use delivery_broker::{ClusterPlan, ConfigError, HostPlan, Installation, NodeFile, NodeSpec};
+use delivery_broker::{ClusterPlan, ConfigError, HostPlan, Installation, NodeCommand, NodeFile, NodeSpec};
 
 pub use explain::explain;
 
@@ -64,13 +64,24 @@ fn node(
         rootfs: installation.rootfs.clone(),
         files,
         storage: None,
-        prepare: Vec::new(),
+        prepare: prepare(plan, host, installation, version),
         command: command::run_broker(host, installation),
         ready_line: String::from(READY_LINE),
         ready_limit_ms: READY_LIMIT_MS,
         ports: vec![CLIENT_PORT, DISTRIBUTION_PORT, EPMD_PORT],
         image: Some(format!("rabbitmq:{version}")),
     })
+}
+
+/// What a node does before it starts for the first time. Releases without a lock are let in one after the other: one
+/// that joins while the first node turns its feature flags on finds tables of another shape and gives up
+/// (`schema_integrity_check_failed`).
+fn prepare(plan: &ClusterPlan, host: &HostPlan, installation: &Installation, version: Version) -> Vec<NodeCommand> {
+    if version >= conf::FIRST_WITH_A_LOCK {
+        return Vec::new();
+    }
+    let first = plan.nodes.first().filter(|first| first.id != host.id);
+    first.map(|first| command::wait_for(first, host, installation)).into_iter().collect()
 }
 
 #[cfg(test)]
@@ -130,6 +141,18 @@ mod tests {
         assert_ne!(first[0], second[0]);
         let given = nodes(&plan(&[("cluster.secret", "SECRET")], Timings::Vendor), &installation("4.0.5")).unwrap();
         assert_eq!(given[2].files[0].text, "SECRET");
+    }
+
+    #[test]
+    fn nodes_of_releases_without_a_lock_wait_for_the_first() {
+        let prepared = |version: &str| {
+            let described = nodes(&plan(&[], Timings::Vendor), &installation(version)).unwrap();
+            described.into_iter().map(|node| node.prepare).collect::<Vec<_>>()
+        };
+        let old = prepared("3.8.9");
+        assert_eq!(old.iter().map(Vec::len).collect::<Vec<_>>(), [0, 1, 1]);
+        insta::assert_json_snapshot!("waits_for_the_first", old[1][0]);
+        assert!(prepared("3.8.18").iter().all(Vec::is_empty));
     }
 
     #[test]

@@ -166,6 +166,11 @@ impl Node {
         Ok(())
     }
 
+    /// Whether its process has ended, by itself or not.
+    pub(super) fn has_ended(&mut self) -> bool {
+        self.child.as_mut().is_none_or(|child| child.try_wait().ok().flatten().is_some())
+    }
+
     /// Adds what has happened since the last call.
     pub(super) fn poll(&mut self, events: &mut Vec<NodeEvent>) {
         if !self.disks.is_filled()

@@ -34,7 +34,8 @@ pub(super) struct MachineSetup<'a> {
     pub(super) clock_library: Option<&'a Path>,
 }
 
-/// Prepares and starts every node; on an error none of them runs.
+/// Prepares and starts every node; on an error none of them runs. Nodes that are still being prepared when one that was
+/// started ends are given up.
 pub(super) fn start_all(
     specs: &[NodeSpec],
     places: Vec<Place>,
@@ -64,6 +65,10 @@ pub(super) fn start_all(
         }
         for node in &mut starting {
             node.step()?;
+        }
+        if starting.iter_mut().filter_map(|node| node.node.as_mut()).any(Node::has_ended) {
+            // The others may wait for it. What became of it is told when the nodes are polled.
+            break;
         }
         if starting.iter().any(|node| node.node.is_none()) {
             std::thread::sleep(LOOK_EVERY);
