@@ -10,6 +10,7 @@ pub mod client;
 pub mod commit;
 pub mod config;
 pub mod external;
+pub mod image;
 pub mod leash;
 pub mod leftovers;
 pub mod node;
@@ -30,6 +31,7 @@ pub use client::{
 pub use commit::CommitMode;
 pub use config::{ConfigError, ConfigFile, LanePlan, LaneRequest, Preset, Scope, Setting, Timings, TransactionPlan};
 pub use external::{AccessRequest, Belongings, Contact, ExternalError, ExternalSystem, Survey};
+pub use image::ImageLayout;
 pub use node::{ClusterPlan, HostPlan, NodeCommand, NodeFile, NodeSpec};
 pub use observe::{
     Admin, AuditItem, Auditor, CommittedOffsets, DrainItem, LaneTopic, Observation, Observer, Prepared, Recovery,

@@ -8,6 +8,7 @@ use crate::change::ChangeKind;
 use crate::client::{ClientError, ClientSpec, Consumer, Producer};
 use crate::config::{ConfigError, LanePlan, LaneRequest, Preset, Setting, Timings};
 use crate::external::ExternalSystem;
+use crate::image::ImageLayout;
 use crate::node::{ClusterPlan, NodeSpec};
 use crate::observe::{Admin, Auditor, Observer};
 use crate::simulated::SimulatedSystem;
@@ -110,8 +111,10 @@ pub struct Installation {
     pub home: PathBuf,
     /// Its version, as far as its files say.
     pub version: String,
-    /// Runtime it needs (the `java` to call), resolved to an absolute path.
+    /// Runtime it needs (the `java` to call), resolved to an absolute path; empty where an image's own scripts find it.
     pub runtime: PathBuf,
+    /// The container image it stands in, where it does.
+    pub image: Option<String>,
 }
 
 /// A product that cannot be made ready.
@@ -188,6 +191,11 @@ pub trait RealSystem: Send + Sync {
     /// # Errors
     /// A broker setting that is unknown or contradicts another.
     fn nodes(&self, plan: &ClusterPlan, installation: &Installation) -> Result<Vec<NodeSpec>, ConfigError>;
+
+    /// How it stands in a container image; nothing where it is not known to.
+    fn image_layout(&self) -> Option<&'static ImageLayout> {
+        None
+    }
 
     /// What a node's log says about why the node does not run in its cluster, in the broker's words
     /// and ours; nothing where it says nothing of it.

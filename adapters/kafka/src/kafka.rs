@@ -4,8 +4,8 @@ use std::path::Path;
 
 use delivery_broker::{
     Admin, Auditor, ChangeKind, ClientError, ClientSpec, ClusterPlan, ConfigError, Consumer, ExternalSystem,
-    InstallError, InstallRequest, Installation, LanePlan, LaneRequest, NodeSpec, Observer, Producer, RealSystem,
-    RuntimeProbe, System, SystemInfo, Timings, Transactor,
+    ImageLayout, InstallError, InstallRequest, Installation, LanePlan, LaneRequest, NodeSpec, Observer, Producer,
+    RealSystem, RuntimeProbe, System, SystemInfo, Timings, Transactor,
 };
 use delivery_history::manifest::Workload;
 
@@ -89,6 +89,10 @@ impl RealSystem for Kafka {
 
     fn probe(&self, _cache_dir: &Path) -> Vec<RuntimeProbe> {
         install::probe()
+    }
+
+    fn image_layout(&self) -> Option<&'static ImageLayout> {
+        Some(&install::IMAGE_LAYOUT)
     }
 
     fn check_lane(&self, lane: &LanePlan, installation: &Installation) -> Result<(), ConfigError> {

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use delivery_broker::{
     Admin, Auditor, ChangeKind, ClientError, ClientSpec, ClusterPlan, ConfigError, Consumer, ExternalSystem,
-    InstallError, InstallRequest, Installation, LanePlan, LaneRequest, NodeSpec, Observer, Producer, RealSystem,
-    RuntimeProbe, System, SystemInfo, Timings,
+    ImageLayout, InstallError, InstallRequest, Installation, LanePlan, LaneRequest, NodeSpec, Observer, Producer,
+    RealSystem, RuntimeProbe, System, SystemInfo, Timings,
 };
 use delivery_history::manifest::Workload;
 
@@ -90,6 +90,10 @@ impl RealSystem for RabbitMq {
 
     fn probe(&self, cache_dir: &Path) -> Vec<RuntimeProbe> {
         install::probe(cache_dir)
+    }
+
+    fn image_layout(&self) -> Option<&'static ImageLayout> {
+        Some(&install::IMAGE_LAYOUT)
     }
 
     fn check_lane(&self, lane: &LanePlan, installation: &Installation) -> Result<(), ConfigError> {

@@ -100,6 +100,8 @@ pub enum Backend {
     Auto,
     /// Linux namespaces on this machine.
     Local,
+    /// Containers of the Docker engine on this machine.
+    Docker,
     /// A simulated network and clock in this process.
     Simulated,
     /// Nodes that somebody else runs: only addresses are known.
@@ -155,6 +157,9 @@ pub struct RunArgs {
     /// A root file system that holds the product, to run instead (`verify rootfs` makes one).
     #[arg(long, value_name = "DIR", conflicts_with_all = ["broker_version", "dist"])]
     pub rootfs: Option<PathBuf>,
+    /// Image that holds the product, with --backend docker; without it the vendor's own, and with no tag the version.
+    #[arg(long, value_name = "NAME[:TAG]", conflicts_with_all = ["dist", "rootfs"])]
+    pub image: Option<String>,
     /// Configurations to run side by side (`verify list presets`); without any, the tour.
     #[arg(long, value_name = "PRESET", value_delimiter = ',')]
     pub preset: Vec<String>,

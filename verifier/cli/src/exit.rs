@@ -87,6 +87,10 @@ pub enum CliError {
     /// Namespaces are refused.
     #[error(transparent)]
     Enclose(#[from] EncloseError),
+    /// An engine that runs containers.
+    #[cfg(feature = "docker")]
+    #[error(transparent)]
+    Docker(#[from] delivery_docker::EngineError),
     /// The run itself.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -132,6 +136,12 @@ impl CliError {
             Self::Journal(JournalError::Io { operation: "read", .. }) => {
                 (BAD_INPUT, "bad usage or input; nothing was started")
             }
+            #[cfg(feature = "docker")]
+            Self::Docker(delivery_docker::EngineError::BadImage { .. }) => {
+                (BAD_INPUT, "bad usage or input; nothing was started")
+            }
+            #[cfg(feature = "docker")]
+            Self::Docker(_) => (COULD_NOT_RUN, "could not run"),
             Self::Install(_)
             | Self::Journal(_)
             | Self::Matrix(_)

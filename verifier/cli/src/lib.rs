@@ -4,6 +4,8 @@ pub mod args;
 pub mod check;
 pub mod claims;
 pub mod commit;
+#[cfg(feature = "docker")]
+pub mod docker;
 pub mod doctor;
 pub mod exit;
 pub mod export;

@@ -6,6 +6,8 @@ use delivery_verifier::{dispatch, exit, systems};
 
 fn main() {
     delivery_runner::init(systems::ALL);
+    #[cfg(feature = "docker")]
+    delivery_docker::init();
     let cli = Cli::parse();
     let code = dispatch(cli).unwrap_or_else(|error| exit::report(&error));
     std::process::exit(code);

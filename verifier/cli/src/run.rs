@@ -45,6 +45,10 @@ pub fn run(system: &'static dyn System, args: &RunArgs) -> Result<i32, CliError>
         let completed = run_simulated(&planned, &request.out, simulated, &interrupts, shown.as_mut())?;
         return conclude(&completed, shown, &args.output);
     }
+    #[cfg(feature = "docker")]
+    if args.backend == Backend::Docker {
+        return crate::docker::run(system, args, &request.out, planned);
+    }
     let installation = install(system, args, args.broker_version.first())?;
     check_lanes(system, &planned, &installation)?;
     announce(&planned, args.output.quiet);
@@ -151,8 +155,11 @@ pub fn cache_dir() -> PathBuf {
 
 fn check_backend(system: &dyn System, args: &RunArgs) -> Result<(), CliError> {
     let title = system.info().title;
+    if args.image.is_some() && args.backend != Backend::Docker {
+        return Err(CliError::Usage(String::from("--image is for containers: say --backend docker, too")));
+    }
     match (args.backend, system.simulated().is_some()) {
-        (Backend::Local, true) => {
+        (Backend::Local | Backend::Docker, true) => {
             Err(CliError::Usage(format!("the {title} runs in a simulation only; leave --backend out")))
         }
         (Backend::Simulated, false) => Err(CliError::Usage(format!(
@@ -163,8 +170,27 @@ fn check_backend(system: &dyn System, args: &RunArgs) -> Result<(), CliError> {
                 "the {title} is built in, so --broker-version, --dist and --rootfs mean nothing to it; leave them out"
             )))
         }
+        (Backend::Docker, _) => check_docker(args),
         _ => Ok(()),
     }
+}
+
+/// What containers do not offer.
+fn check_docker(args: &RunArgs) -> Result<(), CliError> {
+    let refused = |what: &str| Err(CliError::Usage(what.to_owned()));
+    if cfg!(not(feature = "docker")) {
+        return refused("this verify was built without containers; build it with `--features docker`");
+    }
+    if args.dist.is_some() || args.rootfs.is_some() {
+        return refused("--dist and --rootfs are for --backend local; name an image with --image");
+    }
+    if args.broker_version.len() > 1 {
+        return refused("--backend docker runs one version at a time; give one --broker-version");
+    }
+    if args.keep_data {
+        return refused("--keep-data is for --backend local: what containers stored goes with them");
+    }
+    Ok(())
 }
 
 pub(crate) fn request(system: &dyn System, args: &RunArgs) -> Result<RunRequest, CliError> {

@@ -67,6 +67,8 @@ pub struct Errand {
     pub arguments: Vec<String>,
     /// Where its standard error goes.
     pub log: PathBuf,
+    /// Variables of the environment that it is not to inherit.
+    pub not_inherited: Vec<String>,
 }
 
 /// A process on a host, with all that belongs to it. Dropping it ends it.

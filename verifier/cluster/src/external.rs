@@ -2,38 +2,27 @@
 //! machine, with no namespace of their own, so it needs no privilege and no Linux.
 
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command};
 
-use crate::local::{ClusterError, LocalCluster};
+use crate::cluster::{ClusterError, Errand, HostProcess};
+use crate::local::errand;
 use crate::network::{Counters, Impairment, ImpairmentId, Network, NetworkError};
 
-/// Where clients run.
-pub trait Hosts {
-    /// Starts a program on a host, in a process group of its own.
-    ///
-    /// # Errors
-    /// An unknown host, or the system's refusal.
-    fn spawn(&self, host: u32, command: Command) -> Result<Child, ClusterError>;
-}
-
-impl Hosts for LocalCluster {
-    fn spawn(&self, host: u32, command: Command) -> Result<Child, ClusterError> {
-        Self::spawn(self, host, command)
-    }
+/// Runs this very program beside a cluster of somebody else's, in a process group of its own.
+///
+/// # Errors
+/// The system's refusal.
+pub fn run(errand: &Errand) -> Result<Box<dyn HostProcess>, ClusterError> {
+    errand::run(errand, |mut command| {
+        let program = command.get_program().to_string_lossy().into_owned();
+        // A terminal's Ctrl-C is for the runner alone.
+        command.process_group(0);
+        command.spawn().map_err(|source| ClusterError::Start { program, host: String::from("this machine"), source })
+    })
 }
 
 /// A cluster of somebody else's, seen from this machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Elsewhere;
-
-impl Hosts for Elsewhere {
-    fn spawn(&self, _host: u32, mut command: Command) -> Result<Child, ClusterError> {
-        let program = command.get_program().to_string_lossy().into_owned();
-        // A terminal's Ctrl-C is for the runner alone.
-        command.process_group(0);
-        command.spawn().map_err(|source| ClusterError::Start { program, host: String::from("this machine"), source })
-    }
-}
 
 /// Its links are not ours to touch.
 impl Network for Elsewhere {

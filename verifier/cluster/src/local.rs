@@ -5,7 +5,7 @@
 
 mod backend;
 mod disks;
-mod errand;
+pub(crate) mod errand;
 pub mod error;
 pub mod group;
 pub mod hosts;
@@ -32,6 +32,7 @@ use std::time::Duration;
 use delivery_broker::NodeSpec;
 use delivery_history::event::ProcessState;
 
+pub use errand::this_program;
 pub use error::ClusterError;
 pub use hosts::LocalHost;
 pub use network::LocalNetwork;

@@ -85,7 +85,9 @@ fn pair(cluster: &LocalCluster, client: u32, server: u32, port: u16) -> Pair {
     let place = format!("{}:{port}", address(server));
     let talk = |host: u32, role: &str| {
         let arguments = ["--role", role, &place].map(str::to_owned).to_vec();
-        Talker::new(cluster.run(host, &Errand { arguments, log: "/dev/null".into() }).unwrap())
+        Talker::new(
+            cluster.run(host, &Errand { arguments, log: "/dev/null".into(), not_inherited: Vec::new() }).unwrap(),
+        )
     };
     let mut server = talk(server, "echo");
     assert_eq!(server.hear(), "listening");

@@ -105,7 +105,7 @@ async fn prepare(
     let script = containers::script(place.spec, "", command);
     let wanted = Command { purpose: "-prepare", command, script };
     let container = place.start(image, &wanted, true).await?;
-    let code = containers::end_unless(run, container.id(), should_stop).await;
+    let code = containers::end_unless(run.engine.docker(), container.id(), should_stop).await;
     // What cannot be removed here is removed by the reaper.
     let _ = container.rm().await;
     let (node, program) = (place.spec.host.name.clone(), command.program.display().to_string());
@@ -210,11 +210,9 @@ impl Cluster for DockerCluster {
     }
 
     fn stop(&mut self) {
-        let ids: Vec<u32> = self.nodes.iter().map(Node::id).collect();
-        for node in ids {
-            // One that has ended meanwhile needs no signal.
-            let _ = self.strike(node, Blow::Kill);
-        }
+        let containers = self.nodes.iter_mut().filter_map(Node::take_container);
+        // A removal kills. What cannot be removed here is removed by the reaper.
+        self.run.0.engine.wait(join_all(containers.map(|container| container.rm())));
         self.nodes.clear();
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use delivery_broker::{NodeCommand, NodeSpec};
 use delivery_cluster::local::storage::words;
 use futures::StreamExt;
+use testcontainers::bollard::Docker;
 use testcontainers::bollard::errors::Error;
 use testcontainers::bollard::models::{Mount, MountType, VolumeCreateRequest};
 use testcontainers::bollard::query_parameters::{
@@ -15,6 +16,7 @@ use testcontainers::bollard::query_parameters::{
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, CopyTargetOptions, GenericImage, ImageExt};
 
+use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::hosts::{Host, PROGRAM};
 use crate::image::ImageName;
@@ -25,6 +27,8 @@ use crate::run::Inner;
 const LOGS: &str = "/verify-logs";
 /// In a node's data directory while it is to be prepared again before it starts.
 pub(crate) const PREPARE_MARK: &str = ".verify-prepare";
+/// Lines kept of what a container said.
+pub(crate) const LAST_LINES: &str = "20";
 /// Runs what a node runs.
 const SHELL: &str = "/bin/sh";
 
@@ -129,9 +133,9 @@ pub(crate) async fn start_ended(run: &Inner, container: &str) -> Result<(), Erro
 }
 
 /// The status a container ends with.
-pub(crate) async fn end_of(run: &Inner, container: &str) -> Result<i64, Error> {
+pub(crate) async fn end_of(docker: &Docker, container: &str) -> Result<i64, Error> {
     let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
-    match run.engine.docker().wait_container(container, Some(options)).next().await {
+    match docker.wait_container(container, Some(options)).next().await {
         Some(Ok(ended)) => Ok(ended.status_code),
         Some(Err(Error::DockerContainerWaitError { code, .. })) => Ok(code),
         Some(Err(error)) => Err(error),
@@ -141,11 +145,11 @@ pub(crate) async fn end_of(run: &Inner, container: &str) -> Result<i64, Error> {
 
 /// The status a container ends with; nothing where it is to be stopped before.
 pub(crate) async fn end_unless(
-    run: &Inner,
+    docker: &Docker,
     container: &str,
     should_stop: &dyn Fn() -> bool,
 ) -> Option<Result<i64, Error>> {
-    let mut end = std::pin::pin!(end_of(run, container));
+    let mut end = std::pin::pin!(end_of(docker, container));
     loop {
         match tokio::time::timeout(LOOK_EVERY, end.as_mut()).await {
             Ok(code) => return Some(code),
@@ -156,21 +160,19 @@ pub(crate) async fn end_unless(
 }
 
 /// Writes down how a container ends, once it does.
-pub(crate) fn watch(run: &Arc<Inner>, container: &str) -> Exit {
+pub(crate) fn watch(engine: &Engine, container: &str) -> Exit {
     let exit = Exit::default();
-    let (told, run, container) = (Arc::clone(&exit), Arc::downgrade(run), container.to_owned());
-    let Some(engine) = run.upgrade().map(|run| run.engine.clone()) else { return exit };
-    engine.clone().spawn(async move {
-        // A wait that times out is no end.
-        while let Some(run) = run.upgrade() {
-            let ended = end_of(&run, &container).await;
-            drop(run);
-            match ended {
+    // Not the engine itself: its threads would end on one of their own.
+    let (told, docker, container) = (Arc::clone(&exit), engine.docker().clone(), container.to_owned());
+    engine.spawn(async move {
+        loop {
+            match end_of(&docker, &container).await {
                 Ok(code) => {
                     *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(code);
                     return;
                 }
                 Err(Error::DockerResponseServerError { status_code: 404, .. }) => return,
+                // A wait that times out is no end.
                 Err(_) => tokio::time::sleep(LOOK_EVERY).await,
             }
         }
@@ -178,9 +180,9 @@ pub(crate) fn watch(run: &Arc<Inner>, container: &str) -> Exit {
     exit
 }
 
-/// What a container itself said, where its node could not even write to its log.
-pub(crate) async fn said_by(run: &Inner, container: &str) -> Vec<String> {
-    let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail("20").build();
+/// The last lines of what a container itself said.
+pub(crate) async fn said_by(run: &Inner, container: &str, lines: &str) -> Vec<String> {
+    let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(lines).build();
     let pieces: Vec<_> = run.engine.docker().logs(container, Some(options)).collect().await;
     let text: String = pieces.into_iter().flatten().map(|piece| piece.to_string()).collect();
     text.lines().map(str::to_owned).collect()
@@ -208,12 +210,32 @@ pub(crate) async fn wipe(run: &Inner, spec: &NodeSpec, storage: &Path) -> Result
             config.mounts = Some(mounts.clone());
         });
     let container = request.start().await.map_err(|error| refused(&error))?;
-    let code = end_of(run, container.id()).await.map_err(|error| refused(&error))?;
-    let said = said_by(run, container.id()).await.join(" ");
+    let code = end_of(run.engine.docker(), container.id()).await.map_err(|error| refused(&error))?;
+    let said = said_by(run, container.id(), LAST_LINES).await.join(" ");
     // What cannot be removed here is removed by the reaper.
     let _ = container.rm().await;
     match (code, said.trim().parse()) {
         (0, Ok(bytes)) => Ok(bytes),
         _ => Err(refused(&said)),
     }
+}
+
+/// Runs a script in an image, with nothing around it; what it said, and its status.
+pub(crate) async fn look(run: &Inner, image: &ImageName, script: &str) -> Result<(String, i64), EngineError> {
+    let refused = |error: &dyn std::fmt::Display| EngineError::refused(format!("look into the image {image}"), error);
+    let request = image
+        .definition()
+        .with_entrypoint(SHELL)
+        .with_cmd(["-c", script])
+        .with_labels(run.labels())
+        .with_host_config_modifier(|config| {
+            config.network_mode = Some(String::from("none"));
+            (config.publish_all_ports, config.port_bindings) = (None, None);
+        });
+    let container = request.start().await.map_err(|error| refused(&error))?;
+    let code = end_of(run.engine.docker(), container.id()).await.map_err(|error| refused(&error))?;
+    let said = said_by(run, container.id(), "all").await.join("\n");
+    // What cannot be removed here is removed by the reaper.
+    let _ = container.rm().await;
+    Ok((said, code))
 }

@@ -20,6 +20,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Engine {
     docker: Docker,
+    version: String,
     runtime: Arc<Runtime>,
 }
 
@@ -38,11 +39,17 @@ impl Engine {
             Ok(told) => told.map_err(|error| missing(error.to_string()))?,
             Err(_) => return Err(missing(format!("no answer within {} s", ANSWER_LIMIT.as_secs()))),
         };
-        check_version(told.version.as_deref().unwrap_or("of unknown version"), told.api_version.as_deref())?;
+        let version = told.version.unwrap_or_else(|| String::from("of unknown version"));
+        check_version(&version, told.api_version.as_deref())?;
         match told.os.as_deref() {
-            Some("linux") | None => Ok(Self { docker, runtime: Arc::new(runtime) }),
+            Some("linux") | None => Ok(Self { docker, version, runtime: Arc::new(runtime) }),
             Some(os) => Err(EngineError::Elsewhere { cause: format!("its containers are of {os}") }),
         }
+    }
+
+    /// Its version.
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     /// The client of its API.

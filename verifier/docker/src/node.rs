@@ -59,7 +59,7 @@ impl Node {
     ) -> Self {
         let id = container.id().to_owned();
         let readiness = Readiness::Awaited { search, limit_ms: spec.ready_limit_ms };
-        let exit = Some(containers::watch(run, &id));
+        let exit = Some(containers::watch(&run.engine, &id));
         Self {
             spec,
             run: Arc::clone(run),
@@ -71,6 +71,11 @@ impl Node {
             exit,
             struck_down: false,
         }
+    }
+
+    /// Its container, to be removed with others.
+    pub(crate) fn take_container(&mut self) -> Option<ContainerAsync<GenericImage>> {
+        self.container.take()
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -140,7 +145,7 @@ impl Node {
         let refused = |error| EngineError::refused(format!("start node {} again", self.spec.host.name), &error);
         started.map_err(refused)?;
         self.readiness = Readiness::Awaited { search, limit_ms: self.spec.ready_limit_ms };
-        self.exit = Some(containers::watch(&self.run, &self.id));
+        self.exit = Some(containers::watch(&self.run.engine, &self.id));
         (self.started, self.struck_down) = (Instant::now(), false);
         Ok(())
     }
@@ -169,7 +174,11 @@ impl Node {
     /// The end of its log, or of what its container said where it wrote none.
     fn last_words(&self) -> Vec<String> {
         let logged = last_lines(&self.log);
-        if logged.is_empty() { self.run.engine.wait(containers::said_by(&self.run, &self.id)) } else { logged }
+        if logged.is_empty() {
+            self.run.engine.wait(containers::said_by(&self.run, &self.id, containers::LAST_LINES))
+        } else {
+            logged
+        }
     }
 
     fn poll_readiness(&mut self, ended: bool, events: &mut Vec<NodeEvent>) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use testcontainers::bollard::models::{Ipam, IpamConfig, NetworkCreateRequest};
 
+use crate::containers;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::image::{ImageName, of_this_machine};
@@ -71,6 +72,24 @@ impl DockerRun {
     pub fn address(&self, written: &str) -> Option<String> {
         let offset = written.parse::<Ipv4Addr>().ok()?.to_bits().checked_sub(RANGE.to_bits())?;
         (offset < BLOCK).then(|| Ipv4Addr::from_bits(self.0.first.to_bits() + offset).to_string())
+    }
+
+    /// What a shell script says in an image, alone.
+    ///
+    /// # Errors
+    /// What the engine refused, or what the script failed of.
+    pub fn look(&self, image: &ImageName, script: &str) -> Result<String, EngineError> {
+        let (said, code) = self.0.engine.wait(containers::look(&self.0, image, script))?;
+        let wrong = |cause: String| EngineError::WrongImage {
+            image: image.to_string(),
+            what: String::from("what is to be run"),
+            cause,
+        };
+        match (code, said.trim()) {
+            (0, _) => Ok(said),
+            (_, "") => Err(wrong(format!("`{script}` ended with exit code {code}"))),
+            (_, complaint) => Err(wrong(format!("`{script}` ended with exit code {code}: {complaint}"))),
+        }
     }
 
     /// The image its hosts are made of.

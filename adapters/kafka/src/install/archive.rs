@@ -178,7 +178,13 @@ mod tests {
     use super::{free_address, make, path};
 
     fn installation(home: PathBuf, runtime: &str) -> Installation {
-        Installation { rootfs: None, home, version: String::from("4.1.1"), runtime: PathBuf::from(runtime) }
+        Installation {
+            rootfs: None,
+            home,
+            version: String::from("4.1.1"),
+            runtime: PathBuf::from(runtime),
+            image: None,
+        }
     }
 
     #[test]

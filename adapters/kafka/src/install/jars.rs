@@ -13,7 +13,7 @@ pub(super) fn version_in(libs: &Path) -> Option<String> {
 }
 
 /// The version in `kafka_2.13-4.1.1.jar`; jars with tests, sources and signatures are others.
-fn version_of_jar(name: &str) -> Option<&str> {
+pub(super) fn version_of_jar(name: &str) -> Option<&str> {
     let (scala, version) = name.strip_prefix("kafka_")?.strip_suffix(".jar")?.split_once('-')?;
     let is_version = |text: &str| text.starts_with(|first: char| first.is_ascii_digit());
     let others = ["-test", "-sources", "-javadoc", "-scaladoc"];

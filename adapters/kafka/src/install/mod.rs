@@ -2,6 +2,7 @@
 
 mod archive;
 mod dist;
+mod image;
 mod jars;
 mod java;
 mod maven;
@@ -14,6 +15,7 @@ use std::path::Path;
 use delivery_broker::{ConfigError, InstallError, InstallRequest, Installation, RootfsRecipe};
 
 pub(crate) use archive::path as archive_path;
+pub(crate) use image::IMAGE_LAYOUT;
 pub(crate) use probe::probe;
 pub(crate) use version::{DEFAULT_VERSION, Version};
 
@@ -50,7 +52,7 @@ pub(crate) fn install(request: &InstallRequest, progress: &mut dyn FnMut(&str)) 
             };
             let (runtime, major) = java::find(wanted)?;
             let home = maven::resolve(wanted, &request.cache_dir, progress)?;
-            let installation = Installation { rootfs: None, home, version: wanted.to_string(), runtime };
+            let installation = Installation { rootfs: None, home, version: wanted.to_string(), runtime, image: None };
             archive::make(&installation, major, progress);
             Ok(installation)
         }
@@ -93,5 +95,5 @@ fn from_home(home: &Path) -> Result<(Installation, u32), InstallError> {
         cause: error.to_string(),
         remedy: String::from("Give an absolute path."),
     })?;
-    Ok((Installation { rootfs: None, home, version: found, runtime }, major))
+    Ok((Installation { rootfs: None, home, version: found, runtime, image: None }, major))
 }

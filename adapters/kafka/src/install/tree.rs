@@ -48,7 +48,13 @@ pub(super) fn installation_in(root: &Path) -> Result<Installation, InstallError>
         });
     }
     let inside = |path: &str| Path::new("/").join(path);
-    Ok(Installation { home: inside(home), version, runtime: inside(&java).join("bin/java"), rootfs: Some(root) })
+    Ok(Installation {
+        home: inside(home),
+        version,
+        runtime: inside(&java).join("bin/java"),
+        rootfs: Some(root),
+        image: None,
+    })
 }
 
 fn broker_in(root: &Path) -> Option<(&'static str, String)> {

@@ -32,9 +32,9 @@ fn node(
 ) -> Result<NodeSpec, ConfigError> {
     let text = properties::server_properties(plan, host)?;
     let server = NodeFile { path: host.data_dir.join("server.properties"), text };
-    let java = command::Java::new(installation, &host.data_dir);
-    let prepare = vec![java.format_storage(&server.path, cluster_id)];
-    let command = java.run_broker(&server.path);
+    let calls = command::calls(installation, &host.data_dir);
+    let prepare = vec![calls.format_storage(&server.path, cluster_id)];
+    let command = calls.run_broker(&server.path);
     let mut files = vec![server];
     files.extend(logging::files(&host.data_dir));
     Ok(NodeSpec {
@@ -47,7 +47,7 @@ fn node(
         ready_line: String::from(READY_LINE),
         ready_limit_ms: READY_LIMIT_MS,
         ports: vec![CLIENT_PORT, CONTROLLER_PORT],
-        image: Some(format!("apache/kafka:{}", installation.version)),
+        image: Some(installation.image.clone().unwrap_or_else(|| format!("apache/kafka:{}", installation.version))),
     })
 }
 
@@ -82,7 +82,17 @@ mod tests {
             home: PathBuf::from("/opt/kafka"),
             version: String::from("4.1.1"),
             runtime: PathBuf::from("/usr/bin/java"),
+            image: None,
         }
+    }
+
+    #[test]
+    fn a_node_in_an_image_is_started_by_the_images_own_scripts() {
+        let image = Some(String::from("apache/kafka:4.1.1"));
+        let installation = Installation { image: image.clone(), runtime: PathBuf::new(), ..installation() };
+        let described = nodes(&plan(&[], Timings::Vendor), &installation).unwrap();
+        assert_eq!(described[1].image, image);
+        insta::assert_json_snapshot!((&described[1].prepare, &described[1].command));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod cached;
 mod dist;
 mod erlang;
+mod image;
 mod probe;
 mod tree;
 mod version;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use delivery_broker::{ConfigError, InstallError, InstallRequest, Installation, RootfsRecipe};
 
+pub(crate) use image::IMAGE_LAYOUT;
 pub use probe::probe;
 use tree::Found;
 pub(crate) use version::Version;
@@ -64,7 +66,7 @@ fn on_this_machine(found: Found) -> Result<Installation, InstallError> {
         cached::how_to_get(found.version)
     );
     tree::check_range(found.version, otp, &format!("{} is", runtime.display()), remedy)?;
-    Ok(Installation { rootfs: None, home: found.home, version: found.version.to_string(), runtime })
+    Ok(Installation { rootfs: None, home: found.home, version: found.version.to_string(), runtime, image: None })
 }
 
 /// Refuses a release other than the one that was asked for as well.

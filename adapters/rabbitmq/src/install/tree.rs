@@ -90,6 +90,7 @@ pub(super) fn installation_in(root: &Path) -> Result<Installation, InstallError>
         version: found.version.to_string(),
         runtime: inside(&root, &erlang).join("bin/erl"),
         rootfs: Some(root),
+        image: None,
     })
 }
 

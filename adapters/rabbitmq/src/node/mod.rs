@@ -69,7 +69,7 @@ fn node(
         ready_line: String::from(READY_LINE),
         ready_limit_ms: READY_LIMIT_MS,
         ports: vec![CLIENT_PORT, DISTRIBUTION_PORT, EPMD_PORT],
-        image: Some(format!("rabbitmq:{version}")),
+        image: Some(installation.image.clone().unwrap_or_else(|| format!("rabbitmq:{version}"))),
     })
 }
 
@@ -114,6 +114,7 @@ mod tests {
             home: PathBuf::from(format!("/usr/lib/rabbitmq/lib/rabbitmq_server-{version}")),
             version: version.to_owned(),
             runtime: PathBuf::from("/usr/lib/erlang/bin/erl"),
+            image: None,
         }
     }
 

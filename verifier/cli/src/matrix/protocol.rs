@@ -45,7 +45,7 @@ pub(super) struct Installed {
 
 impl From<&Installation> for Installed {
     fn from(installation: &Installation) -> Self {
-        let Installation { rootfs, home, version, runtime } = installation.clone();
+        let Installation { rootfs, home, version, runtime, .. } = installation.clone();
         Self { rootfs, home, version, runtime }
     }
 }
@@ -53,7 +53,7 @@ impl From<&Installation> for Installed {
 impl From<Installed> for Installation {
     fn from(installed: Installed) -> Self {
         let Installed { rootfs, home, version, runtime } = installed;
-        Self { rootfs, home, version, runtime }
+        Self { rootfs, home, version, runtime, image: None }
     }
 }
 

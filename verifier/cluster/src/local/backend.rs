@@ -51,7 +51,7 @@ impl Cluster for LocalCluster {
     }
 
     fn run(&self, host: u32, errand: &Errand) -> Result<Box<dyn HostProcess>, ClusterError> {
-        errand::run(self, host, errand)
+        errand::run(errand, |command| self.spawn(host, command))
     }
 
     fn stop(&mut self) {

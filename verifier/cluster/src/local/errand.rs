@@ -1,12 +1,13 @@
-//! This very program on a host of the local backend.
+//! This very program, run again on this machine.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
 use delivery_history::event::ProcessState;
 
-use super::{ClusterError, LocalCluster, group};
+use super::{ClusterError, group};
 use crate::cluster::{Errand, HostProcess};
 use crate::processes::Blow;
 
@@ -16,14 +17,26 @@ struct LocalProcess {
     input: Option<ChildStdin>,
 }
 
-/// Starts it.
-pub(super) fn run(cluster: &LocalCluster, host: u32, errand: &Errand) -> Result<Box<dyn HostProcess>, ClusterError> {
+/// Starts it with `spawn`, which says where.
+pub(crate) fn run(
+    errand: &Errand,
+    spawn: impl FnOnce(Command) -> Result<Child, ClusterError>,
+) -> Result<Box<dyn HostProcess>, ClusterError> {
     let log = File::create(&errand.log).map_err(|source| ClusterError::Write { path: errand.log.clone(), source })?;
-    let mut program = Command::new("/proc/self/exe");
+    let mut program = Command::new(this_program());
     program.args(&errand.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
-    let mut child = cluster.spawn(host, program)?;
+    for name in &errand.not_inherited {
+        program.env_remove(name);
+    }
+    let mut child = spawn(program)?;
     let input = child.stdin.take();
     Ok(Box::new(LocalProcess { child, input }))
+}
+
+/// This very program, to be started again: on Linux even where its file was replaced meanwhile.
+pub fn this_program() -> PathBuf {
+    let by_link = PathBuf::from("/proc/self/exe");
+    if cfg!(target_os = "linux") { by_link } else { std::env::current_exe().unwrap_or(by_link) }
 }
 
 impl HostProcess for LocalProcess {

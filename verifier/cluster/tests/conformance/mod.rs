@@ -83,7 +83,7 @@ fn talk(bench: &dyn Bench, cluster: &dyn Cluster, host: u32, role: &[&str]) -> T
     let number = NEXT.with(|next| next.replace(next.get() + 1));
     let log = bench.directory().join(format!("{}-{number}.log", role[0]));
     let arguments = std::iter::once("--role").chain(role.iter().copied()).map(str::to_owned).collect();
-    Talker::new(cluster.run(host, &Errand { arguments, log }).unwrap())
+    Talker::new(cluster.run(host, &Errand { arguments, log, not_inherited: Vec::new() }).unwrap())
 }
 
 /// Waits until `condition` holds.

@@ -6,8 +6,9 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use delivery_broker::{Change, Changed};
-use delivery_cluster::external::{Elsewhere, Hosts};
-use delivery_cluster::local::{LocalCluster, group};
+use delivery_cluster::cluster::{Cluster, Errand};
+use delivery_cluster::external;
+use delivery_cluster::local::group;
 use delivery_cluster::machines::Machines;
 use delivery_cluster::processes::{Blow, Dropped, ProcessError, Processes, Whose};
 use delivery_faults::Product;
@@ -15,7 +16,7 @@ use delivery_history::event::ProcessState;
 
 use crate::real::changes::Changes;
 use crate::real::process::{SpawnError, Word, WorkerProcess};
-use crate::real::protocol::{Command, WorkerSpec};
+use crate::real::protocol::{Command, PASSWORD_VARIABLE, WORKER_ARGUMENT, WorkerSpec};
 
 /// How long a worker may take to end politely.
 const FINISH_LIMIT: Duration = Duration::from_secs(5);
@@ -34,7 +35,7 @@ pub(crate) struct Post {
 /// Everything that runs.
 pub(crate) struct Crew {
     /// The nodes and the network.
-    pub(crate) cluster: Option<LocalCluster>,
+    pub(crate) cluster: Option<Box<dyn Cluster>>,
     /// Somebody else runs the nodes, and clients are on this machine.
     pub(crate) is_outside: bool,
     /// Workers that run, by number.
@@ -73,12 +74,18 @@ impl Crew {
 
     /// Starts a worker, once the cluster stands.
     pub(crate) fn hire(&mut self, post: &Post) -> Result<(), SpawnError> {
-        let hosts: &dyn Hosts = match self.cluster.as_ref() {
-            Some(cluster) => cluster,
-            None if self.is_outside => &Elsewhere,
+        let errand = Errand {
+            // The name is there for whoever looks at a process list.
+            arguments: [WORKER_ARGUMENT, &post.spec.system, &post.name].map(str::to_owned).to_vec(),
+            log: self.logs_dir.join(format!("{}.log", post.name)),
+            not_inherited: vec![String::from(PASSWORD_VARIABLE)],
+        };
+        let process = match self.cluster.as_ref() {
+            Some(cluster) => cluster.run(post.host, &errand)?,
+            None if self.is_outside => external::run(&errand)?,
             None => return Ok(()),
         };
-        let process = WorkerProcess::start(hosts, post.host, &post.name, &post.spec, &self.logs_dir, &self.to_runner)?;
+        let process = WorkerProcess::start(process, &post.name, &post.spec, &self.to_runner)?;
         self.workers.insert(post.spec.worker, process);
         Ok(())
     }
@@ -151,7 +158,7 @@ impl Processes for Crew {
     }
 
     fn machines(&mut self) -> Option<&mut dyn Machines> {
-        self.cluster.as_mut().map(|cluster| cluster as &mut dyn Machines)
+        self.cluster.as_mut()?.machines()
     }
 
     fn state(&mut self, whose: Whose) -> ProcessState {

@@ -1,4 +1,4 @@
-//! Carries out the machine's actions with processes in network namespaces.
+//! Carries out the machine's actions with processes on the hosts of a cluster.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use delivery_broker::observe::CLOCKS;
 use delivery_broker::{ClientSpec, ClusterPlan, HostPlan, Installation, NodeAddress, System};
-use delivery_cluster::clock;
+use delivery_cluster::cluster::{ClusterError, ClusterHost, NodeEvent};
 use delivery_cluster::external::Elsewhere;
-use delivery_cluster::local::{ClusterError, LocalCluster, LocalHost, NodeEvent};
 use delivery_cluster::machines::Need;
 use delivery_cluster::processes::{Blow, Processes, Whose};
 use delivery_faults::{Ground, SharedHooks, SharedNetwork};
@@ -27,6 +26,7 @@ use crate::drive::{Arrivals, Driver};
 use crate::interrupt::Interrupts;
 use crate::machine::{Action, Input};
 use crate::plan::{KEYS, RunPlan, needs};
+use crate::real::backend::Backend;
 use crate::real::crew::{Crew, Post};
 use crate::real::outside::{Outside, Steward};
 use crate::real::process::{Word, describe};
@@ -63,6 +63,7 @@ pub struct RealDriver<'a> {
     installation: &'a Installation,
     run_dir: &'a RunDir,
     interrupts: &'a Interrupts,
+    backend: &'a dyn Backend,
     crew: Rc<RefCell<Crew>>,
     network: Option<SharedNetwork>,
     words: Receiver<(u16, Word)>,
@@ -99,6 +100,7 @@ impl<'a> RealDriver<'a> {
         installation: &'a Installation,
         run_dir: &'a RunDir,
         interrupts: &'a Interrupts,
+        backend: &'a dyn Backend,
     ) -> Self {
         let (to_me, words) = channel();
         let crew = Rc::new(RefCell::new(Crew::new(to_me, run_dir.logs_dir())));
@@ -108,6 +110,7 @@ impl<'a> RealDriver<'a> {
             installation,
             run_dir,
             interrupts,
+            backend,
             crew,
             network: None,
             words,
@@ -172,7 +175,7 @@ impl<'a> RealDriver<'a> {
         let plan = self.cluster_plan();
         let manifest = &self.plan.manifest;
         let hosts = manifest.nodes.iter().chain(&manifest.controllers).chain(&manifest.client_hosts);
-        let hosts: Vec<LocalHost> = hosts.map(local_host).collect();
+        let hosts: Vec<ClusterHost> = hosts.map(cluster_host).collect();
         let recipe = Recipe::new(&hosts, &plan, self.installation, self.machines());
         if let Some(mut standing) = self.standing.take()
             && standing.serves(&recipe)
@@ -205,7 +208,7 @@ impl<'a> RealDriver<'a> {
         self.home = Some(home);
     }
 
-    fn build(&mut self, hosts: &[LocalHost], mut plan: ClusterPlan, recipe: Recipe) -> Result<(), String> {
+    fn build(&mut self, hosts: &[ClusterHost], mut plan: ClusterPlan, recipe: Recipe) -> Result<(), String> {
         let real = self.system.real().ok_or("this system does not run as processes")?;
         let make = |path: &Path| {
             std::fs::create_dir_all(path).map_err(|error| format!("cannot create {}: {error}", path.display()))
@@ -216,17 +219,7 @@ impl<'a> RealDriver<'a> {
         plan.config.insert(String::from(SECRET), self.secret.clone());
         let specs = real.nodes(&plan, self.installation).map_err(|error| error.to_string())?;
         let ports = specs.first().map_or_else(|| vec![self.system.info().client_port], |spec| spec.ports.clone());
-        let mut cluster = LocalCluster::create(hosts, ports).map_err(|error| error.to_string())?;
-        if home.recipe.machines.layered_disks {
-            cluster.use_layered_disks();
-        }
-        if let Some(bytes) = home.recipe.machines.disk_bytes {
-            cluster.use_bounded_disks(bytes);
-        }
-        if home.recipe.machines.clocks {
-            let library = clock::library().ok_or_else(|| clock::refusal().unwrap_or_default())?;
-            cluster.use_clocks(library).map_err(|error| error.to_string())?;
-        }
+        let mut cluster = self.backend.create(hosts, ports, &home.recipe.machines)?;
         let stop = || self.interrupts.pending();
         let started = cluster.start_nodes(&specs, &home.logs_dir, &stop);
         home.share_logs(&self.run_dir.logs_dir());
@@ -557,7 +550,7 @@ impl<'a> RealDriver<'a> {
     }
 
     fn look_at_nodes(&mut self, arrivals: &mut Arrivals) {
-        let events = self.crew.borrow_mut().cluster.as_mut().map(LocalCluster::poll_nodes);
+        let events = self.crew.borrow_mut().cluster.as_mut().map(|cluster| cluster.poll_nodes());
         for event in events.into_iter().flatten() {
             match event {
                 NodeEvent::Ready { id } => drop(self.ready_nodes.insert(id)),
@@ -761,6 +754,6 @@ impl RealDriver<'_> {
     }
 }
 
-fn local_host(host: &Host) -> LocalHost {
-    LocalHost { id: host.id, name: host.name.clone(), address: host.address.clone() }
+fn cluster_host(host: &Host) -> ClusterHost {
+    ClusterHost { id: host.id, name: host.name.clone(), address: host.address.clone() }
 }

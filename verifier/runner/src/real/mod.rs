@@ -1,5 +1,6 @@
 //! Runs against real brokers: nodes in network namespaces, every client a process of its own.
 
+pub mod backend;
 mod caretaker;
 mod changes;
 mod crew;

@@ -9,12 +9,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use delivery_broker::{Access, Belongings, ClientSpec};
+use delivery_cluster::local::this_program;
 use delivery_faults::{Hooks, Resolved};
 use delivery_history::clock::monotonic_ns;
 use delivery_history::manifest::{Amount, Fault, HookCall, HookStep, Host, RunManifest};
 
 use crate::real::caretaker::{CARETAKER_ARGUMENT, Charge, Order, Told};
-use crate::real::process::this_program;
 use crate::real::protocol::PASSWORD_VARIABLE;
 
 /// How long it may take to write its note.

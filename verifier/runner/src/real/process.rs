@@ -1,19 +1,16 @@
 //! A worker process from the runner's side.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command as Program, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use delivery_cluster::external::Hosts;
-use delivery_cluster::local::{ClusterError, group};
+use delivery_cluster::cluster::{ClusterError, HostProcess};
+use delivery_cluster::local::group;
 use delivery_cluster::processes::{Blow, ProcessError};
 use delivery_history::event::ProcessState;
 
-use crate::real::protocol::{Command, PASSWORD_VARIABLE, Report, WORKER_ARGUMENT, WorkerSpec};
+use crate::real::protocol::{Command, Report, WorkerSpec};
 
 /// What a worker said, or that it said its last word.
 #[derive(Debug)]
@@ -27,8 +24,9 @@ pub(crate) enum Word {
 /// A running worker; killed when dropped.
 pub(crate) struct WorkerProcess {
     name: String,
-    child: Child,
-    commands: Option<ChildStdin>,
+    process: Box<dyn HostProcess>,
+    /// It hears what it is told.
+    listens: bool,
     /// The reason it gave for not going on.
     pub(crate) failure: Option<String>,
     /// It said that it finished, or was told to.
@@ -54,37 +52,25 @@ pub(crate) enum SpawnError {
 }
 
 impl WorkerProcess {
-    /// Starts this very program as a worker on `host`; what it says goes into `words` with its number.
+    /// Makes a worker of this very program, which runs; what it says goes into `words` with its number.
     pub(crate) fn start(
-        hosts: &dyn Hosts,
-        host: u32,
+        mut process: Box<dyn HostProcess>,
         name: &str,
         spec: &WorkerSpec,
-        logs_dir: &Path,
         words: &Sender<(u16, Word)>,
     ) -> Result<Self, SpawnError> {
         let failed = |cause| SpawnError::Io { name: name.to_owned(), cause };
-        let log = File::create(logs_dir.join(format!("{name}.log"))).map_err(failed)?;
-        let mut program = Program::new(this_program());
-        // The name is there for whoever looks at a process list.
-        program.arg(WORKER_ARGUMENT).arg(&spec.system).arg(name);
-        program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
-        program.env_remove(PASSWORD_VARIABLE);
-        let mut child = hosts.spawn(host, program)?;
-        let mut commands = child.stdin.take();
-        if let Some(commands) = commands.as_mut() {
-            let line = serde_json::to_string(spec).map_err(|error| failed(error.into()))?;
-            writeln!(commands, "{line}").map_err(failed)?;
-            if let Some(access) = &spec.client.access {
-                writeln!(commands, "{}", access.to_line()).map_err(failed)?;
-            }
+        let line = serde_json::to_string(spec).map_err(|error| failed(error.into()))?;
+        process.say(&line).map_err(failed)?;
+        if let Some(access) = &spec.client.access {
+            process.say(&access.to_line()).map_err(failed)?;
         }
-        if let Some(output) = child.stdout.take() {
+        if let Some(lines) = process.lines() {
             let (words, worker) = (words.clone(), spec.worker);
             let thread = std::thread::Builder::new().name(format!("hear {name}"));
-            thread.spawn(move || hear(BufReader::new(output), worker, &words)).map_err(failed)?;
+            thread.spawn(move || hear(lines, worker, &words)).map_err(failed)?;
         }
-        Ok(Self { name: name.to_owned(), child, commands, failure: None, dismissed: false, struck_down: false })
+        Ok(Self { name: name.to_owned(), process, listens: true, failure: None, dismissed: false, struck_down: false })
     }
 
     /// Tells it something; a worker that is gone shows by its last word.
@@ -92,49 +78,40 @@ impl WorkerProcess {
         if *command == Command::Finish {
             self.dismissed = true;
         }
-        let Some(commands) = self.commands.as_mut() else { return };
-        let line = serde_json::to_string(command).unwrap_or_default();
-        if writeln!(commands, "{line}").is_err() {
-            self.commands = None;
+        if self.listens {
+            let line = serde_json::to_string(command).unwrap_or_default();
+            self.listens = self.process.say(&line).is_ok();
         }
     }
 
     /// Does it to the worker's process group.
     pub(crate) fn strike(&mut self, blow: Blow) -> Result<(), ProcessError> {
-        group::strike(self.child.id(), blow).map_err(|errno| group::missed(blow, self.name.clone(), errno.desc()))?;
+        self.process.strike(blow).map_err(|cause| group::missed(blow, self.name.clone(), &cause))?;
         self.struck_down |= matches!(blow, Blow::Kill | Blow::Terminate);
         Ok(())
     }
 
-    /// What the kernel says of it.
+    /// What the system says of it.
     pub(crate) fn state(&self) -> ProcessState {
-        group::state(self.child.id())
+        self.process.state()
     }
 
     /// How it ended, waiting at most `limit`; a worker that takes longer is killed.
     pub(crate) fn end(&mut self, limit: Duration) -> Option<ExitStatus> {
         let until = Instant::now() + limit;
         loop {
-            match self.child.try_wait() {
+            match self.process.try_wait() {
                 Ok(Some(status)) => return Some(status),
                 Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(2)),
                 _ => break,
             }
         }
-        let _ = self.child.kill();
-        self.child.wait().ok()
+        self.process.kill()
     }
 }
 
-impl Drop for WorkerProcess {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn hear(output: impl BufRead, worker: u16, words: &Sender<(u16, Word)>) {
-    for line in output.lines().map_while(Result::ok) {
+fn hear(lines: impl Iterator<Item = String>, worker: u16, words: &Sender<(u16, Word)>) {
+    for line in lines {
         match serde_json::from_str(&line) {
             Ok(report) => {
                 if words.send((worker, Word::Report(report))).is_err() {
@@ -146,12 +123,6 @@ fn hear(output: impl BufRead, worker: u16, words: &Sender<(u16, Word)>) {
         }
     }
     let _ = words.send((worker, Word::End));
-}
-
-/// This very program, started again: on Linux even where its file was replaced meanwhile.
-pub(crate) fn this_program() -> PathBuf {
-    let by_link = PathBuf::from("/proc/self/exe");
-    if cfg!(target_os = "linux") { by_link } else { std::env::current_exe().unwrap_or(by_link) }
 }
 
 /// `signal 9`, `exit status 1`; and the number for the history: the signal, or the exit status.

@@ -15,6 +15,7 @@ use crate::interrupt::Interrupts;
 use crate::machine::RunEnd;
 use crate::plan::{OBSERVER_HOST, RunPlan};
 use crate::progress::Progress;
+use crate::real::backend::{Backend, LocalBackend};
 use crate::real::driver::RealDriver;
 use crate::real::outside::{Outside, Steward};
 use crate::real::standing::Standing;
@@ -31,7 +32,24 @@ pub fn run_real(
     interrupts: &Interrupts,
     progress: &mut dyn Progress,
 ) -> Result<Completed, RunError> {
-    run_and_leave(plan, out, system, installation, interrupts, progress, Ground::Own)
+    run_real_in(&LocalBackend, plan, out, system, installation, interrupts, progress)
+}
+
+/// As [`run_real`], on a cluster of this backend.
+///
+/// # Errors
+/// When the run directory cannot be made or written.
+pub fn run_real_in(
+    backend: &dyn Backend,
+    plan: &RunPlan,
+    out: &Path,
+    system: &dyn System,
+    installation: &Installation,
+    interrupts: &Interrupts,
+    progress: &mut dyn Progress,
+) -> Result<Completed, RunError> {
+    let setting = Setting { system, installation, backend };
+    run_and_leave(plan, out, &setting, interrupts, progress, Ground::Own)
 }
 
 /// Runs against a cluster that somebody else runs: its clients are processes of this machine, with no enclosure around them.
@@ -53,9 +71,11 @@ pub fn run_outside(
         home: PathBuf::new(),
         version: plan.manifest.broker_version.clone(),
         runtime: PathBuf::new(),
+        image: None,
     };
     let ground = Ground::Outside(outside, &mut left);
-    let completed = run_and_leave(plan, out, system, &installation, interrupts, progress, ground)?;
+    let setting = Setting { system, installation: &installation, backend: &LocalBackend };
+    let completed = run_and_leave(plan, out, &setting, interrupts, progress, ground)?;
     Ok((completed, left))
 }
 
@@ -83,18 +103,26 @@ pub fn run_real_on(
     interrupts: &Interrupts,
     progress: &mut dyn Progress,
 ) -> Result<Completed, RunError> {
-    run_and_leave(plan, out, system, installation, interrupts, progress, Ground::Shared(standing))
+    let setting = Setting { system, installation, backend: &LocalBackend };
+    run_and_leave(plan, out, &setting, interrupts, progress, Ground::Shared(standing))
+}
+
+/// What runs, and where.
+struct Setting<'a> {
+    system: &'a dyn System,
+    installation: &'a Installation,
+    backend: &'a dyn Backend,
 }
 
 fn run_and_leave(
     plan: &RunPlan,
     out: &Path,
-    system: &dyn System,
-    installation: &Installation,
+    setting: &Setting<'_>,
     interrupts: &Interrupts,
     progress: &mut dyn Progress,
     mut ground: Ground<'_>,
 ) -> Result<Completed, RunError> {
+    let Setting { system, installation, backend } = *setting;
     let mut manifest = plan.manifest.clone();
     manifest.broker_version.clone_from(&installation.version);
     let (run_dir, began) = begin(out, &manifest)?;
@@ -106,7 +134,7 @@ fn run_and_leave(
     let mut view = ClusterView::new(nodes, clients, false);
     view.controllers = manifest.controllers.iter().map(|node| node.id).collect();
     view.replication_ports = system.info().replication_ports.to_vec();
-    let mut driver = RealDriver::new(plan, system, installation, &run_dir, interrupts);
+    let mut driver = RealDriver::new(plan, system, installation, &run_dir, interrupts, backend);
     let mut steward = None;
     match &mut ground {
         Ground::Own => {}

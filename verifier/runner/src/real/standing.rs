@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use delivery_broker::{ClusterPlan, Installation, Timings};
-use delivery_cluster::local::{LocalCluster, LocalHost};
+use delivery_cluster::cluster::{Cluster, ClusterHost};
 use delivery_history::event::ProcessState;
 
 /// What a cluster is made of: runs that want the same can have it one after the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Recipe {
-    hosts: Vec<LocalHost>,
+    hosts: Vec<ClusterHost>,
     nodes: Vec<u32>,
     config: BTreeMap<String, String>,
     timings: Timings,
@@ -23,19 +23,19 @@ pub(crate) struct Recipe {
 
 /// What the faults of a run need of the nodes' machines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct MachineNeeds {
+pub struct MachineNeeds {
     /// Disks that forget what was not synced, and that can be slow.
-    pub(crate) layered_disks: bool,
+    pub layered_disks: bool,
     /// Size of disks that can be filled.
-    pub(crate) disk_bytes: Option<u64>,
+    pub disk_bytes: Option<u64>,
     /// Clocks that can be set.
-    pub(crate) clocks: bool,
+    pub clocks: bool,
 }
 
 impl Recipe {
     /// What `plan` makes of `hosts`, but for what each cluster draws for itself.
     pub(crate) fn new(
-        hosts: &[LocalHost],
+        hosts: &[ClusterHost],
         plan: &ClusterPlan,
         installation: &Installation,
         machines: MachineNeeds,
@@ -90,7 +90,7 @@ impl Drop for Home {
 /// A cluster that stands. Dropping it ends its nodes and takes their data away.
 pub struct Standing {
     // Before its home, which its nodes write to.
-    pub(crate) cluster: LocalCluster,
+    pub(crate) cluster: Box<dyn Cluster>,
     pub(crate) home: Home,
 }
 
