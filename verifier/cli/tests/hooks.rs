@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 /// Calls of each program are written down, with what it is given on standard input.
 const STAND_IN: &str = "#!/bin/sh\n{ echo \"$(basename \"$0\") $*\"; [ -t 0 ] || sed 's/^/    /'; } >>\"$CALLS\"\n\
-                        [ \"$(basename \"$0\")\" != curl ] || printf 204\n";
+                        case \"$(basename \"$0\") $1\" in 'curl '*) printf 204 ;; 'docker inspect') printf kafka2 ;; esac\n";
 
 fn hooks() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contrib/hooks")
@@ -17,7 +17,7 @@ fn hooks() -> PathBuf {
 /// Calls a hook as a run does; gives back what it called.
 fn call(hook: &str, step: &str, fault: &str, more: &[(&str, &str)]) -> (Output, String) {
     let directory = tempfile::tempdir().unwrap();
-    for program in ["kubectl", "curl", "ssh"] {
+    for program in ["kubectl", "curl", "docker", "ssh"] {
         let path = directory.path().join(program);
         fs::write(&path, STAND_IN).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -43,6 +43,9 @@ fn call(hook: &str, step: &str, fault: &str, more: &[(&str, &str)]) -> (Output, 
 const PODS: (&str, &str) = ("VERIFY_PODS", "1=kafka-0 2=kafka-1 3=kafka-2");
 const PROXIES: (&str, &str) = ("VERIFY_PROXIES", "1=n1-peers 2=n2-peers,n2-quorum");
 
+const CONTAINERS: (&str, &str) = ("VERIFY_CONTAINERS", "1=kafka1_1 2=kafka2_1 3=kafka3_1");
+const NODE_NETWORK: (&str, &str) = ("VERIFY_NODE_NETWORK", "verify_nodes");
+
 #[test]
 fn what_each_hook_has_others_do() {
     let mut shown = String::new();
@@ -52,6 +55,9 @@ fn what_each_hook_has_others_do() {
         ("chaos-mesh", "kill:leader", &[PODS]),
         ("toxiproxy", "netsplit:leader", &[PROXIES]),
         ("toxiproxy", "bandwidth:leader", &[PROXIES, ("VERIFY_AMOUNT", "64kbit")]),
+        ("docker-network", "netsplit:leader", &[CONTAINERS, NODE_NETWORK]),
+        ("docker-network", "kill:leader", &[CONTAINERS]),
+        ("docker-network", "pause:leader", &[CONTAINERS]),
         ("ssh-nft", "netsplit:leader", &[]),
         ("ssh-nft", "netsplit:one-way-in", &[("VERIFY_PEERS", "1=10.0.0.1 3=10.0.0.3"), ("VERIFY_HOSTS", "2=two")]),
         ("ssh-nft", "loss:leader", &[("VERIFY_AMOUNT", "30%")]),
@@ -73,6 +79,9 @@ fn what_a_hook_cannot_do_it_refuses() {
         ("chaos-mesh", "netsplit:leader", &[("VERIFY_PODS", "1=kafka-0")]),
         ("toxiproxy", "kill:leader", &[PROXIES]),
         ("toxiproxy", "netsplit:leader", &[("VERIFY_PROXIES", "1=n1-peers")]),
+        ("docker-network", "loss:leader", &[CONTAINERS, NODE_NETWORK]),
+        ("docker-network", "netsplit:leader", &[CONTAINERS]),
+        ("docker-network", "netsplit:leader", &[("VERIFY_CONTAINERS", "1=kafka1_1"), NODE_NETWORK]),
         ("ssh-nft", "kill:leader", &[]),
     ] {
         let (output, calls) = call(hook, "start", fault, more);
