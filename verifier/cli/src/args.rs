@@ -450,6 +450,8 @@ pub enum ExportFormat {
     Csv,
     /// Operations of Jepsen's Kafka workload, as JSON lines.
     Jepsen,
+    /// One event a row, for query engines (built with `--features parquet`).
+    Parquet,
 }
 
 /// Writing a history for others.

@@ -87,6 +87,10 @@ pub enum CliError {
     /// Namespaces are refused.
     #[error(transparent)]
     Enclose(#[from] EncloseError),
+    /// A history as Parquet.
+    #[cfg(feature = "parquet")]
+    #[error(transparent)]
+    Parquet(#[from] delivery_parquet::ParquetError),
     /// An engine that runs containers.
     #[cfg(feature = "docker")]
     #[error(transparent)]
@@ -140,6 +144,8 @@ impl CliError {
             Self::Docker(delivery_docker::EngineError::BadImage { .. }) => {
                 (BAD_INPUT, "bad usage or input; nothing was started")
             }
+            #[cfg(feature = "parquet")]
+            Self::Parquet(_) => (COULD_NOT_RUN, "could not run"),
             #[cfg(feature = "docker")]
             Self::Docker(_) => (COULD_NOT_RUN, "could not run"),
             Self::Install(_)

@@ -15,6 +15,9 @@ use crate::exit::CliError;
 /// # Errors
 /// A directory without a run, a damaged history, a file that cannot be written.
 pub fn export(args: &ExportArgs) -> Result<i32, CliError> {
+    if args.format == ExportFormat::Parquet {
+        return columns(args);
+    }
     let history = History::open(&RunDir::open(&args.run_dir)?)?;
     let view = history.view();
     let written = match &args.out {
@@ -31,6 +34,22 @@ pub fn export(args: &ExportArgs) -> Result<i32, CliError> {
     }
 }
 
+/// Writes columns, which go into a file: their index stands at its end.
+#[cfg(feature = "parquet")]
+fn columns(args: &ExportArgs) -> Result<i32, CliError> {
+    let path = args.out.as_ref().ok_or_else(|| CliError::Usage(String::from("say where to: --out FILE.parquet")))?;
+    let history = History::open(&RunDir::open(&args.run_dir)?)?;
+    let file = File::create(path).map_err(|cause| CliError::Create { path: path.clone(), cause })?;
+    let written = delivery_parquet::write_parquet(&history.view(), BufWriter::new(file))?;
+    eprintln!("{written} events written to {}", path.display());
+    Ok(0)
+}
+
+#[cfg(not(feature = "parquet"))]
+fn columns(_args: &ExportArgs) -> Result<i32, CliError> {
+    Err(CliError::Usage(String::from("this verify was built without Parquet; build it with `--features parquet`")))
+}
+
 fn write(view: &HistoryView<'_>, format: ExportFormat, out: impl Write) -> Result<(), ExportError> {
     match format {
         ExportFormat::Jsonl => write_jsonl(view, out),
@@ -43,5 +62,7 @@ fn write(view: &HistoryView<'_>, format: ExportFormat, out: impl Write) -> Resul
             );
             Ok(())
         }
+        // Written apart.
+        ExportFormat::Parquet => Ok(()),
     }
 }
