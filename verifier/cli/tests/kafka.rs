@@ -18,8 +18,9 @@ fn a_netsplit_loses_what_is_not_replicated_and_nothing_else() {
     }
     let _turn = one_cluster();
     let out = tempfile::tempdir().unwrap();
-    // A rate that four lanes hold on two slow cores, too: clients that are saturated prove nothing.
-    let output = run(&["kafka", "--faults", "netsplit", "--rate", "250", "--json"], out.path());
+    // Clients that are saturated prove nothing. A broker answers a client's requests one after the other, the first of a
+    // cold one take up to half a second each on two slow cores, and librdkafka's defaults make each message a request.
+    let output = run(&["kafka", "--faults", "netsplit@25s+15s", "--rate", "50", "--json"], out.path());
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     let document = document(&output);
 
@@ -28,13 +29,13 @@ fn a_netsplit_loses_what_is_not_replicated_and_nothing_else() {
     assert!(fault["packets_dropped"].as_u64().unwrap() > 0, "{fault:#}");
     for name in ["fast", "none"] {
         let lane = lane(&document, name);
-        assert!(count(lane, "lost") > 1_000, "{lane:#}");
+        assert!(count(lane, "lost") > 500, "{lane:#}");
         assert_eq!(guarantee(lane, "durability").0, "violated");
     }
     let safe = lane(&document, "safe");
     assert_eq!(count(safe, "lost"), 0);
     assert_eq!(guarantee(safe, "durability").0, "holds", "{safe:#}");
-    assert!(safe["stats"]["acked"].as_u64().unwrap() > 5_000, "{safe:#}");
+    assert!(safe["stats"]["acked"].as_u64().unwrap() > 1_500, "{safe:#}");
 
     let run_dir = latest(out.path());
     let again = verify().arg("check").arg(&run_dir).arg("--json").output().unwrap();
