@@ -124,7 +124,7 @@ fn a_run_that_is_killed_leaves_nothing() {
     let out = tempfile::tempdir().unwrap();
     let arguments = ["--backend", "docker", "--preset", "fast", "--faults", "none", "--duration", "60s"];
     let mut running = common::running::start("kafka", &arguments, out.path());
-    running.wait_for("load");
+    running.wait_for("baseline");
     assert_ne!(left(), "");
     running.child.kill().unwrap();
     running.child.wait().unwrap();
@@ -144,7 +144,7 @@ fn a_run_that_is_interrupted_is_judged_and_leaves_nothing() {
     let out = tempfile::tempdir().unwrap();
     let arguments = ["--backend", "docker", "--preset", "safe", "--faults", "none", "--duration", "60s", "--json"];
     let mut running = common::running::start("kafka", &arguments, out.path());
-    running.wait_for("load");
+    running.wait_for("baseline");
     let pid = nix::unistd::Pid::from_raw(i32::try_from(running.child.id()).unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
     let (stdout, code) = running.finish();
