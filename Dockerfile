@@ -24,6 +24,6 @@ RUN apt-get update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install 
 COPY --from=build /source/target/release/verify /usr/local/bin/verify
 COPY --from=build /opt/delivery-verifier/cache /opt/delivery-verifier/cache
 ENV VERIFY_CACHE_DIR=/opt/delivery-verifier/cache
-WORKDIR /work
+WORKDIR /verify
 ENTRYPOINT ["verify"]
 CMD ["--help"]

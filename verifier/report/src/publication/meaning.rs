@@ -75,9 +75,15 @@ fn unshown(report: &Report<'_>, view: &LaneView<'_>) -> String {
     let why = match &report.manifest.status {
         RunStatus::Finished { .. } => why_unshown(view),
         RunStatus::Running => String::from("the run did not finish"),
-        RunStatus::CutShort { reason, .. } => format!("the run was cut short: {reason}"),
+        RunStatus::CutShort { reason, .. } => format!("the run was cut short: {}", without_places(reason)),
     };
     format!("Not shown either way: {}", sentence(&why))
+}
+
+/// Without where the run left its logs, on the machine that ran it.
+fn without_places(reason: &str) -> String {
+    let said = reason.lines().filter(|line| !line.trim_start().starts_with("The logs stand in "));
+    said.collect::<Vec<_>>().join("\n")
 }
 
 fn names<'a>(violations: impl Iterator<Item = &'a Violation>) -> String {
@@ -88,4 +94,15 @@ fn names<'a>(violations: impl Iterator<Item = &'a Violation>) -> String {
 fn sentence(text: &str) -> String {
     let text = text.trim().trim_end_matches('.');
     format!("{text}.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_places;
+
+    #[test]
+    fn a_machines_directories_are_not_published() {
+        let reason = "node n2 died\nby itself\nThe logs stand in /somewhere/runs/20261128-1/logs";
+        assert_eq!(without_places(reason), "node n2 died\nby itself");
+    }
 }
