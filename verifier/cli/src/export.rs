@@ -15,17 +15,20 @@ use crate::exit::CliError;
 /// # Errors
 /// A directory without a run, a damaged history, a file that cannot be written.
 pub fn export(args: &ExportArgs) -> Result<i32, CliError> {
-    if args.format == ExportFormat::Parquet {
-        return columns(args);
-    }
+    let write = match args.format {
+        ExportFormat::Jsonl => jsonl,
+        ExportFormat::Csv => csv,
+        ExportFormat::Jepsen => jepsen,
+        ExportFormat::Parquet => return columns(args),
+    };
     let history = History::open(&RunDir::open(&args.run_dir)?)?;
     let view = history.view();
     let written = match &args.out {
         Some(path) => {
             let file = File::create(path).map_err(|cause| CliError::Create { path: path.clone(), cause })?;
-            write(&view, args.format, BufWriter::new(file))
+            write(&view, &mut BufWriter::new(file))
         }
-        None => write(&view, args.format, BufWriter::new(io::stdout().lock())),
+        None => write(&view, &mut BufWriter::new(io::stdout().lock())),
     };
     match written {
         // Whoever reads has seen enough.
@@ -50,19 +53,19 @@ fn columns(_args: &ExportArgs) -> Result<i32, CliError> {
     Err(CliError::Usage(String::from("this verify was built without Parquet; build it with `--features parquet`")))
 }
 
-fn write(view: &HistoryView<'_>, format: ExportFormat, out: impl Write) -> Result<(), ExportError> {
-    match format {
-        ExportFormat::Jsonl => write_jsonl(view, out),
-        ExportFormat::Csv => write_csv(view, out),
-        ExportFormat::Jepsen => {
-            let exported = write_operations(view, out)?;
-            eprintln!(
-                "{} operations written; {} events have no words in this format and are left out",
-                exported.operations, exported.left_out
-            );
-            Ok(())
-        }
-        // Written apart.
-        ExportFormat::Parquet => Ok(()),
-    }
+fn jsonl(view: &HistoryView<'_>, out: &mut dyn Write) -> Result<(), ExportError> {
+    write_jsonl(view, out)
+}
+
+fn csv(view: &HistoryView<'_>, out: &mut dyn Write) -> Result<(), ExportError> {
+    write_csv(view, out)
+}
+
+fn jepsen(view: &HistoryView<'_>, out: &mut dyn Write) -> Result<(), ExportError> {
+    let exported = write_operations(view, out)?;
+    eprintln!(
+        "{} operations written; {} events have no words in this format and are left out",
+        exported.operations, exported.left_out
+    );
+    Ok(())
 }

@@ -92,9 +92,10 @@ fn chromium() -> Option<PathBuf> {
     let on_path = || std::env::split_paths(&path).flat_map(|folder| NAMES.map(|name| folder.join(name)));
     let found = named.or_else(|| on_path().find(|program| program.is_file()));
     if found.is_none() {
-        let required =
-            std::env::var("VERIFY_REQUIRE").is_ok_and(|names| names.split(',').any(|name| name == "chromium"));
-        assert!(!required, "VERIFY_REQUIRE names chromium, but none is found (VERIFY_CHROMIUM, or on the path)");
+        assert!(
+            !common::requires("chromium"),
+            "VERIFY_REQUIRE names chromium, but none is found (VERIFY_CHROMIUM, or on the path)"
+        );
         println!("skipped: no Chromium is found (VERIFY_CHROMIUM, or on the path)");
     }
     found

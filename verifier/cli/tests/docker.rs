@@ -7,7 +7,7 @@ mod common;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use common::{document, guarantee, lane, one_cluster, told, verify};
+use common::{document, guarantee, lane, one_cluster, requires, told, verify};
 use serde_json::Value;
 
 /// The vendor's image, or one that is laid out like it (`verifier/docker/images/kafka`).
@@ -67,8 +67,7 @@ fn can_run() -> bool {
     if has_it(&["image", "inspect", KAFKA_IMAGE]) || has_it(&["pull", "-q", KAFKA_IMAGE]) {
         return true;
     }
-    let required = std::env::var("VERIFY_REQUIRE").is_ok_and(|names| names.split(',').any(|name| name == "docker"));
-    assert!(!required, "VERIFY_REQUIRE names docker, but there is no engine with the image {KAFKA_IMAGE}");
+    assert!(!requires("docker"), "VERIFY_REQUIRE names docker, but there is no engine with the image {KAFKA_IMAGE}");
     println!("skipped: no engine answers, or it has no image {KAFKA_IMAGE}");
     false
 }
