@@ -74,10 +74,13 @@ pub(crate) struct GroupWork {
 }
 
 impl GroupWork {
-    /// Whether a message invoked at `time_ns` is owed to this subscriber.
-    pub(crate) fn was_subscribed(&self, destination: u16, time_ns: u64) -> bool {
-        let spans = self.subscribed.get(&destination);
-        spans.is_some_and(|spans| spans.iter().any(|(from_ns, to_ns)| (*from_ns..*to_ns).contains(&time_ns)))
+    /// Whether a message invoked at `time_ns`, by a clock that may be off by `slack_ns`, is owed to this subscriber.
+    pub(crate) fn was_subscribed(&self, destination: u16, time_ns: u64, slack_ns: u64) -> bool {
+        let covers = |(from_ns, to_ns): &(u64, u64)| {
+            from_ns.saturating_add(slack_ns) <= time_ns
+                && (*to_ns == u64::MAX || time_ns < to_ns.saturating_sub(slack_ns))
+        };
+        self.subscribed.get(&destination).is_some_and(|spans| spans.iter().any(covers))
     }
 
     /// Whether every member ended without being told to.
@@ -359,7 +362,7 @@ impl Pass<'_, '_, '_, '_> {
     }
 
     fn judge_transaction(&mut self, event: &Event, index: usize) {
-        aborted_read::take_delivery(self.work, self.seen.isolation, index, event);
+        aborted_read::take_delivery(self.work, self.seen.isolation, self.worker, index, event);
     }
 
     #[inline]

@@ -7,6 +7,7 @@ use delivery_history::manifest::{Destination, Host, Role, RunManifest, Worker, w
 use delivery_history::plain::MessageNames;
 use delivery_history::{Event, HistoryView, NO_DESTINATION, NO_NODE, NO_SESSION};
 
+use crate::clocks::Clocks;
 use crate::evidence::observations::Observations;
 use crate::evidence::timeline::Timeline;
 use crate::health::Health;
@@ -19,6 +20,7 @@ pub(crate) struct Context<'a> {
     pub(crate) manifest: &'a RunManifest,
     /// By worker number; nothing for a worker that recorded nothing.
     streams: Vec<Option<&'a [Event]>>,
+    pub(crate) clocks: Clocks,
     pub(crate) timeline: Timeline,
     pub(crate) observations: Observations<'a>,
     /// Names the messages had where the history was recorded.
@@ -42,9 +44,11 @@ impl<'a> Context<'a> {
             health.pass_over(stream.events.len() as u64);
         }
         health.note_missing(manifest, &streams);
+        health.note_machines(manifest);
         let timeline = Timeline::read(manifest, &streams, health);
         let observations = Observations::read(manifest, &streams, health);
-        Self { manifest, streams, timeline, observations, names: None }
+        let clocks = Clocks::read(manifest);
+        Self { manifest, streams, clocks, timeline, observations, names: None }
     }
 
     /// The events of `worker`; empty for one that recorded nothing.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use delivery_history::machine::MAX_CLOCK_ERROR_NS;
 use delivery_history::manifest::{Role, RunManifest};
 use delivery_history::{Event, HistoryView};
 
@@ -79,6 +80,25 @@ impl Health {
             let expected = matches!(worker.role, Role::Producer | Role::Consumer | Role::Observer | Role::Runner);
             if let (false, true, Ok(number)) = (recorded, expected, u16::try_from(number)) {
                 self.worker_damage(number, format!("{} recorded nothing", worker.name));
+            }
+        }
+    }
+
+    /// Notes machines that did not hand over everything, or whose times say too little.
+    pub(crate) fn note_machines(&mut self, manifest: &RunManifest) {
+        for machine in &manifest.machines {
+            let limit_ms = MAX_CLOCK_ERROR_NS / 1_000_000;
+            let why = match machine.clock {
+                _ if !machine.complete => String::from("was not taken over whole"),
+                Some(clock) if clock.error_ns > MAX_CLOCK_ERROR_NS => {
+                    format!("has times that may be off by {} ms, more than {limit_ms}", clock.error_ns / 1_000_000)
+                }
+                _ => continue,
+            };
+            for (number, worker) in manifest.workers.iter().enumerate().filter(|(_, one)| one.host == machine.host) {
+                if let Ok(number) = u16::try_from(number) {
+                    self.worker_damage(number, format!("what {} recorded on {} {why}", worker.name, machine.name));
+                }
             }
         }
     }

@@ -8,6 +8,7 @@
 mod acks;
 mod ahead;
 mod audits;
+mod clocks;
 mod consumed;
 mod context;
 mod directory;

@@ -100,6 +100,7 @@ fn manifest(lanes: Vec<Lane>) -> RunManifest {
         nodes: Vec::new(),
         controllers: Vec::new(),
         client_hosts: Vec::new(),
+        machines: Vec::new(),
         workers: Vec::new(),
         destinations: Vec::new(),
         groups: Vec::new(),

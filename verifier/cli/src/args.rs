@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use delivery_broker::Timings;
-use delivery_runner::AuditMode;
+use delivery_runner::{AuditMode, MAX_MACHINES};
 
 /// Proves what message brokers really deliver: runs producers and consumers under faults, checks
 /// every message, and says which guarantees held.
@@ -45,6 +45,8 @@ pub enum Command {
     Shrink(ShrinkArgs),
     /// Write the history of a run for other programs.
     Export(ExportArgs),
+    /// Join a run that is started elsewhere with --machines, and run clients of it here.
+    Worker(WorkerArgs),
     /// Write the results of many runs as tables and one page: for readers, spreadsheets and continuous integration.
     Report(ReportArgs),
     /// Show presets, faults, settings or guarantees.
@@ -255,6 +257,45 @@ pub struct ExternalArgs {
     /// The cluster is yours to break: faults may be injected, and more than 1000 messages a second sent.
     #[arg(long)]
     pub i_own_this_cluster: bool,
+    /// Run the clients on this many other machines, each of which runs `verify worker`.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_MACHINES)))]
+    pub machines: Option<u16>,
+    /// Where those join this run.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:7654", requires = "machines")]
+    pub listen: String,
+    /// How long they are waited for; 5m without it.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, requires = "machines")]
+    pub machines_limit: Option<Duration>,
+    /// File with the token that this run and those machines share; without it, VERIFY_WORKER_TOKEN.
+    #[arg(long, value_name = "FILE", requires = "machines")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// Joining a run.
+#[derive(Clone, Debug, Args)]
+pub struct WorkerArgs {
+    /// Where the run is that was started with --machines (its port is 7654 unless --listen says otherwise).
+    #[arg(value_name = "HOST:PORT")]
+    pub runner: String,
+    /// What this machine is called in the run; its host name without it.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// File with what it takes to get into the cluster from here, as for the run itself. A password may come in
+    /// VERIFY_PASSWORD instead. The run does not send its own.
+    #[arg(long, value_name = "FILE")]
+    pub client_config: Option<PathBuf>,
+    /// File with the token that the run and this machine share; without it, VERIFY_WORKER_TOKEN.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// How long the run is waited for; 5m without it.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub join_limit: Option<Duration>,
+    /// Folder for what is recorded until it is handed over; the system's own for such without it.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Nothing on standard error.
+    #[arg(long)]
+    pub quiet: bool,
 }
 
 /// Formats of histories that others recorded.

@@ -7,8 +7,8 @@ use delivery_broker::{
 };
 use delivery_history::manifest::{Host, Role};
 use delivery_runner::{
-    FaultHook, Outside, OutsideCluster, PASSWORD_VARIABLE, RunPlan, RunRequest, notes_dir, run_outside,
-    tidy_after_the_dead,
+    Errands, Expected, FaultHook, Interrupts, Joined, Outside, OutsideCluster, PASSWORD_VARIABLE, Reception,
+    ReceptionError, RunPlan, RunRequest, notes_dir, run_outside, tidy_after_the_dead,
 };
 
 use crate::args::RunArgs;
@@ -16,6 +16,7 @@ use crate::commit::plan;
 use crate::exit::CliError;
 use crate::progress::progress;
 use crate::run::{announce, cache_dir, conclude, draws, listen, request, tell_drawn};
+use crate::worker::{JOIN_LIMIT, token};
 
 /// Messages a second and lane where nobody says how many.
 const DEFAULT_RATE_PER_S: u32 = 200;
@@ -38,7 +39,9 @@ pub fn run(system: &'static dyn System, args: &RunArgs) -> Result<i32, CliError>
     check_options(external, args)?;
     let contact = contact(external, args)?;
     let survey = external.survey(&contact).map_err(|error| told(error, &contact))?;
-    let request = outside_request(system, args, &survey)?;
+    let interrupts = listen()?;
+    let joined = machines(system, args, &interrupts)?;
+    let request = outside_request(system, args, &survey, joined.as_deref())?;
     let planned = plan(system, &request)?;
     check_leave(&planned, args)?;
     let spec = spec(&planned, &contact);
@@ -51,8 +54,8 @@ pub fn run(system: &'static dyn System, args: &RunArgs) -> Result<i32, CliError>
         cluster: survey.cluster.clone(),
         hook: hook(args),
         notes_dir: notes_dir(&cache_dir()),
+        joined,
     };
-    let interrupts = listen()?;
     let mut shown = progress(args.output.quiet);
     let (completed, left) = run_outside(&planned, &request.out, system, &outside, &interrupts, shown.as_mut())?;
     let ended = conclude(&completed, shown, &args.output);
@@ -102,6 +105,7 @@ pub(crate) fn refuse_options(args: &RunArgs) -> Result<(), CliError> {
         ("--fault-hook", external.fault_hook.is_some()),
         ("--fault-hook-limit", external.fault_hook_limit.is_some()),
         ("--i-own-this-cluster", external.i_own_this_cluster),
+        ("--machines", external.machines.is_some()),
     ];
     match given.iter().find(|(_, given)| *given) {
         Some((option, _)) => Err(CliError::Usage(format!("{option} needs --backend external"))),
@@ -122,13 +126,42 @@ fn contact(external: &dyn ExternalSystem, args: &RunArgs) -> Result<Contact, Cli
     Ok(external.contact(&request)?)
 }
 
-fn outside_request(system: &dyn System, args: &RunArgs, survey: &Survey) -> Result<RunRequest, CliError> {
+/// Waits for the machines that are to run the clients.
+fn machines(system: &dyn System, args: &RunArgs, interrupts: &Interrupts) -> Result<Option<Arc<Joined>>, CliError> {
+    let external = &args.external;
+    let Some(machines) = external.machines else { return Ok(None) };
+    let token = token(external.token_file.as_ref())?;
+    let addresses = external.bootstrap_server.as_ref().or(external.url.as_ref()).cloned().unwrap_or_default();
+    let errands = Errands { system: system.info().name.to_owned(), addresses };
+    let limit = external.machines_limit.unwrap_or(JOIN_LIMIT);
+    let expected = Expected { machines, limit, token: &token, errands: &errands };
+    let mut tell = |line: &str| {
+        if !args.output.quiet {
+            eprintln!("{line}");
+        }
+    };
+    let reception = Reception::open(&external.listen).map_err(|error| CliError::CouldNotRun(error.to_string()))?;
+    tell(&format!("waiting for {machines} machines at {}: verify worker HOST:PORT on each", reception.address()));
+    let joined = reception.wait(&expected, &mut tell, &|| interrupts.pending());
+    joined.map(|joined| Some(Arc::new(joined))).map_err(|error| match error {
+        ReceptionError::Stopped => CliError::Stopped,
+        other => CliError::CouldNotRun(other.to_string()),
+    })
+}
+
+fn outside_request(
+    system: &dyn System,
+    args: &RunArgs,
+    survey: &Survey,
+    joined: Option<&Joined>,
+) -> Result<RunRequest, CliError> {
     let mut request = request(system, args)?;
     request.rate_per_s = args.rate.unwrap_or(DEFAULT_RATE_PER_S);
     request.outside = Some(OutsideCluster {
         nodes: survey.nodes.clone(),
         version: args.broker_version.first().unwrap_or(&survey.version).clone(),
         has_hook: args.external.fault_hook.is_some(),
+        machines: joined.map(Joined::machines).unwrap_or_default(),
     });
     if draws(args) {
         return Err(CliError::Usage(String::from(

@@ -27,6 +27,7 @@ pub mod shrink;
 pub mod systems;
 pub mod terminal;
 pub mod versions;
+pub mod worker;
 
 use args::{Cli, Command};
 use exit::CliError;
@@ -54,6 +55,7 @@ pub fn dispatch(cli: Cli) -> Result<i32, CliError> {
         Command::Replay(args) => replay::replay(&args),
         Command::Report(args) => report::report(&args),
         Command::Export(args) => export::export(&args),
+        Command::Worker(args) => worker::worker(&args),
         Command::List(args) => list::list(&args),
         Command::Mutants(args) => mutants::mutants(&args),
         #[cfg(any(feature = "kafka", feature = "rabbitmq"))]

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::machine::WorkerMachine;
+
 /// Version of `run.json`; another version is refused by name.
 pub const MANIFEST_FORMAT: u32 = 1;
 
@@ -65,6 +67,9 @@ pub struct RunManifest {
     pub controllers: Vec<Host>,
     /// Client hosts (the observer's last).
     pub client_hosts: Vec<Host>,
+    /// Machines other than the runner's that ran clients.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub machines: Vec<WorkerMachine>,
     /// Workers; a worker's number is its index. Each has one event stream.
     pub workers: Vec<Worker>,
     /// Destinations; events name them by index.

@@ -44,6 +44,7 @@ fn manifest(workers: &[&str]) -> RunManifest {
         nodes: Vec::new(),
         controllers: Vec::new(),
         client_hosts: Vec::new(),
+        machines: Vec::new(),
         workers: workers.iter().map(worker).collect(),
         destinations: Vec::new(),
         groups: Vec::new(),

@@ -8,6 +8,7 @@ use delivery_checks::judgement::{
     ProcessLooks, Recovery, SideWrites, Stats, WritesLost,
 };
 use delivery_claims::{ClaimJudgement, LaneVerdict, Overall, RequiredJudgement, RunVerdict, Standing, Violation};
+use delivery_history::WorkerMachine;
 use delivery_history::manifest::{Requirement, RunStatus, Workload};
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +78,9 @@ pub struct RunEntry {
     pub status: RunStatus,
     /// Cores, memory, kernel.
     pub machine: String,
+    /// Machines that joined the run with clients; left out where there were none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub machines: Vec<WorkerMachine>,
     /// Nodes of the cluster.
     pub nodes: usize,
     /// Messages a second and lane, as asked for.
@@ -315,6 +319,7 @@ fn run_entry(report: &Report<'_>) -> RunEntry {
         took_ms: took_ms(&manifest.status),
         status: manifest.status.clone(),
         machine: manifest.machine.clone(),
+        machines: manifest.machines.clone(),
         nodes: manifest.nodes.len(),
         rate_per_s: manifest.rate_per_s,
         size_bytes: manifest.size_bytes,

@@ -85,6 +85,7 @@ mod tests {
             nodes: (1..=3).map(host).collect(),
             controllers: Vec::new(),
             client_hosts: Vec::new(),
+            machines: Vec::new(),
             workers: Vec::new(),
             destinations: Vec::new(),
             groups: Vec::new(),

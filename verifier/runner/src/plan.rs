@@ -11,6 +11,7 @@ use delivery_cluster::machines::Need;
 use delivery_faults::random::{Lot, draw};
 use delivery_faults::schedule::Defaults;
 use delivery_faults::{FaultKind, FaultRequest, LoadPlan, Shape, find_fault, hook, plan_load};
+use delivery_history::WorkerMachine;
 use delivery_history::manifest::{
     BiteProof, Destination, Fault, Group, Host, MANIFEST_FORMAT, Requirement, Role, RunManifest, RunStatus, Worker,
     Workload,
@@ -20,7 +21,7 @@ use delivery_workloads::handler::processing;
 use crate::disk_size::check_memory;
 use crate::machine::{FaultWindow, Limits, MachinePlan};
 use crate::machine_facts::machine_facts;
-use crate::request::{AuditMode, OutsideCluster, PlanError, RunRequest};
+use crate::request::{AuditMode, JoinedMachine, OutsideCluster, PlanError, RunRequest};
 use crate::seats::{plan_clients_hit, plan_clients_of_nodes, plan_destinations_added};
 
 /// First client host's number; the observer's host comes after all of them.
@@ -535,6 +536,7 @@ fn manifest(
         nodes: topology.nodes,
         controllers: topology.controllers,
         client_hosts: topology.client_hosts,
+        machines: machines(request),
         workers: topology.workers,
         destinations: topology.destinations,
         groups: topology.groups,
@@ -600,6 +602,25 @@ fn prefix_of(run_id: &str) -> String {
     format!("{PREFIX}{}-", letters.collect::<String>())
 }
 
+fn machine_host((id, machine): (u32, &JoinedMachine)) -> Host {
+    Host { id, name: machine.name.clone(), address: machine.address.clone() }
+}
+
+/// Nothing is known of their clocks yet, and nothing was taken over.
+fn machines(request: &RunRequest) -> Vec<WorkerMachine> {
+    let joined = request.outside.as_ref().map_or(&[][..], |outside| &outside.machines);
+    (FIRST_CLIENT_HOST..)
+        .zip(joined)
+        .map(|(host, machine)| WorkerMachine {
+            name: machine.name.clone(),
+            host,
+            facts: machine.facts.clone(),
+            clock: None,
+            complete: false,
+        })
+        .collect()
+}
+
 /// Who takes part.
 struct Topology {
     /// Begins every name.
@@ -626,9 +647,12 @@ fn topology(info: &SystemInfo, request: &RunRequest, lanes: &[LanePlan], simulat
     let controllers =
         (1..=asked("cluster.controllers").unwrap_or(0)).map(|place| controller(brokers + place)).collect();
     let client = |id: u32| Host { id, name: format!("c{}", id - 100), address: format!("198.18.1.{}", id - 100) };
-    let mut client_hosts: Vec<Host> = Vec::new();
+    let machines = request.outside.as_ref().map_or(&[][..], |outside| &outside.machines);
+    let mut client_hosts: Vec<Host> = (FIRST_CLIENT_HOST..).zip(machines).map(machine_host).collect();
     if !simulated {
-        client_hosts.extend((FIRST_CLIENT_HOST..FIRST_CLIENT_HOST + CLIENT_HOSTS).map(client));
+        if machines.is_empty() {
+            client_hosts.extend((FIRST_CLIENT_HOST..FIRST_CLIENT_HOST + CLIENT_HOSTS).map(client));
+        }
         client_hosts.push(Host {
             id: OBSERVER_HOST,
             name: String::from("observer"),
@@ -713,7 +737,7 @@ impl Topology {
         let hosts: Vec<u32> = if simulated {
             self.nodes.iter().map(|node| node.id).collect()
         } else {
-            (FIRST_CLIENT_HOST..FIRST_CLIENT_HOST + CLIENT_HOSTS).collect()
+            self.client_hosts.iter().map(|host| host.id).filter(|host| *host != OBSERVER_HOST).collect()
         };
         // Before those that send what they transform: a fault on a producer hits the first of a lane.
         if let Some(transactions) = &plan.transactions {
@@ -836,7 +860,10 @@ impl Topology {
 fn needed_producers(request: &RunRequest, info: &SystemInfo, simulated: bool) -> u16 {
     let confines = |fault: &FaultRequest| find_fault(fault.fault).is_ok_and(|kind| kind.confines_clients(fault.shape));
     let stay = info.clients_stay && !request.faults.is_empty();
-    if simulated || stay || request.faults.iter().any(confines) { 2 } else { 1 }
+    let machines = request.outside.as_ref().map_or(0, |outside| outside.machines.len() as u16);
+    let needed = if simulated || stay || request.faults.iter().any(confines) { 2 } else { 1 };
+    // Each machine is there to send.
+    machines.max(needed)
 }
 
 pub(crate) fn run_id(system: &str, now: jiff::Timestamp) -> String {

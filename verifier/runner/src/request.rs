@@ -61,6 +61,19 @@ pub struct OutsideCluster {
     pub version: String,
     /// A command of the user's injects faults of nodes.
     pub has_hook: bool,
+    /// Machines that the clients run on; without any, this one.
+    pub machines: Vec<JoinedMachine>,
+}
+
+/// A machine that joined a run, to run clients of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinedMachine {
+    /// What it is called; no two are called the same.
+    pub name: String,
+    /// Where it was seen from.
+    pub address: String,
+    /// Cores, memory, kernel.
+    pub facts: String,
 }
 
 /// A request that cannot be run as it stands. Exit 2: nothing was started.

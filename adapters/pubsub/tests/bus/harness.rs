@@ -123,6 +123,7 @@ impl Setup {
             nodes: (1..=self.nodes).map(|id| Host { id, name: host_name(id), address: String::new() }).collect(),
             controllers: Vec::new(),
             client_hosts: Vec::new(),
+            machines: Vec::new(),
             workers: self.workers(),
             destinations,
             groups: every.map(group).collect(),

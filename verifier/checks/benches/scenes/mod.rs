@@ -67,6 +67,7 @@ fn manifest(workload: Workload, messages: u64) -> RunManifest {
         nodes: vec![host(1), host(2), host(3)],
         controllers: Vec::new(),
         client_hosts: vec![host(101)],
+        machines: Vec::new(),
         workers: vec![
             worker("runner", Role::Runner, None, None),
             worker("p0", Role::Producer, Some(0), None),

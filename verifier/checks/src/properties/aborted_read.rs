@@ -3,6 +3,7 @@
 //! the commit was asked for. Dirty read: of an aborted transaction, and delivered to a reader that reads beside.
 
 use delivery_history::Event;
+use delivery_history::manifest::worker_of_session;
 
 use crate::context::Context;
 use crate::directory::state;
@@ -46,9 +47,17 @@ pub(crate) fn find_stored(work: &LaneWork<'_, '_>, tally: &mut OnceTally) {
 }
 
 /// Judges a delivery of message `index` to a reader.
-pub(crate) fn take_delivery(work: &mut LaneWork<'_, '_>, isolation: Isolation, index: usize, event: &Event) {
+pub(crate) fn take_delivery(
+    work: &mut LaneWork<'_, '_>,
+    isolation: Isolation,
+    reader: u16,
+    index: usize,
+    event: &Event,
+) {
     let Some(transaction) = work.sends.transactions.of(index) else { return };
-    let too_early = transaction.commit_asked_ns.is_none_or(|asked_ns| event.time_ns < asked_ns);
+    let (clocks, writer) = (&work.context.clocks, worker_of_session(event.session));
+    let is_before = |asked_ns| clocks.is_before((reader, event.time_ns), (writer, asked_ns));
+    let too_early = transaction.commit_asked_ns.is_none_or(is_before);
     let tally = match (isolation, transaction.ending) {
         (Isolation::Beside, Ending::Aborted) => &mut work.dirty_read,
         (_, Ending::Aborted) => &mut work.aborted_read,

@@ -24,7 +24,8 @@ struct Committed {
 /// Counts confirmed commits that lie before one that was confirmed before they were asked for.
 pub(crate) fn find(context: &Context<'_>, seen: &GroupWork) -> Tally {
     let mut tally = Tally::default();
-    if seen.settled == 0 {
+    // Members that no clock orders may have moved the group back by themselves, one after the other.
+    if seen.settled == 0 || !context.clocks.is_one_for(&seen.members) {
         return tally;
     }
     let mut committed: HashMap<u16, Committed> = HashMap::new();

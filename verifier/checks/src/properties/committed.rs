@@ -151,6 +151,10 @@ impl Commits {
 /// Destinations of which less was read back than had been confirmed before the audit began.
 fn lost(context: &Context<'_>, seen: &GroupWork, told: &BTreeMap<u16, Told>, tally: &mut Tally) {
     let Some(audit_ns) = context.timeline.entered_ns(Phase::Audit).filter(|_| seen.settled > 0) else { return };
+    // Which commit came last is known where one clock orders them.
+    if !context.clocks.is_one_for(&seen.members) {
+        return;
+    }
     let mut commits: BTreeMap<u16, Commits> = BTreeMap::new();
     // By member, destination and offset: when the commit was asked for.
     let mut asked: HashMap<(u16, u16, u64), u64> = HashMap::new();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use delivery_history::Event;
 
+use crate::clocks::Clocks;
 use crate::consumed::{GroupWork, mark};
 use crate::health::kind;
 use crate::tally::{OnceTally, Subject};
@@ -36,7 +37,7 @@ pub(crate) fn find(work: &LaneWork<'_, '_>, seen: &GroupWork, tally: &mut OnceTa
         }
     }
     for (index, runs) in &mut runs {
-        if let Some(met_ns) = first_meeting(runs) {
+        if let Some(met_ns) = first_meeting(runs, &work.context.clocks) {
             let invoked = work.invoked_of(*index);
             let subject = Subject::Message { session: invoked.session, sequence: invoked.sequence };
             tally.add(met_ns, subject, invoked.destination);
@@ -53,13 +54,19 @@ fn take(runs: &mut Vec<Run>, worker: u16, event: &Event) {
 }
 
 /// When two members first had it at the same time.
-fn first_meeting(runs: &mut [Run]) -> Option<u64> {
+fn first_meeting(runs: &mut [Run], clocks: &Clocks) -> Option<u64> {
     runs.sort_unstable_by_key(|run| (run.from_ns, run.worker));
     // The run that lasts longest so far, and the longest of any other member.
     let (mut longest, mut second): (Option<Run>, Option<Run>) = (None, None);
     for run in runs.iter() {
-        let meets =
-            |other: &Option<Run>| other.is_some_and(|other| other.worker != run.worker && other.to_ns > run.from_ns);
+        let meets = |other: &Option<Run>| {
+            other.is_some_and(|other| {
+                let apart = clocks.slack_ns(other.worker, run.worker);
+                // The other began first as far as one clock can tell; as far as two can, before this one ended.
+                let began = apart == 0 || other.from_ns.saturating_add(apart) < run.to_ns;
+                other.worker != run.worker && began && run.from_ns.saturating_add(apart) < other.to_ns
+            })
+        };
         if meets(&longest) || meets(&second) {
             return Some(run.from_ns);
         }
@@ -81,13 +88,14 @@ fn first_meeting(runs: &mut [Run]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::{Run, first_meeting};
+    use crate::clocks::Clocks;
 
     fn meeting(runs: &[(u16, u64, u64)]) -> Option<u64> {
         let mut runs: Vec<Run> = runs
             .iter()
             .map(|(worker, from_ns, to_ns)| Run { worker: *worker, from_ns: *from_ns, to_ns: *to_ns })
             .collect();
-        first_meeting(&mut runs)
+        first_meeting(&mut runs, &Clocks::default())
     }
 
     #[test]

@@ -109,10 +109,14 @@ impl AckCurve {
     }
 }
 
-/// Counts messages that stand before one that had been acked when they were sent.
+/// Counts messages that stand before one that had been acked when they were sent, by one clock.
 pub(crate) fn find(work: &LaneWork<'_, '_>, audits: &Audits<'_>, producers: &[u16]) -> Tally {
-    let amiss = producers.iter().any(|worker| may_be_amiss(work, &work.sends, *worker));
-    if amiss { merge(work, audits, producers) } else { Tally::default() }
+    let mut tally = Tally::default();
+    if producers.iter().any(|worker| may_be_amiss(work, &work.sends, *worker)) {
+        let groups = work.context.clocks.groups(producers);
+        groups.iter().for_each(|of_one_clock| tally.merge(merge(work, audits, of_one_clock)));
+    }
+    tally
 }
 
 /// Whether an ack of this producer stands before what may have been acked when its message was sent.

@@ -3,7 +3,7 @@
 //! Nothing is stored in a fan-out: what a drained subscriber was owed and never given is lost,
 //! what it was given and never processed is undelivered.
 
-use delivery_history::manifest::Workload;
+use delivery_history::manifest::{Workload, worker_of_session};
 
 use crate::consumed::{GroupWork, mark};
 use crate::directory::{Session, state};
@@ -102,8 +102,14 @@ fn missing(
     }
     let message = work.sends.messages.state[index];
     let fanout = work.workload == Workload::Fanout;
-    if fanout && !seen.was_subscribed(invoked.destination, invoked.time_ns) {
-        return;
+    if fanout {
+        let slack_ns = seen
+            .members
+            .first()
+            .map_or(0, |member| work.context.clocks.slack_ns(*member, worker_of_session(invoked.session)));
+        if !seen.was_subscribed(invoked.destination, invoked.time_ns, slack_ns) {
+            return;
+        }
     }
     let proof = if !recovered {
         Proof::None

@@ -101,30 +101,38 @@ fn what_of(event: &Event) -> Option<What> {
 }
 
 fn judge_message(work: &LaneWork<'_, '_>, steps: &[Step], again: &mut Again) {
-    let mut delivered = false;
-    let (mut requeued_ns, mut settled_ns) = (None, None);
+    let clocks = &work.context.clocks;
+    let came_before = |before: Option<Step>, step: &Step| {
+        before.is_some_and(|before| clocks.is_before((before.worker, before.time_ns), (step.worker, step.time_ns)))
+    };
+    let (mut delivered, mut requeued, mut settled): (Option<Step>, Option<Step>, Option<Step>) = (None, None, None);
     let (mut unflagged, mut after_settle) = (None, None);
     for step in steps {
         match step.what {
-            What::Requeued => requeued_ns = Some(step.time_ns),
-            What::Settled => settled_ns = settled_ns.or(Some(step.time_ns)),
+            What::Requeued => requeued = Some(*step),
+            What::Settled => settled = settled.or(Some(*step)),
             What::Flagged | What::Unflagged => {
-                if settled_ns.is_some_and(|settled_ns| settled_ns < step.time_ns) {
+                if came_before(settled, step) {
                     after_settle = after_settle.or(Some(step));
                 }
                 // Whoever is given it next is given what was requeued; after that it is another story.
-                let special = match (step.what, delivered, requeued_ns.take()) {
-                    (What::Unflagged, true, _) => {
-                        unflagged = unflagged.or(Some(step));
+                let special = match (step.what, delivered, requeued.take()) {
+                    (What::Unflagged, Some(first), _) => {
+                        // Of two deliveries at the same time by one clock, or at nearly the same by two, either may be first.
+                        let is_second = clocks.slack_ns(first.worker, step.worker) == 0 || came_before(delivered, step);
+                        unflagged = unflagged.or(is_second.then_some(step));
                         Some(Special::NotFirst)
                     }
-                    (What::Flagged, _, Some(invoked_ns)) => Some(Special::Requeued { invoked_ns }),
+                    (What::Flagged, _, Some(before)) => {
+                        let slack_ns = clocks.slack_ns(before.worker, step.worker);
+                        Some(Special::Requeued { invoked_ns: before.time_ns.saturating_add(slack_ns) })
+                    }
                     _ => None,
                 };
                 if let Some(special) = special {
                     again.special.entry(step.worker).or_default().push((step.at, special));
                 }
-                delivered = true;
+                delivered = delivered.or(Some(*step));
             }
         }
     }

@@ -166,6 +166,7 @@ pub fn manifest(workload: Workload) -> RunManifest {
         nodes: vec![host(1, "n1"), host(2, "n2"), host(3, "n3")],
         controllers: Vec::new(),
         client_hosts: vec![host(101, "h1"), host(102, "h2"), host(103, "watch")],
+        machines: Vec::new(),
         workers: vec![
             worker("runner", Role::Runner, None, None, 103),
             worker("observer", Role::Observer, None, None, 103),

@@ -14,6 +14,8 @@ use serde_json::Value;
 
 /// Host `verify` and its clients run on.
 const CLIENT_HOST: u32 = 101;
+/// Its address.
+pub(crate) const RUNNER: &str = "198.18.1.1";
 /// Longest wait for any condition: reaching it is a failure, not a measurement.
 const PATIENCE: Duration = Duration::from_secs(240);
 
@@ -68,7 +70,9 @@ impl Stage {
             host(1, "n1", &address(1)),
             host(2, "n2", &address(2)),
             host(3, "n3", &address(3)),
-            host(CLIENT_HOST, "c1", "198.18.1.1"),
+            host(CLIENT_HOST, "c1", RUNNER),
+            host(CLIENT_HOST + 1, "c2", "198.18.1.2"),
+            host(CLIENT_HOST + 2, "c3", "198.18.1.3"),
         ];
         let mut cluster = LocalCluster::create(&hosts, specs[0].ports.clone()).unwrap();
         let logs = directory.join("node-logs");
@@ -113,6 +117,23 @@ impl Stage {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// A program on another machine (1, 2) than `verify` is on, whose clock since start stands `ahead_s` ahead. What it
+    /// says goes into `output`.
+    pub(crate) fn on_machine(&mut self, machine: u32, ahead_s: u64, program: &Command, output: &Path) -> Child {
+        let mut command = Command::new("unshare");
+        command.args(["--time", "--monotonic", &ahead_s.to_string(), "--fork", "--kill-child", "--"]);
+        command.arg(program.get_program()).args(program.get_args());
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let said = fs::File::create(output).unwrap();
+        command.stdin(Stdio::null()).stdout(said.try_clone().unwrap()).stderr(said);
+        self.cluster.spawn(CLIENT_HOST + machine, command).unwrap()
     }
 
     /// A run against the listener with this port.

@@ -38,6 +38,7 @@ pub fn file_manifest(file: &str, format: &str, acknowledged: bool, spans_ms: u64
         nodes: Vec::new(),
         controllers: Vec::new(),
         client_hosts: vec![Host { id: FIRST_CLIENT_HOST, name: String::from("its host"), address: String::new() }],
+        machines: Vec::new(),
         workers: Vec::new(),
         destinations: Vec::new(),
         groups: Vec::new(),

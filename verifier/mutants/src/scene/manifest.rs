@@ -65,6 +65,7 @@ pub(crate) fn manifest(lane: Lane) -> RunManifest {
         nodes: NODES.map(|node| host(node, &format!("n{node}"))).to_vec(),
         controllers: Vec::new(),
         client_hosts: vec![host(101, "h1"), host(102, "h2"), host(103, "watch")],
+        machines: Vec::new(),
         workers: workers(workload),
         destinations: destinations(workload),
         groups: groups(workload),

@@ -60,6 +60,7 @@ pub(crate) fn manifest(run_id: &str, load_ms: u64) -> RunManifest {
         nodes: vec![host(1), host(2), host(3)],
         controllers: Vec::new(),
         client_hosts: vec![host(101)],
+        machines: Vec::new(),
         workers: vec![
             worker("runner", Role::Runner, None, None),
             worker("producer", Role::Producer, Some(0), None),

@@ -1,6 +1,7 @@
 //! One line that says what ran: product, client, fault, timings, time taken.
 
-use delivery_history::manifest::{Fault, RunStatus};
+use delivery_history::WorkerMachine;
+use delivery_history::manifest::{Fault, RunManifest, RunStatus};
 use delivery_history::plain::manifest::FILE_BACKEND;
 
 use super::page::{Page, Tone};
@@ -24,6 +25,7 @@ pub(crate) fn what_ran(report: &Report<'_>) -> String {
     parts.push(format!("{} {}", manifest.system, manifest.broker_version));
     parts.push(manifest.client.clone());
     parts.push(format!("{} ({})", counted(manifest.nodes.len(), "node"), manifest.backend));
+    parts.extend(machines(manifest));
     parts.push(faults(report));
     parts.push(timings(report));
     parts.push(match &manifest.status {
@@ -67,6 +69,16 @@ fn planned_as(report: &Report<'_>) -> impl Fn((usize, &Fault)) -> (String, u64) 
         let lasted_ms = report.judgement.faults.get(index).map_or(0, |judged| judged.lasted_ms);
         (name, if lasted_ms > 0 { lasted_ms } else { fault.duration_ms })
     }
+}
+
+/// Where clients were, if not on the runner's machine, and how well their clocks agree with its own.
+fn machines(manifest: &RunManifest) -> Option<String> {
+    let worst_ns = manifest.machines.iter().map(WorkerMachine::error_ns).max()?;
+    let machines = counted(manifest.machines.len(), "machine");
+    Some(match worst_ns {
+        u64::MAX => format!("clients on {machines} whose clocks were not compared to the end"),
+        known => format!("clients on {machines}, clocks to within {:.1} ms", known as f64 / 1e6),
+    })
 }
 
 fn timings(report: &Report<'_>) -> String {

@@ -107,6 +107,7 @@ pub(crate) fn manifest(lanes: Vec<Lane>) -> RunManifest {
         nodes: (1..=3).map(node).collect(),
         controllers: Vec::new(),
         client_hosts: Vec::new(),
+        machines: Vec::new(),
         workers: Vec::new(),
         destinations: Vec::new(),
         groups: Vec::new(),

@@ -1,22 +1,24 @@
 //! The processes of a run: its nodes and its workers, and who takes whose place.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use delivery_broker::{Change, Changed};
-use delivery_cluster::cluster::{Cluster, Errand};
+use delivery_cluster::cluster::{Cluster, Errand, HostProcess};
 use delivery_cluster::external;
 use delivery_cluster::local::group;
 use delivery_cluster::machines::Machines;
 use delivery_cluster::processes::{Blow, Dropped, ProcessError, Processes, Whose};
 use delivery_faults::Product;
+use delivery_history::RunDir;
 use delivery_history::event::ProcessState;
 
 use crate::real::changes::Changes;
+use crate::real::joined::machine::Joined;
 use crate::real::process::{SpawnError, Word, WorkerProcess};
-use crate::real::protocol::{Command, PASSWORD_VARIABLE, WORKER_ARGUMENT, WorkerSpec};
+use crate::real::protocol::{Command, PASSWORD_VARIABLE, TOKEN_VARIABLE, WORKER_ARGUMENT, WorkerSpec};
 
 /// How long a worker may take to end politely.
 const FINISH_LIMIT: Duration = Duration::from_secs(5);
@@ -28,6 +30,8 @@ pub(crate) struct Post {
     pub(crate) name: String,
     /// Number of its host.
     pub(crate) host: u32,
+    /// The machine that joined the run for it, if it is on one.
+    pub(crate) machine: Option<String>,
     /// What it is told first.
     pub(crate) spec: WorkerSpec,
 }
@@ -38,6 +42,8 @@ pub(crate) struct Crew {
     pub(crate) cluster: Option<Box<dyn Cluster>>,
     /// Somebody else runs the nodes, and clients are on this machine.
     pub(crate) is_outside: bool,
+    /// Machines that clients are on instead.
+    pub(crate) joined: Option<Arc<Joined>>,
     /// Workers that run, by number.
     pub(crate) workers: BTreeMap<u16, WorkerProcess>,
     /// What the product is asked for to make a destination that is not there from the start: topic, and how many
@@ -52,15 +58,16 @@ pub(crate) struct Crew {
     /// Who takes the place of a worker that is killed, by that worker's number.
     pub(crate) successors: BTreeMap<u16, Post>,
     to_runner: Sender<(u16, Word)>,
-    logs_dir: PathBuf,
+    run_dir: RunDir,
 }
 
 impl Crew {
-    /// Nobody yet. What workers say goes to `to_runner`, what they complain of into `logs_dir`.
-    pub(crate) fn new(to_runner: Sender<(u16, Word)>, logs_dir: PathBuf) -> Self {
+    /// Nobody yet. What workers say goes to `to_runner`, what they complain of into the logs of `run_dir`.
+    pub(crate) fn new(to_runner: Sender<(u16, Word)>, run_dir: RunDir) -> Self {
         Self {
             cluster: None,
             is_outside: false,
+            joined: None,
             workers: BTreeMap::new(),
             growth: BTreeMap::new(),
             added: BTreeSet::new(),
@@ -68,7 +75,7 @@ impl Crew {
             changes: Changes::default(),
             successors: BTreeMap::new(),
             to_runner,
-            logs_dir,
+            run_dir,
         }
     }
 
@@ -77,13 +84,19 @@ impl Crew {
         let errand = Errand {
             // The name is there for whoever looks at a process list.
             arguments: [WORKER_ARGUMENT, &post.spec.system, &post.name].map(str::to_owned).to_vec(),
-            log: self.logs_dir.join(format!("{}.log", post.name)),
-            not_inherited: vec![String::from(PASSWORD_VARIABLE)],
+            log: self.run_dir.logs_dir().join(format!("{}.log", post.name)),
+            not_inherited: [PASSWORD_VARIABLE, TOKEN_VARIABLE].map(String::from).to_vec(),
         };
-        let process = match self.cluster.as_ref() {
-            Some(cluster) => cluster.run(post.host, &errand)?,
-            None if self.is_outside => external::run(&errand)?,
-            None => return Ok(()),
+        let machine = post.machine.as_deref().and_then(|name| self.joined.as_ref()?.named(name));
+        let process: Box<dyn HostProcess> = match (self.cluster.as_ref(), machine) {
+            (_, Some(machine)) => {
+                let path = self.run_dir.event_path(&post.name);
+                let started = machine.start(post.spec.worker, &post.name, &errand.arguments, &path);
+                Box::new(started.map_err(SpawnError::Machine)?)
+            }
+            (Some(cluster), None) => cluster.run(post.host, &errand)?,
+            (None, None) if self.is_outside => external::run(&errand)?,
+            (None, None) => return Ok(()),
         };
         let process = WorkerProcess::start(process, &post.name, &post.spec, &self.to_runner)?;
         self.workers.insert(post.spec.worker, process);

@@ -103,7 +103,7 @@ impl<'a> RealDriver<'a> {
         backend: &'a dyn Backend,
     ) -> Self {
         let (to_me, words) = channel();
-        let crew = Rc::new(RefCell::new(Crew::new(to_me, run_dir.logs_dir())));
+        let crew = Rc::new(RefCell::new(Crew::new(to_me, run_dir.clone())));
         Self {
             plan,
             system,
@@ -135,7 +135,9 @@ impl<'a> RealDriver<'a> {
 
     /// Works on a cluster that somebody else runs.
     pub(crate) fn go_outside(&mut self, outside: Outside, steward: SharedSteward) {
-        self.crew.borrow_mut().is_outside = true;
+        let mut crew = self.crew.borrow_mut();
+        (crew.is_outside, crew.joined) = (true, outside.joined.clone());
+        drop(crew);
         self.outside = Some((outside, steward));
     }
 
@@ -282,12 +284,27 @@ impl<'a> RealDriver<'a> {
         let spec = WorkerSpec {
             system: self.plan.manifest.system.clone(),
             worker,
-            event_path: self.run_dir.event_path(&entry.name),
+            event_path: self.event_path(worker),
             client: self.client_spec(worker),
             job: self.job(worker),
             access_follows: self.outside.is_some(),
         };
-        Post { name: entry.name.clone(), host: entry.host, spec }
+        let machine = self.machine_of(worker).map(str::to_owned);
+        Post { name: entry.name.clone(), host: entry.host, machine, spec }
+    }
+
+    /// Name of the machine that joined the run and has this worker.
+    fn machine_of(&self, worker: u16) -> Option<&str> {
+        let (host, machines) = (self.plan.worker(worker).host, &self.plan.manifest.machines);
+        machines.iter().find(|machine| machine.host == host).map(|machine| machine.name.as_str())
+    }
+
+    /// Where a worker records, on its own machine.
+    fn event_path(&self, worker: u16) -> PathBuf {
+        let name = &self.plan.worker(worker).name;
+        let joined = self.outside.as_ref().and_then(|(outside, _)| outside.joined.as_ref());
+        let machine = joined.zip(self.machine_of(worker)).and_then(|(joined, machine)| joined.named(machine));
+        machine.map_or_else(|| self.run_dir.event_path(name), |machine| machine.event_path(name))
     }
 
     fn client_spec(&self, worker: u16) -> ClientSpec {
@@ -302,7 +319,9 @@ impl<'a> RealDriver<'a> {
             spec.config.insert(String::from(CLOCKS), String::from("true"));
         }
         spec.nodes.rotate_left(self.first_node_for(worker));
-        spec.access = self.outside.as_ref().map(|(outside, _)| outside.access.clone());
+        // Machines have an access of their own: it crosses no network.
+        let outside = self.outside.as_ref().filter(|_| self.machine_of(worker).is_none());
+        spec.access = outside.map(|(outside, _)| outside.access.clone());
         spec
     }
 
@@ -327,7 +346,6 @@ impl<'a> RealDriver<'a> {
                 let config = entry.lane.map(|lane| &manifest.lanes[usize::from(lane)].config);
                 let resend = config.and_then(|config| config.get("producer.resend")?.parse().ok()).unwrap_or(0);
                 let before = entry.succeeds;
-                let path = |before: u16| self.run_dir.event_path(&self.plan.worker(before).name);
                 let added = |destination: &u16| manifest.destinations[usize::from(*destination)].added;
                 Job::Produce {
                     destinations: self.plan.destinations_for(worker).into_iter().filter(|one| !added(one)).collect(),
@@ -335,7 +353,7 @@ impl<'a> RealDriver<'a> {
                     size_bytes: manifest.size_bytes,
                     keys: KEYS,
                     resend,
-                    predecessor: before.map(|before| (before, path(before))),
+                    predecessor: before.map(|before| (before, self.event_path(before))),
                 }
             }
             Role::Consumer if entry.lane.is_some_and(|lane| self.plan.workload_of(lane) == Workload::Queue) => {
@@ -730,6 +748,10 @@ impl Driver for RealDriver<'_> {
         {
             let what = "the caretaker ended by itself: nobody heals what a hook started, nor takes away what was made";
             arrivals.inputs.push(Input::Trouble(what.to_owned()));
+        }
+        let joined = self.outside.as_ref().and_then(|(outside, _)| outside.joined.as_ref());
+        if let Some(reason) = joined.and_then(|joined| joined.gone()) {
+            arrivals.inputs.push(Input::Trouble(format!("a machine with clients is gone: {reason}")));
         }
         for _ in 0..self.interrupts.take() {
             arrivals.inputs.push(Input::Interrupt);

@@ -6,6 +6,7 @@ mod changes;
 mod crew;
 pub mod driver;
 pub mod jobs;
+pub mod joined;
 pub mod notes;
 pub mod outside;
 pub mod process;

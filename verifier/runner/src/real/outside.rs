@@ -15,7 +15,8 @@ use delivery_history::clock::monotonic_ns;
 use delivery_history::manifest::{Amount, Fault, HookCall, HookStep, Host, RunManifest};
 
 use crate::real::caretaker::{CARETAKER_ARGUMENT, Charge, Order, Told};
-use crate::real::protocol::PASSWORD_VARIABLE;
+use crate::real::joined::machine::Joined;
+use crate::real::protocol::{PASSWORD_VARIABLE, TOKEN_VARIABLE};
 
 /// How long it may take to write its note.
 const READY_LIMIT: Duration = Duration::from_secs(10);
@@ -44,6 +45,8 @@ pub struct Outside {
     pub hook: Option<FaultHook>,
     /// Folder for the note of what may stand there.
     pub notes_dir: PathBuf,
+    /// Machines that run the clients; without them, this one does.
+    pub joined: Option<Arc<Joined>>,
 }
 
 /// The caretaker of a run that goes on.
@@ -233,7 +236,7 @@ impl Drop for Steward {
 fn start(system: &str) -> std::io::Result<(Child, Receiver<Told>)> {
     use std::os::unix::process::CommandExt;
     let mut program = Program::new(this_program());
-    program.arg(CARETAKER_ARGUMENT).arg(system).env_remove(PASSWORD_VARIABLE);
+    program.arg(CARETAKER_ARGUMENT).arg(system).env_remove(PASSWORD_VARIABLE).env_remove(TOKEN_VARIABLE);
     program.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
     let mut child = program.spawn()?;
     let (sender, told) = channel();

@@ -41,6 +41,9 @@ pub(crate) enum SpawnError {
     /// The backend refused.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    /// The machine it was to run on.
+    #[error("{0}")]
+    Machine(String),
     /// A file or pipe.
     #[error("could not start worker {name}: {cause}")]
     Io {

@@ -12,6 +12,8 @@ pub const WORKER_ARGUMENT: &str = "__worker";
 
 /// Where the user may put a password. No process of a run inherits it.
 pub const PASSWORD_VARIABLE: &str = "VERIFY_PASSWORD";
+/// Environment variable that holds what a run and the machines that join it both know.
+pub const TOKEN_VARIABLE: &str = "VERIFY_WORKER_TOKEN";
 
 /// First line a worker reads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

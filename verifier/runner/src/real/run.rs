@@ -169,6 +169,9 @@ fn run_and_leave(
     let has_left = manifest.faults.iter().any(|fault| fault.bites_by == BiteProof::MemberLeft);
     let is_as_new = end == RunEnd::Finished && manifest.by_hand.is_empty() && !has_left;
     drop(driver);
+    if let Ground::Outside(Outside { joined: Some(joined), .. }, _) = &ground {
+        joined.finish(&mut manifest.machines, &run_dir.logs_dir());
+    }
     match ground {
         Ground::Shared(standing) => *standing = left.filter(|_| is_as_new),
         Ground::Own => drop(left),
