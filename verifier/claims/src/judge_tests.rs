@@ -1,11 +1,9 @@
-use std::collections::BTreeMap;
-
 use delivery_checks::judgement::{
     EventCounts, FaultJudgement, Finding, FindingKind, Guarantee, GuaranteeJudgement, Judgement, Label, LaneJudgement,
     Stats, Verdict,
 };
 use delivery_history::RunManifest;
-use delivery_history::manifest::{BiteProof, Fault, Lane, MANIFEST_FORMAT, Requirement, RunStatus, Workload};
+use delivery_history::manifest::{BiteProof, Fault, Lane, Requirement, RunStatus, Workload};
 use proptest::prelude::*;
 
 use super::judge_claims;
@@ -76,39 +74,16 @@ fn netsplit(shape: &str) -> Fault {
 
 fn manifest(lanes: Vec<Lane>) -> RunManifest {
     RunManifest {
-        format: MANIFEST_FORMAT,
-        run_id: String::from("r1"),
-        tool_version: String::from("0.1.0"),
-        tool_commit: String::new(),
-        system: String::from("kafka"),
         broker_version: String::from("4.1.1"),
-        features: BTreeMap::new(),
         client: String::from("librdkafka 2.12.1"),
         backend: String::from("local"),
-        simulated: false,
-        timings: String::from("vendor"),
-        tuned: Vec::new(),
-        seed: 1,
-        started_at: String::new(),
-        machine: String::new(),
-        required: Vec::new(),
-        user_configuration: false,
         rate_per_s: 1_000,
         size_bytes: 128,
         load_ms: 24_000,
         lanes,
-        nodes: Vec::new(),
-        controllers: Vec::new(),
-        client_hosts: Vec::new(),
-        machines: Vec::new(),
-        workers: Vec::new(),
-        destinations: Vec::new(),
-        groups: Vec::new(),
         faults: vec![netsplit("leader")],
-        by_hand: Vec::new(),
-        cluster_of: None,
-        limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 58_000 },
+        ..RunManifest::blank("r1", "kafka")
     }
 }
 

@@ -90,6 +90,47 @@ pub struct RunManifest {
     pub status: RunStatus,
 }
 
+impl RunManifest {
+    /// That of a run of which nothing else is known, with the vendor's timings: to be filled in.
+    pub fn blank(run_id: &str, system: &str) -> Self {
+        Self {
+            format: MANIFEST_FORMAT,
+            run_id: run_id.to_owned(),
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            tool_commit: String::new(),
+            system: system.to_owned(),
+            broker_version: String::new(),
+            features: BTreeMap::new(),
+            client: String::new(),
+            backend: String::new(),
+            simulated: false,
+            timings: String::from("vendor"),
+            tuned: Vec::new(),
+            seed: 1,
+            started_at: String::new(),
+            machine: String::new(),
+            required: Vec::new(),
+            user_configuration: false,
+            rate_per_s: 0,
+            size_bytes: 0,
+            load_ms: 0,
+            lanes: Vec::new(),
+            nodes: Vec::new(),
+            controllers: Vec::new(),
+            client_hosts: Vec::new(),
+            machines: Vec::new(),
+            workers: Vec::new(),
+            destinations: Vec::new(),
+            groups: Vec::new(),
+            faults: Vec::new(),
+            by_hand: Vec::new(),
+            cluster_of: None,
+            limits_ms: BTreeMap::new(),
+            status: RunStatus::Running,
+        }
+    }
+}
+
 /// A required guarantee, for one lane or all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requirement {

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use delivery_history::manifest::{MANIFEST_FORMAT, Role, RunManifest, RunStatus, Worker};
+use delivery_history::manifest::{Role, RunManifest, Worker};
 use delivery_history::{Clock, Event, EventKind, History, Recorder, RunDir, SimulatedClock};
 use proptest::prelude::*;
 
@@ -20,39 +20,15 @@ fn manifest(workers: &[&str]) -> RunManifest {
         succeeds: None,
     };
     RunManifest {
-        format: MANIFEST_FORMAT,
-        run_id: String::from("test"),
         tool_version: String::from("0"),
-        tool_commit: String::new(),
-        system: String::from("pubsub"),
-        broker_version: String::new(),
         features: std::collections::BTreeMap::new(),
-        client: String::new(),
         backend: String::from("simulated"),
         simulated: true,
-        timings: String::from("vendor"),
-        tuned: Vec::new(),
-        seed: 1,
-        started_at: String::new(),
-        machine: String::new(),
-        required: Vec::new(),
-        user_configuration: false,
         rate_per_s: 1,
         size_bytes: 64,
         load_ms: 1,
-        lanes: Vec::new(),
-        nodes: Vec::new(),
-        controllers: Vec::new(),
-        client_hosts: Vec::new(),
-        machines: Vec::new(),
         workers: workers.iter().map(worker).collect(),
-        destinations: Vec::new(),
-        groups: Vec::new(),
-        faults: Vec::new(),
-        by_hand: Vec::new(),
-        cluster_of: None,
-        limits_ms: Default::default(),
-        status: RunStatus::Running,
+        ..RunManifest::blank("test", "pubsub")
     }
 }
 

@@ -54,46 +54,21 @@ fn available_bytes(meminfo: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use delivery_history::manifest::{Host, MANIFEST_FORMAT, RunStatus};
+    use delivery_history::manifest::Host;
 
     use super::*;
 
     fn manifest(rate_per_s: u32) -> RunManifest {
         let host = |id| Host { id, name: format!("n{id}"), address: String::new() };
         RunManifest {
-            format: MANIFEST_FORMAT,
-            run_id: String::new(),
             tool_version: String::new(),
-            tool_commit: String::new(),
-            system: String::from("kafka"),
-            broker_version: String::new(),
-            features: Default::default(),
-            client: String::new(),
             backend: String::from("local"),
-            simulated: false,
             timings: String::new(),
-            tuned: Vec::new(),
-            seed: 1,
-            started_at: String::new(),
-            machine: String::new(),
-            required: Vec::new(),
-            user_configuration: false,
             rate_per_s,
             size_bytes: 100,
             load_ms: 24_000,
-            lanes: Vec::new(),
             nodes: (1..=3).map(host).collect(),
-            controllers: Vec::new(),
-            client_hosts: Vec::new(),
-            machines: Vec::new(),
-            workers: Vec::new(),
-            destinations: Vec::new(),
-            groups: Vec::new(),
-            faults: Vec::new(),
-            by_hand: Vec::new(),
-            cluster_of: None,
-            limits_ms: Default::default(),
-            status: RunStatus::Running,
+            ..RunManifest::blank("", "kafka")
         }
     }
 

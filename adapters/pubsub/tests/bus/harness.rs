@@ -11,9 +11,7 @@ use delivery_broker::{
 };
 use delivery_cluster::network::{Counters, Cut, Impairment, ImpairmentId, Network};
 use delivery_cluster::simulated::{HostResult, SimulatedCluster, SimulatedNetwork};
-use delivery_history::manifest::{
-    Destination, Group, Host, MANIFEST_FORMAT, Role, RunManifest, RunStatus, Worker, Workload,
-};
+use delivery_history::manifest::{Destination, Group, Host, Role, RunManifest, RunStatus, Worker, Workload};
 use delivery_history::recorder::Clock;
 use delivery_history::{History, Recorder, RunDir, SimulatedClock};
 use delivery_pubsub::PubSub;
@@ -99,39 +97,22 @@ impl Setup {
         };
         let every = (0..lanes.len() as u16).flat_map(|lane| (1..=self.nodes).map(move |node| (lane, node)));
         RunManifest {
-            format: MANIFEST_FORMAT,
-            run_id: String::from("simulated"),
             tool_version: String::from("test"),
-            tool_commit: String::new(),
-            system: String::from("pubsub"),
             broker_version: String::from("test"),
-            features: BTreeMap::new(),
             client: String::from("in-process"),
             backend: String::from("simulated"),
             simulated: true,
-            timings: String::from("vendor"),
-            tuned: Vec::new(),
             seed: self.seed,
             started_at: String::from("1970-01-01T00:00:00Z"),
-            machine: String::new(),
-            required: Vec::new(),
-            user_configuration: false,
             rate_per_s: self.rate_per_s as u32,
             size_bytes: self.size_bytes as u32,
-            load_ms: 0,
             lanes: lanes.into_iter().map(|plan| plan.lane).collect(),
             nodes: (1..=self.nodes).map(|id| Host { id, name: host_name(id), address: String::new() }).collect(),
-            controllers: Vec::new(),
-            client_hosts: Vec::new(),
-            machines: Vec::new(),
             workers: self.workers(),
             destinations,
             groups: every.map(group).collect(),
-            faults: Vec::new(),
-            by_hand: Vec::new(),
-            cluster_of: None,
-            limits_ms: BTreeMap::new(),
             status: RunStatus::Finished { took_ms: 0 },
+            ..RunManifest::blank("simulated", "pubsub")
         }
     }
 }

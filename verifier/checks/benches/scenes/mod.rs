@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 
 use delivery_broker::Settle;
 use delivery_history::manifest::{
-    Destination, Group, Host, Lane, MANIFEST_FORMAT, Phase, Role, RunManifest, RunStatus, Worker, Workload,
-    first_session,
+    Destination, Group, Host, Lane, Phase, Role, RunManifest, RunStatus, Worker, Workload, first_session,
 };
 use delivery_history::{Event, EventKind, HistoryView, StreamView};
 
@@ -33,23 +32,9 @@ fn manifest(workload: Workload, messages: u64) -> RunManifest {
     };
     let host = |id: u32| Host { id, name: format!("n{id}"), address: String::new() };
     RunManifest {
-        format: MANIFEST_FORMAT,
-        run_id: String::new(),
         tool_version: String::new(),
-        tool_commit: String::new(),
-        system: "kafka".into(),
-        broker_version: String::new(),
-        features: BTreeMap::new(),
-        client: String::new(),
         backend: "local".into(),
-        simulated: false,
-        timings: "vendor".into(),
-        tuned: vec![],
         seed: 0,
-        started_at: String::new(),
-        machine: String::new(),
-        required: vec![],
-        user_configuration: false,
         rate_per_s: 1_000,
         size_bytes: 100,
         load_ms: messages * STEP_NS / 1_000_000,
@@ -65,9 +50,7 @@ fn manifest(workload: Workload, messages: u64) -> RunManifest {
             not_applied: vec![],
         }],
         nodes: vec![host(1), host(2), host(3)],
-        controllers: Vec::new(),
         client_hosts: vec![host(101)],
-        machines: Vec::new(),
         workers: vec![
             worker("runner", Role::Runner, None, None),
             worker("p0", Role::Producer, Some(0), None),
@@ -93,11 +76,8 @@ fn manifest(workload: Workload, messages: u64) -> RunManifest {
             reads_outputs: false,
             beside: false,
         }],
-        faults: vec![],
-        by_hand: Vec::new(),
-        cluster_of: None,
-        limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 1 },
+        ..RunManifest::blank("", "kafka")
     }
 }
 

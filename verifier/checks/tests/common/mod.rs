@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use delivery_checks::judgement::{FindingKind, Guarantee, Judgement, LaneJudgement, Verdict};
 use delivery_history::event::FLAG_SELF;
 use delivery_history::manifest::{
-    BiteProof, Destination, Fault, Group, Host, Lane, MANIFEST_FORMAT, Phase, Role, RunManifest, RunStatus, Worker,
-    Workload, first_session,
+    BiteProof, Destination, Fault, Group, Host, Lane, Phase, Role, RunManifest, RunStatus, Worker, Workload,
+    first_session,
 };
 use delivery_history::{Event, EventKind, HistoryView, StreamView};
 
@@ -132,23 +132,12 @@ pub fn manifest(workload: Workload) -> RunManifest {
         groups = vec![group("s0"), group("s1")];
     }
     RunManifest {
-        format: MANIFEST_FORMAT,
-        run_id: "test".into(),
         tool_version: "0".into(),
-        tool_commit: String::new(),
-        system: "kafka".into(),
         broker_version: "4.1.1".into(),
-        features: BTreeMap::new(),
         client: "client 1".into(),
         backend: "local".into(),
-        simulated: false,
-        timings: "vendor".into(),
-        tuned: vec![],
-        seed: 1,
         started_at: "2026-01-01T00:00:00Z".into(),
         machine: "2 cores".into(),
-        required: vec![],
-        user_configuration: false,
         rate_per_s: 100,
         size_bytes: 100,
         load_ms: LOAD_MS,
@@ -164,9 +153,7 @@ pub fn manifest(workload: Workload) -> RunManifest {
             not_applied: vec![],
         }],
         nodes: vec![host(1, "n1"), host(2, "n2"), host(3, "n3")],
-        controllers: Vec::new(),
         client_hosts: vec![host(101, "h1"), host(102, "h2"), host(103, "watch")],
-        machines: Vec::new(),
         workers: vec![
             worker("runner", Role::Runner, None, None, 103),
             worker("observer", Role::Observer, None, None, 103),
@@ -187,10 +174,8 @@ pub fn manifest(workload: Workload) -> RunManifest {
         }],
         groups,
         faults: vec![cut()],
-        by_hand: Vec::new(),
-        cluster_of: None,
-        limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 30_000 },
+        ..RunManifest::blank("test", "kafka")
     }
 }
 

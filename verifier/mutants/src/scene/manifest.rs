@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use delivery_history::manifest::{
-    BiteProof, Destination, Fault, Group, Host, Lane, MANIFEST_FORMAT, Role, RunManifest, RunStatus, Worker, Workload,
+    BiteProof, Destination, Fault, Group, Host, Lane, Role, RunManifest, RunStatus, Worker, Workload,
 };
 
 use super::weather::{DETECTION_MS, FAULT_MS, HEAL_MS, LOAD_MS, RATE_PER_S};
@@ -41,39 +41,23 @@ pub(crate) fn lane(workload: Workload) -> Lane {
 pub(crate) fn manifest(lane: Lane) -> RunManifest {
     let workload = lane.workload;
     RunManifest {
-        format: MANIFEST_FORMAT,
-        run_id: String::from("mutant"),
-        tool_version: String::from(env!("CARGO_PKG_VERSION")),
-        tool_commit: String::new(),
-        system: String::from("by-hand"),
         broker_version: String::from("1"),
-        features: BTreeMap::new(),
         client: String::from("by hand"),
         backend: String::from("by-hand"),
         simulated: true,
-        timings: String::from("vendor"),
-        tuned: Vec::new(),
-        seed: 1,
         started_at: String::from("2026-01-01T00:00:00Z"),
-        machine: String::new(),
-        required: Vec::new(),
-        user_configuration: false,
         rate_per_s: RATE_PER_S,
         size_bytes: 64,
         load_ms: LOAD_MS,
         lanes: vec![lane],
         nodes: NODES.map(|node| host(node, &format!("n{node}"))).to_vec(),
-        controllers: Vec::new(),
         client_hosts: vec![host(101, "h1"), host(102, "h2"), host(103, "watch")],
-        machines: Vec::new(),
         workers: workers(workload),
         destinations: destinations(workload),
         groups: groups(workload),
         faults: vec![cut()],
-        by_hand: vec![],
-        cluster_of: None,
-        limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 20_000 },
+        ..RunManifest::blank("mutant", "by-hand")
     }
 }
 

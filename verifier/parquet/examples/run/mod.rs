@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use delivery_history::manifest::{
-    Destination, Group, Host, Lane, MANIFEST_FORMAT, Role, RunManifest, RunStatus, Worker, Workload,
-};
+use delivery_history::manifest::{Destination, Group, Host, Lane, Role, RunManifest, RunStatus, Worker, Workload};
 
 /// The worker that sends.
 pub(crate) const PRODUCER: u16 = 1;
@@ -26,23 +24,9 @@ pub(crate) fn manifest(run_id: &str, load_ms: u64) -> RunManifest {
     };
     let host = |id: u32| Host { id, name: format!("n{id}"), address: String::new() };
     RunManifest {
-        format: MANIFEST_FORMAT,
-        run_id: run_id.into(),
         tool_version: String::new(),
-        tool_commit: String::new(),
-        system: "kafka".into(),
-        broker_version: String::new(),
-        features: BTreeMap::new(),
-        client: String::new(),
         backend: "local".into(),
-        simulated: false,
-        timings: "vendor".into(),
-        tuned: vec![],
         seed: 0,
-        started_at: String::new(),
-        machine: String::new(),
-        required: vec![],
-        user_configuration: false,
         rate_per_s: 1_000,
         size_bytes: 100,
         load_ms,
@@ -58,9 +42,7 @@ pub(crate) fn manifest(run_id: &str, load_ms: u64) -> RunManifest {
             not_applied: vec![],
         }],
         nodes: vec![host(1), host(2), host(3)],
-        controllers: Vec::new(),
         client_hosts: vec![host(101)],
-        machines: Vec::new(),
         workers: vec![
             worker("runner", Role::Runner, None, None),
             worker("producer", Role::Producer, Some(0), None),
@@ -84,10 +66,7 @@ pub(crate) fn manifest(run_id: &str, load_ms: u64) -> RunManifest {
             reads_outputs: false,
             beside: false,
         }],
-        faults: vec![],
-        by_hand: Vec::new(),
-        cluster_of: None,
-        limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 1 },
+        ..RunManifest::blank(run_id, "kafka")
     }
 }

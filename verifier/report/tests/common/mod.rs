@@ -12,7 +12,7 @@ use delivery_checks::judgement::{
 };
 use delivery_claims::{RunVerdict, judge_claims};
 use delivery_history::RunManifest;
-use delivery_history::manifest::{BiteProof, Fault, Host, Lane, MANIFEST_FORMAT, Requirement, RunStatus, Workload};
+use delivery_history::manifest::{BiteProof, Fault, Host, Lane, Requirement, RunStatus, Workload};
 use delivery_report::{Exporter, Report, Style, Terminal};
 
 /// A run, judged.
@@ -83,34 +83,17 @@ pub(crate) fn lane(name: &str, settings: &str, acks: &str, idempotent: bool, min
 pub(crate) fn manifest(lanes: Vec<Lane>) -> RunManifest {
     let node = |id: u32| Host { id, name: format!("n{id}"), address: format!("198.18.0.{id}") };
     RunManifest {
-        format: MANIFEST_FORMAT,
-        run_id: String::from("2026-11-24-a1b2"),
-        tool_version: String::from("0.1.0"),
-        tool_commit: String::new(),
-        system: String::from("kafka"),
         broker_version: String::from("4.1.1"),
-        features: BTreeMap::new(),
         client: String::from("librdkafka 2.12.1"),
         backend: String::from("local"),
-        simulated: false,
-        timings: String::from("vendor"),
-        tuned: Vec::new(),
         seed: 7,
         started_at: String::from("2026-11-24T02:18:30Z"),
         machine: String::from("2 cores, 24 GiB, Linux 6.18"),
-        required: Vec::new(),
-        user_configuration: false,
         rate_per_s: 1_000,
         size_bytes: 128,
         load_ms: 24_000,
         lanes,
         nodes: (1..=3).map(node).collect(),
-        controllers: Vec::new(),
-        client_hosts: Vec::new(),
-        machines: Vec::new(),
-        workers: Vec::new(),
-        destinations: Vec::new(),
-        groups: Vec::new(),
         faults: vec![Fault {
             fault: String::from("netsplit"),
             shape: String::from("leader"),
@@ -128,10 +111,8 @@ pub(crate) fn manifest(lanes: Vec<Lane>) -> RunManifest {
             gray: false,
             hook_calls: Vec::new(),
         }],
-        by_hand: Vec::new(),
-        cluster_of: None,
-        limits_ms: BTreeMap::new(),
         status: RunStatus::Finished { took_ms: 57_800 },
+        ..RunManifest::blank("2026-11-24-a1b2", "kafka")
     }
 }
 
