@@ -4,7 +4,9 @@ mod client_file;
 pub(crate) mod look;
 pub(crate) mod management;
 pub(crate) mod names;
+pub(crate) mod tls;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use delivery_broker::external::PREFIX;
@@ -50,13 +52,15 @@ impl ExternalSystem for RabbitMq {
             let entered = on(&spec, node, async |_: &Channel| Ok(()));
             entered.map_err(|error| no_entry(&node.address, &error))?;
         }
-        let told = overview(contact);
-        let cluster = told.as_ref().ok().and_then(|told| told["cluster_name"].as_str().map(str::to_owned));
-        let version = told.as_ref().ok().and_then(|told| told["rabbitmq_version"].as_str().map(str::to_owned));
-        let unseen = told.err().map(|why| {
+        let told = overviews(contact);
+        are_apart(contact, &told)?;
+        let first = told.iter().find_map(|told| told.as_ref().ok());
+        let word = |name: &str| first.and_then(|told| told[name].as_str()).map(str::to_owned);
+        let (cluster, version) = (word("cluster_name"), word("rabbitmq_version"));
+        let unseen = told.into_iter().find_map(Result::err).map(|why| {
             format!(
-                "no management plug-in answers ({why}): leaders, members and what is handed out cannot be seen, so what \
-                 depends on them stays inconclusive; name it by {} in --client-config",
+                "no management plug-in answers {why}: leaders, members and what is handed out cannot be seen, so what \
+                 depends on them stays inconclusive; name one for each node by {} in --client-config",
                 names::MANAGEMENT
             )
         });
@@ -167,19 +171,43 @@ async fn try_out(channel: &Channel, name: &str) -> Result<(), AmqpError> {
     answer(channel.queue_delete(name.into(), QueueDeleteOptions::default())).await.map(drop)
 }
 
-/// What the first plug-in says that answers.
-fn overview(contact: &Contact) -> Result<serde_json::Value, String> {
-    let urls = contact.access.get(names::MANAGEMENT).unwrap_or_default();
-    let mut last = String::from("no address is known");
-    for url in urls.split(',').filter(|url| !url.is_empty()) {
+/// What the plug-in of each node says of itself, or where none answers and why.
+fn overviews(contact: &Contact) -> Vec<Result<serde_json::Value, String>> {
+    let urls: Vec<&str> = contact.access.get(names::MANAGEMENT).unwrap_or_default().split(',').map(str::trim).collect();
+    let nodes = contact.addresses.len();
+    if urls.len() != nodes {
+        return vec![Err(format!("for every node: {} names {} for {nodes}", names::MANAGEMENT, urls.len()))];
+    }
+    let deadline = Instant::now() + ANSWER_LIMIT;
+    let ask = |url: &str| {
         let asked = Management::new(url, &contact.access)
-            .and_then(|plug_in| plug_in.overview(Instant::now() + ANSWER_LIMIT).map_err(|error| error.to_string()));
-        match asked {
-            Ok(told) => return Ok(told),
-            Err(why) => last = why,
+            .and_then(|plug_in| plug_in.overview(deadline).map_err(|error| error.to_string()));
+        asked.map_err(|why| format!("at {url} ({why})"))
+    };
+    let ask = &ask;
+    std::thread::scope(|scope| {
+        let asked: Vec<_> = urls.iter().map(|url| scope.spawn(move || ask(url))).collect();
+        let ended = |thread: std::thread::ScopedJoinHandle<'_, _>| {
+            thread.join().unwrap_or_else(|_| Err(String::from("(asking it went wrong)")))
+        };
+        asked.into_iter().map(ended).collect()
+    })
+}
+
+/// Copies are waited for on as many nodes as there are URLs: two that lead to one node would promise more than there are.
+fn are_apart(contact: &Contact, told: &[Result<serde_json::Value, String>]) -> Result<(), ConfigError> {
+    let mut known: BTreeMap<&str, &str> = BTreeMap::new();
+    for (address, told) in contact.addresses.iter().zip(told) {
+        let Some(name) = told.as_ref().ok().and_then(|told| told["node"].as_str()) else { continue };
+        if let Some(other) = known.insert(name, address) {
+            let reason = format!(
+                "both lead to the node {name}, and every replicated queue would lack a copy: give one URL for each node, \
+                 and not more than there are"
+            );
+            return Err(client_file::invalid(&format!("{other} and {address}"), &reason));
         }
     }
-    Err(last)
+    Ok(())
 }
 
 fn probe(contact: &Contact, nodes: &[NodeAddress]) -> ClientSpec {
