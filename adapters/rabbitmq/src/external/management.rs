@@ -51,6 +51,12 @@ impl Management {
         self.get("/api/overview?disable_stats=true", deadline)
     }
 
+    /// What it says of itself and the cluster, to whom it says more: users may see that and not the nodes.
+    pub(crate) fn lets_in(&self, deadline: Instant) -> Result<Value, ErlangError> {
+        let told = self.overview(deadline)?;
+        self.nodes(deadline).map(|_| told)
+    }
+
     /// What it says of all nodes.
     pub(crate) fn nodes(&self, deadline: Instant) -> Result<Value, ErlangError> {
         self.get("/api/nodes?columns=name,running,partitions,mem_alarm,disk_free_alarm", deadline)

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use delivery_broker::external::PREFIX;
 use delivery_broker::{
-    AccessRequest, Belongings, ClientSpec, ConfigError, Contact, ExternalError, ExternalSystem, LanePlan, LaneTopic,
-    NodeAddress, Reason, Survey,
+    Access, AccessRequest, Belongings, ClientSpec, ConfigError, Contact, ExternalError, ExternalSystem, LanePlan,
+    LaneTopic, NodeAddress, Reason, Survey,
 };
 use lapin::Channel;
 use lapin::options::{
@@ -23,16 +23,28 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Connection};
 
 use crate::amqp::{AmqpError, answer, connect, runtime};
+use crate::node::CLIENT_PORT;
 use crate::rabbitmq::RabbitMq;
 use crate::topology::dead_letter_exchange;
 use client_file::OPTION;
 use management::Management;
+use tls::Obstacle;
 
 /// Longest time for one plug-in to answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// Longest time for the cluster to take something away.
 const TIDY_LIMIT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// Settings that say who the user is.
+const LOGIN: &str = "username and password";
+const LOGIN_REMEDY: &str = "Check the user, and the password (or VERIFY_PASSWORD).";
+const VHOST_REMEDY: &str = "Check the virtual host, and that the user has permissions there.";
+const HOST_REMEDY: &str = "Name the host as its certificate does.";
+const CA_REMEDY: &str = "Name the authority that signed it by ssl.ca.location.";
+const CERTIFICATE_REMEDY: &str =
+    "If it asks clients for a certificate, name one that it trusts by ssl.certificate.location and ssl.key.location.";
+const OPTION_REMEDY: &str = "Check the address and port, and whether it wants amqp or amqps.";
 
 impl ExternalSystem for RabbitMq {
     fn option(&self) -> &'static str {
@@ -50,7 +62,7 @@ impl ExternalSystem for RabbitMq {
         for node in &nodes {
             // Nothing is asked of the node but to let us in.
             let entered = on(&spec, node, async |_: &Channel| Ok(()));
-            entered.map_err(|error| no_entry(&node.address, &error))?;
+            entered.map_err(|error| no_entry(&contact.access, node, &error))?;
         }
         let told = overviews(contact);
         are_apart(contact, &told)?;
@@ -60,7 +72,8 @@ impl ExternalSystem for RabbitMq {
         let unseen = told.into_iter().find_map(Result::err).map(|why| {
             format!(
                 "no management plug-in answers {why}: leaders, members and what is handed out cannot be seen, so what \
-                 depends on them stays inconclusive; name one for each node by {} in --client-config",
+                 depends on them stays inconclusive; name one for each node by {} in --client-config, and give the user \
+                 the tag `monitoring`",
                 names::MANAGEMENT
             )
         });
@@ -105,7 +118,7 @@ impl ExternalSystem for RabbitMq {
                     "Give the user the permissions configure, write and read for `^({PREFIX}.*|amq\\.default)$` on the virtual host."
                 ),
             },
-            _ => no_entry(&node.address, &error),
+            _ => no_entry(&spec.access.clone().unwrap_or_default(), node, &error),
         })
     }
 
@@ -181,7 +194,7 @@ fn overviews(contact: &Contact) -> Vec<Result<serde_json::Value, String>> {
     let deadline = Instant::now() + ANSWER_LIMIT;
     let ask = |url: &str| {
         let asked = Management::new(url, &contact.access)
-            .and_then(|plug_in| plug_in.overview(deadline).map_err(|error| error.to_string()));
+            .and_then(|plug_in| plug_in.lets_in(deadline).map_err(|error| error.to_string()));
         asked.map_err(|why| format!("at {url} ({why})"))
     };
     let ask = &ask;
@@ -226,30 +239,28 @@ fn probe(contact: &Contact, nodes: &[NodeAddress]) -> ClientSpec {
     }
 }
 
-fn no_entry(address: &str, error: &AmqpError) -> ExternalError {
+/// What is in the way, with the setting that is about it.
+fn no_entry(access: &Access, node: &NodeAddress, error: &AmqpError) -> ExternalError {
     let words = error.words.to_lowercase();
-    let is_tls = ["certificate", "ssl", "tls"].iter().any(|word| words.contains(word));
-    let is_login = error.reason == Reason::NotAuthorised
-        || ["access_refused", "access refused", "login"].iter().any(|word| words.contains(word));
-    let (setting, what, remedy) = if is_login {
-        (
-            "--client-config, username and password",
-            "does not let us in",
-            "Check the user, the password (or VERIFY_PASSWORD) and the virtual host.",
-        )
-    } else if is_tls {
-        (
-            "--client-config, ssl.ca.location",
-            "has a certificate that does not fit",
-            "Name the authority that signed it by ssl.ca.location, and the host as the certificate does.",
-        )
+    let says = |known: &[&str]| known.iter().any(|word| words.contains(word));
+    let (host, port) = node.host_and_port(CLIENT_PORT);
+    let obstacle = || (access.get(names::SCHEME) == Some("amqps")).then(|| tls::obstacle(access, host, port)).flatten();
+    let (setting, cause, remedy) = if says(&["vhost"]) {
+        (names::VHOST, format!("has no such virtual host for us: {}", error.words), VHOST_REMEDY)
+    } else if error.reason == Reason::NotAuthorised || says(&["access_refused", "access refused", "login"]) {
+        (LOGIN, format!("does not let us in: {}", error.words), LOGIN_REMEDY)
     } else {
-        (OPTION, "cannot be reached", "Check the address and port, and whether it wants amqp or amqps.")
+        match obstacle() {
+            Some(Obstacle::OtherHost(why)) => {
+                (OPTION, format!("has a certificate for other hosts: {why}"), HOST_REMEDY)
+            }
+            Some(Obstacle::Distrusted(why)) => {
+                (names::CA, format!("has a certificate that does not fit: {why}"), CA_REMEDY)
+            }
+            Some(Obstacle::BrokenOff(why)) => (names::CERTIFICATE, format!("breaks off: {why}"), CERTIFICATE_REMEDY),
+            None => (OPTION, format!("cannot be reached: {}", error.words), OPTION_REMEDY),
+        }
     };
-    ExternalError::NoEntry {
-        setting: setting.to_owned(),
-        target: address.to_owned(),
-        cause: format!("{what}: {}", error.words),
-        remedy: remedy.to_owned(),
-    }
+    let setting = if setting == OPTION { OPTION.to_owned() } else { format!("--client-config, {setting}") };
+    ExternalError::NoEntry { setting, target: node.address.clone(), cause, remedy: remedy.to_owned() }
 }

@@ -2,16 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::io::Read;
+use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use delivery_broker::{Access, ConfigError, Secret};
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Private};
-use openssl::ssl::{SslConnector, SslMethod};
-use openssl::x509::X509;
+use openssl::ssl::{HandshakeError, SslConnector, SslMethod, SslStream};
+use openssl::x509::{X509, X509VerifyResult};
 
 use super::names;
+
+/// How long a node has to say why it breaks off.
+const LISTEN: Duration = Duration::from_secs(2);
 
 /// Reads the files that `settings`, which stand in `path`, name. What does not fit together is found here, before
 /// anybody is connected to.
@@ -111,6 +117,48 @@ pub(super) fn connector(access: &Access) -> Result<SslConnector, ErrorStack> {
         builder.set_private_key(&key)?;
     }
     Ok(builder.build())
+}
+
+/// Why TLS with a node does not come about.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    /// Its certificate is for other hosts.
+    OtherHost(String),
+    /// Nobody who is trusted has signed its certificate, or not for today.
+    Distrusted(String),
+    /// It breaks off: it wants a certificate, or another one.
+    BrokenOff(String),
+}
+
+/// Tries TLS alone: what AMQP's client tells of it is that it failed. Nothing where it does not fail, or for another
+/// reason.
+pub(super) fn obstacle(access: &Access, host: &str, port: u16) -> Option<Obstacle> {
+    let address = (host, port).to_socket_addrs().ok()?.next()?;
+    let socket = TcpStream::connect_timeout(&address, LISTEN).ok()?;
+    socket.set_read_timeout(Some(LISTEN)).ok()?;
+    match connector(access).ok()?.connect(host, socket) {
+        // A client of TLS 1.3 is done before the node has looked at its certificate.
+        Ok(stream) => broken_off(stream),
+        Err(HandshakeError::Failure(failed)) => {
+            let verified = failed.ssl().verify_result();
+            let told = verified.error_string().to_owned();
+            match verified {
+                X509VerifyResult::OK => alert(&failed.error().to_string()),
+                _ if told.to_lowercase().contains("mismatch") => Some(Obstacle::OtherHost(told)),
+                _ => Some(Obstacle::Distrusted(told)),
+            }
+        }
+        Err(_) => None,
+    }
+}
+
+fn broken_off(mut stream: SslStream<TcpStream>) -> Option<Obstacle> {
+    stream.read(&mut [0]).err().and_then(|error| alert(&error.to_string()))
+}
+
+/// The other side's reason, where it gave one.
+fn alert(words: &str) -> Option<Obstacle> {
+    words.contains(" alert ").then(|| Obstacle::BrokenOff(words.to_owned()))
 }
 
 #[cfg(test)]
