@@ -25,11 +25,12 @@ const CASES: &[Case] = &[
     ("tls_lets_in_who_knows_the_password", tls_lets_in_who_knows_the_password),
     ("a_certificate_lets_in_where_one_is_asked_for", a_certificate_lets_in),
     ("what_does_not_lead_in_is_named_at_once", what_does_not_lead_in_is_named),
-    ("a_cut_by_a_hook_is_felt", a_cut_by_a_hook_is_felt),
     ("a_hook_that_hangs_or_fails_is_healed_and_proves_nothing", hook_ways::hangs_or_fails),
     ("a_heal_that_fails_is_tried_again", hook_ways::heal_fails),
     ("a_killed_run_is_healed_and_tidied_up", hook_ways::killed),
     ("one_ctrl_c_heals_judges_and_tidies_up", hook_ways::interrupted),
+    // The last: the cluster does nothing about a partition, and stays partitioned.
+    ("a_cut_by_a_hook_is_felt", a_cut_by_a_hook_is_felt),
 ];
 
 fn main() -> ExitCode {
