@@ -13,7 +13,7 @@ use lapin::{Connection, ConnectionProperties, ErrorKind};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
-use crate::external::names;
+use crate::external::{names, tls};
 use crate::node::CLIENT_PORT;
 use crate::timings::heartbeat_s;
 
@@ -46,14 +46,14 @@ pub(crate) fn runtime() -> Result<&'static Runtime, ClientError> {
 /// lapin's or the broker's.
 pub(crate) async fn connect(spec: &ClientSpec, node: &NodeAddress) -> Result<Connection, AmqpError> {
     let (host, port) = node.host_and_port(CLIENT_PORT);
-    let (scheme, user, password, vhost, trusted) = match spec.access.as_deref() {
-        None => (AMQPScheme::AMQP, "guest", "guest", "/", None),
+    let (scheme, user, password, vhost, tls) = match spec.access.as_deref() {
+        None => (AMQPScheme::AMQP, "guest", "guest", "/", OwnedTLSConfig::default()),
         Some(access) => (
             if access.get(names::SCHEME) == Some("amqps") { AMQPScheme::AMQPS } else { AMQPScheme::AMQP },
             access.get(names::USER).unwrap_or_default(),
             access.secret(names::PASSWORD).map_or("", Secret::expose),
             access.get(names::VHOST).unwrap_or("/"),
-            access.get(names::CA_PEM).map(str::to_owned),
+            tls::config(access)?,
         ),
     };
     let userinfo = AMQPUserInfo { username: user.to_owned(), password: password.to_owned() };
@@ -61,7 +61,6 @@ pub(crate) async fn connect(spec: &ClientSpec, node: &NodeAddress) -> Result<Con
     let authority = AMQPAuthority { userinfo, host: host.to_owned(), port };
     let uri = AMQPUri { scheme, authority, vhost: vhost.to_owned(), query };
     let properties = ConnectionProperties::default().with_connection_name(spec.client_name.clone().into());
-    let tls = OwnedTLSConfig { identity: None, cert_chain: trusted };
     answer(Connection::connect_uri_with_config(uri, properties, tls, lapin::runtime::default_runtime()?)).await
 }
 
@@ -89,6 +88,12 @@ pub(crate) struct AmqpError {
 impl From<lapin::Error> for AmqpError {
     fn from(error: lapin::Error) -> Self {
         Self { reason: reason_of(&error), words: error.to_string() }
+    }
+}
+
+impl From<openssl::error::ErrorStack> for AmqpError {
+    fn from(error: openssl::error::ErrorStack) -> Self {
+        Self { reason: Reason::Other, words: format!("TLS cannot be had: {error}") }
     }
 }
 

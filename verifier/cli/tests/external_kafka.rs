@@ -3,36 +3,23 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+mod external;
 #[path = "external/kafka_nodes.rs"]
 mod kafka_nodes;
-#[path = "external/stage.rs"]
-mod stage;
 
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::process::{Command, ExitCode};
-use std::time::Duration;
+use std::process::ExitCode;
 
-use common::{can_run, count, guarantee, lane};
-use delivery_broker::{InstallRequest, Installation, RealSystem};
-use delivery_cluster::enclosure::enclose;
+use common::{count, guarantee, lane};
 use delivery_kafka::Kafka;
-use kafka_nodes::{PASSWORD, addresses, lead, nodes};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use stage::{Ended, Stage};
+use external::program::{self, Case};
+use external::secrets::{PASSWORD, WRONG, keeps_the_secret};
+use external::stage::{HOOK, Product, Stage};
+use external::{hook_ways, ways_in};
+use kafka_nodes::{LOGIN, OPEN, TLS, addresses, administered, lead, left, nodes, role};
 
-/// Listeners: open, with a login, with TLS and a login.
-const OPEN: u16 = 9092;
-const LOGIN: u16 = 9094;
-const TLS: u16 = 9095;
-
-type Case = (&'static str, fn(&mut Stage));
+const PRODUCT: Product = Product { open: OPEN, preset: "safe", lead, left };
 
 const CASES: &[Case] = &[
     ("a_calm_run_passes_and_leaves_nothing", a_calm_run_passes_and_leaves_nothing),
@@ -42,97 +29,18 @@ const CASES: &[Case] = &[
     ("what_needs_leave_or_a_node_of_ours_is_refused", what_needs_leave_is_refused),
     ("a_cut_by_a_hook_shows_what_fast_loses", a_cut_by_a_hook_shows_what_fast_loses),
     ("a_hook_that_lies_proves_nothing", a_hook_that_lies_proves_nothing),
-    ("a_hook_that_hangs_or_fails_is_healed_and_proves_nothing", a_hook_that_hangs_or_fails),
-    ("a_killed_run_is_healed_and_tidied_up", a_killed_run_is_healed_and_tidied_up),
-    ("one_ctrl_c_heals_judges_and_tidies_up", one_ctrl_c_heals_and_tidies_up),
+    ("a_hook_that_hangs_or_fails_is_healed_and_proves_nothing", hook_ways::hangs_or_fails),
+    ("a_heal_that_fails_is_tried_again", hook_ways::heal_fails),
+    ("a_killed_run_is_healed_and_tidied_up", hook_ways::killed),
+    ("one_ctrl_c_heals_judges_and_tidies_up", hook_ways::interrupted),
     ("what_a_dead_run_left_is_taken_away_and_nothing_of_others", what_a_dead_run_left),
 ];
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    if words.first().is_some_and(|word| word == "--role") {
-        administer(&words[1..]);
+    if administered() {
         return ExitCode::SUCCESS;
     }
-    let words: Vec<String> = words.into_iter().filter(|word| !word.starts_with('-')).collect();
-    let wanted = |case: &&Case| words.is_empty() || words.iter().any(|word| case.0.contains(word));
-    let cases: Vec<&Case> = CASES.iter().filter(wanted).collect();
-    if std::env::args().any(|word| word == "--list") {
-        cases.iter().for_each(|(name, _)| println!("{name}: test"));
-        return ExitCode::SUCCESS;
-    }
-    if cases.is_empty() || !can_run("kafka") {
-        return ExitCode::SUCCESS;
-    }
-    let request = InstallRequest { cache_dir: delivery_verifier::run::cache_dir(), ..InstallRequest::default() };
-    let installation = Kafka.install(&request, &mut |line| println!("{line}")).unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let failed = enclose(|| play(&cases, &installation, directory.path())).unwrap();
-    println!("{} cases, {failed} failed", cases.len());
-    ExitCode::from(u8::from(failed > 0))
-}
-
-fn play(cases: &[&Case], installation: &Installation, directory: &Path) -> i32 {
-    let mut stage = Stage::start(lead, &nodes(installation, directory), directory);
-    let mut failed = 0;
-    for (name, case) in cases {
-        let passed = catch_unwind(AssertUnwindSafe(|| case(&mut stage))).is_ok();
-        println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
-        failed += i32::from(!passed);
-        stage.heal();
-        (stage.lies, stage.hangs) = (false, false);
-    }
-    failed
-}
-
-/// Topics and groups that stand on the cluster and have our prefix.
-fn left_on(stage: &mut Stage) -> Vec<String> {
-    let told = stage.on_client(role(&["list"]));
-    told.lines().filter(|line| line.starts_with("verify-")).map(str::to_owned).collect()
-}
-
-/// This program again, as an administrator of the cluster.
-fn role(words: &[&str]) -> Command {
-    // Not the link in /proc: it would be resolved by whoever starts it.
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.arg("--role").args(words);
-    command
-}
-
-/// Lists topics and groups, or makes a topic.
-fn administer(words: &[String]) {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", addresses(OPEN));
-    let limit = Duration::from_secs(20);
-    if words[0] == "create" {
-        let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
-        let topic = NewTopic::new(&words[1], 1, TopicReplication::Fixed(1));
-        let options = AdminOptions::new().operation_timeout(Some(limit));
-        let made = futures::executor::block_on(admin.create_topics([&topic], &options)).unwrap();
-        assert!(made[0].is_ok(), "{made:?}");
-        return;
-    }
-    let client: BaseConsumer = config.create().unwrap();
-    let known = client.fetch_metadata(None, limit).unwrap();
-    known.topics().iter().for_each(|topic| println!("{}", topic.name()));
-    let groups = client.fetch_group_list(None, limit).unwrap();
-    groups.groups().iter().for_each(|group| println!("{}", group.name()));
-}
-
-fn is_tidy(stage: &mut Stage) {
-    assert_eq!(left_on(stage), Vec::<String>::new());
-    let notes = fs::read_dir(stage.directory.join("cache/external"));
-    assert_eq!(notes.map_or(0, Iterator::count), 0, "a note of a run that is over and tidy");
-}
-
-fn client_config(stage: &Stage, name: &str, text: &str) -> String {
-    let path = stage.directory.join(name);
-    fs::write(&path, text).unwrap();
-    path.to_str().unwrap().to_owned()
-}
-
-fn hook() -> &'static str {
-    concat!(env!("CARGO_MANIFEST_DIR"), "/../../contrib/hooks/handover")
+    program::main(&Kafka, &PRODUCT, nodes, CASES)
 }
 
 fn a_calm_run_passes_and_leaves_nothing(stage: &mut Stage) {
@@ -148,28 +56,7 @@ fn a_calm_run_passes_and_leaves_nothing(stage: &mut Stage) {
         assert_eq!(guarantee(lane, "at-least-once").0, "holds", "{lane:#}");
     }
     assert!(ended.stdout.contains("\"broker_version\": \"4.1\""), "{document:#}");
-    is_tidy(stage);
-}
-
-/// Nothing that the run wrote or said, and nothing any process showed, holds the password.
-fn keeps_the_secret(stage: &Stage, ended: &Ended) {
-    let mut texts = vec![ended.stdout.clone(), ended.stderr.clone()];
-    let mut folders = vec![ended.out.clone(), stage.directory.join("cache")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            match entry.file_type().unwrap() {
-                kind if kind.is_dir() => folders.push(entry.path()),
-                kind if kind.is_file() => {
-                    texts.push(String::from_utf8_lossy(&fs::read(entry.path()).unwrap()).into_owned())
-                }
-                _ => {}
-            }
-        }
-    }
-    let seen = stage.seen();
-    assert!(seen.iter().any(|line| line.contains("__worker")) || ended.code == Some(4), "nobody looked at a worker");
-    texts.extend(seen);
-    assert!(texts.iter().all(|text| !text.contains(PASSWORD)), "the password was found: {}", ended.told());
+    stage.is_tidy();
 }
 
 fn a_password_is_found_nowhere(stage: &mut Stage) {
@@ -177,7 +64,7 @@ fn a_password_is_found_nowhere(stage: &mut Stage) {
     let jaas = "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"alice\" password";
     let with_password =
         format!("security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config={jaas}=\"{PASSWORD}\";\n");
-    let files = [client_config(stage, "login", login), client_config(stage, "jaas", &with_password)];
+    let files = [stage.write("login", login), stage.write("jaas", &with_password)];
     for (file, environment) in files.iter().zip([&[("VERIFY_PASSWORD", PASSWORD)][..], &[]]) {
         let arguments = ["--client-config", file, "--preset", "safe,transactions", "--duration", "3s", "--rate", "50"];
         let run = stage.begin(LOGIN, &[&arguments[..], &["--require", "none", "--json"]].concat(), environment);
@@ -201,25 +88,22 @@ fn a_password_is_found_nowhere(stage: &mut Stage) {
     let _ = stage.seen();
     let texts = [&ended.stdout, &ended.stderr, &fs::read_to_string(ended.out.join("latest/run.json")).unwrap()];
     assert!(texts.iter().all(|text| !text.contains(PASSWORD)), "{}", ended.told());
-    is_tidy(stage);
+    stage.is_tidy();
 }
 
 fn tls_and_scram(stage: &mut Stage) {
     let text = format!(
         "security.protocol=SASL_SSL\nsasl.mechanism=SCRAM-SHA-512\nsasl.username=alice\nsasl.password={PASSWORD}\nssl.ca.location=ca.pem\n"
     );
-    let file = client_config(stage, "tls", &text);
+    let file = stage.write("tls", &text);
     let arguments = ["--client-config", &file, "--preset", "safe", "--duration", "3s", "--require", "none", "--json"];
     let ended = stage.run(TLS, &arguments, &[]);
     let document = ended.document();
     assert_eq!(document["run"]["status"]["status"], "finished", "{}", ended.told());
     assert_eq!(guarantee(lane(&document, "safe"), "durability").0, "holds");
     assert_eq!(guarantee(lane(&document, "safe"), "agreement").0, "holds");
-    is_tidy(stage);
+    stage.is_tidy();
 }
-
-/// Listener, client settings, more arguments, exit code, what is named.
-type WayIn<'a> = (u16, String, &'a [&'a str], i32, &'a [&'a str]);
 
 fn what_does_not_lead_in_is_named(stage: &mut Stage) {
     let login = |user: &str, password: &str| {
@@ -232,8 +116,8 @@ fn what_does_not_lead_in_is_named(stage: &mut Stage) {
             "security.protocol=SASL_SSL\nsasl.mechanism=SCRAM-SHA-512\nsasl.username=alice\nsasl.password={PASSWORD}\nssl.ca.location={ca}\n{more}"
         )
     };
-    let rows: &[WayIn] = &[
-        (LOGIN, login("alice", "wrong-password-1"), &[], 4, &["sasl.password", "--client-config"]),
+    let rows: &[ways_in::WayIn] = &[
+        (LOGIN, login("alice", WRONG), &[], 4, &["sasl.password", "--client-config"]),
         (TLS, tls("ca.pem", "sasl.mechanism=SCRAM-SHA-256\n"), &[], 4, &["sasl", "SCRAM-SHA-512"]),
         (TLS, tls("other.pem", ""), &[], 4, &["ssl.ca.location", "certificate"]),
         (LOGIN, login("bob", PASSWORD), &[], 4, &["create topic", "verify-"]),
@@ -244,18 +128,7 @@ fn what_does_not_lead_in_is_named(stage: &mut Stage) {
         (OPEN, String::from("sasl.pasword=x\n"), &[], 2, &["sasl.password"]),
         (OPEN, String::new(), &["--set", "topic.replication.factor=4"], 2, &["replication.factor"]),
     ];
-    for (row, (port, text, more, code, named)) in rows.iter().enumerate() {
-        let file = client_config(stage, &format!("row-{row}"), text);
-        let arguments = [&["--client-config", &file, "--preset", "safe", "--duration", "2s"], *more].concat();
-        let ended = stage.run(*port, &arguments, &[]);
-        assert_eq!(ended.code, Some(*code), "row {row}: {}", ended.told());
-        for word in *named {
-            assert!(ended.stderr.contains(word), "row {row}, {word}: {}", ended.told());
-        }
-        assert!(!ended.told().contains(PASSWORD) && !ended.told().contains("wrong-password-1"), "{}", ended.told());
-        assert!(!ended.out.join("latest").exists(), "row {row}: nothing is begun");
-    }
-    is_tidy(stage);
+    ways_in::are_refused(stage, rows);
 }
 
 fn what_needs_leave_is_refused(stage: &mut Stage) {
@@ -278,12 +151,8 @@ fn what_needs_leave_is_refused(stage: &mut Stage) {
     }
 }
 
-fn with_hook<'a>(faults: &'a str, hook: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    [&["--faults", faults, "--fault-hook", hook, "--i-own-this-cluster", "--require", "none", "--json"], more].concat()
-}
-
 fn a_cut_by_a_hook_shows_what_fast_loses(stage: &mut Stage) {
-    let ended = stage.run(OPEN, &with_hook("netsplit:leader@4s+15s", hook(), &["--preset", "safe,fast"]), &[]);
+    let ended = stage.run_with_hook("netsplit:leader@4s+15s", HOOK, &["--preset", "safe,fast"]);
     let document = ended.document();
     let fault = &document["faults"][0];
     assert!(fault["bit"] == true && fault["noticed"] == true && fault["healed"] == true, "{}", ended.told());
@@ -300,12 +169,12 @@ fn a_cut_by_a_hook_shows_what_fast_loses(stage: &mut Stage) {
     );
     let recorded = fs::read_to_string(ended.out.join("latest/run.json")).unwrap();
     assert!(recorded.contains("handed over: start netsplit:leader"), "{recorded}");
-    is_tidy(stage);
+    stage.is_tidy();
 }
 
 fn a_hook_that_lies_proves_nothing(stage: &mut Stage) {
     stage.lies = true;
-    let ended = stage.run(OPEN, &with_hook("netsplit:leader@3s+6s", hook(), &["--preset", "safe,fast"]), &[]);
+    let ended = stage.run_with_hook("netsplit:leader@3s+6s", HOOK, &["--preset", "safe,fast"]);
     let document = ended.document();
     let fault = &document["faults"][0];
     assert!(fault["bit"] == false && fault["noticed"] == false, "{fault:#}");
@@ -314,51 +183,7 @@ fn a_hook_that_lies_proves_nothing(stage: &mut Stage) {
         assert_eq!(verdict, "inconclusive", "{document:#}");
         assert!(reason.contains("the fault hook said"), "{reason}");
     }
-    is_tidy(stage);
-}
-
-fn a_hook_that_hangs_or_fails(stage: &mut Stage) {
-    stage.hangs = true;
-    let limit = ["--preset", "safe", "--fault-hook-limit", "2s"];
-    let failing = "sh -c 'echo no way in; test $1 = heal' hook";
-    for (hook, said) in [(hook(), "was killed"), (failing, "no way in")] {
-        let ended = stage.run(OPEN, &with_hook("netsplit:leader@2s+5s", hook, &limit), &[]);
-        let document = ended.document();
-        let (verdict, reason) = guarantee(lane(&document, "safe"), "durability");
-        assert_eq!(verdict, "inconclusive", "{document:#}");
-        assert!(reason.contains("did not start") && reason.contains(said), "{reason}");
-        let recorded = fs::read_to_string(ended.out.join("latest/run.json")).unwrap();
-        assert!(recorded.contains("\"step\": \"heal\""), "{recorded}");
-    }
-    assert!(stage.asked.is_empty(), "the second hook asks nobody");
-    is_tidy(stage);
-}
-
-fn interrupt(run: &stage::Run, signal: Signal) {
-    kill(Pid::from_raw(run.child.id() as i32), signal).unwrap();
-}
-
-fn a_killed_run_is_healed_and_tidied_up(stage: &mut Stage) {
-    let mut run = stage.begin(OPEN, &with_hook("netsplit:leader@2s+60s", hook(), &["--preset", "fast"]), &[]);
-    stage.watch(&run, "the fault is on", |stage, _| stage.is_cut());
-    interrupt(&run, Signal::SIGKILL);
-    run.child.wait().unwrap();
-    stage.watch(&run, "it is healed", |stage, _| !stage.is_cut());
-    let notes = stage.directory.join("cache/external");
-    stage.watch(&run, "everything is taken away", |_, _| fs::read_dir(&notes).unwrap().count() == 0);
-    is_tidy(stage);
-    let check = common::verify().arg("check").arg(run.out.join("latest")).arg("--json").output().unwrap();
-    assert_eq!(check.status.code(), Some(3), "{}", common::told(&check));
-}
-
-fn one_ctrl_c_heals_and_tidies_up(stage: &mut Stage) {
-    let run = stage.begin(OPEN, &with_hook("netsplit:leader@2s+120s", hook(), &["--preset", "fast"]), &[]);
-    stage.watch(&run, "the fault is on", |stage, _| stage.is_cut());
-    interrupt(&run, Signal::SIGINT);
-    let ended = stage.finish(run, |_| ());
-    assert!(!stage.is_cut(), "{}", ended.told());
-    assert_eq!(ended.document()["run"]["status"]["status"], "finished", "{}", ended.told());
-    is_tidy(stage);
+    stage.is_tidy();
 }
 
 fn what_a_dead_run_left(stage: &mut Stage) {
@@ -375,7 +200,7 @@ fn what_a_dead_run_left(stage: &mut Stage) {
     fs::write(stage.directory.join("cache/external/dead.json"), note.to_string()).unwrap();
     let second = stage.run(OPEN, &calm, &[]);
     assert!(second.stderr.contains("taken away: verify-dead0001-safe"), "{}", second.told());
-    assert_eq!(left_on(stage), ["verify-of-somebody-else"]);
+    assert_eq!(left(stage), ["verify-of-somebody-else"]);
     assert!(stage.on_client(role(&["list"])).contains("theirs"), "what has no prefix is nobody's to take away");
 }
 

@@ -3,38 +3,30 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+mod external;
 #[path = "external/kafka_nodes.rs"]
 mod kafka_nodes;
-#[path = "external/stage.rs"]
-mod stage;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, ExitStatus};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use common::{can_run, count, guarantee, lane};
-use delivery_broker::{InstallRequest, Installation, RealSystem};
-use delivery_cluster::enclosure::enclose;
+use common::{count, guarantee, lane};
 use delivery_history::manifest::{Phase, Role};
 use delivery_history::{EventKind, History, RunDir};
 use delivery_kafka::Kafka;
-use kafka_nodes::{PASSWORD, lead, nodes};
+use external::machines::{AHEAD_S, TOKEN, begin, join, join_both};
+use external::program::{self, Case};
+use external::secrets::{PASSWORD, keeps_the_secret};
+use external::stage::{Ended, HOOK, Product, RUNNER, Stage};
+use kafka_nodes::{LOGIN, OPEN, administered, lead, left, nodes};
 use serde_json::Value;
-use stage::{Ended, RUNNER, Run, Stage};
 
-/// Listeners: open, with a login.
-const OPEN: u16 = 9092;
-const LOGIN: u16 = 9094;
-const TOKEN: &str = "a token that both sides know";
-/// How far ahead of the runner's the clocks of the two machines stand, seconds.
-const AHEAD_S: [u64; 2] = [7_200, 77];
 /// Longest wait for any condition: reaching it is a failure, not a measurement.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-type Case = (&'static str, fn(&mut Stage));
+const PRODUCT: Product = Product { open: OPEN, preset: "safe", lead, left };
 
 const CASES: &[Case] = &[
     ("two_machines_whose_clocks_stand_apart_give_one_history", two_machines_give_one_history),
@@ -46,85 +38,10 @@ const CASES: &[Case] = &[
 ];
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let wanted = |case: &&Case| words.is_empty() || words.iter().any(|word| case.0.contains(word));
-    let cases: Vec<&Case> = CASES.iter().filter(wanted).collect();
-    if std::env::args().any(|word| word == "--list") {
-        cases.iter().for_each(|(name, _)| println!("{name}: test"));
+    if administered() {
         return ExitCode::SUCCESS;
     }
-    if cases.is_empty() || !can_run("kafka") {
-        return ExitCode::SUCCESS;
-    }
-    let request = InstallRequest { cache_dir: delivery_verifier::run::cache_dir(), ..InstallRequest::default() };
-    let installation = Kafka.install(&request, &mut |line| println!("{line}")).unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let failed = enclose(|| play(&cases, &installation, directory.path())).unwrap();
-    println!("{} cases, {failed} failed", cases.len());
-    ExitCode::from(u8::from(failed > 0))
-}
-
-fn play(cases: &[&Case], installation: &Installation, directory: &Path) -> i32 {
-    let mut stage = Stage::start(lead, &nodes(installation, directory), directory);
-    let mut failed = 0;
-    for (name, case) in cases {
-        let passed = catch_unwind(AssertUnwindSafe(|| case(&mut stage))).is_ok();
-        println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
-        failed += i32::from(!passed);
-        stage.heal();
-    }
-    failed
-}
-
-/// A machine that does its part.
-struct Machine {
-    child: Child,
-    output: PathBuf,
-    /// Where its clients record.
-    folder: PathBuf,
-}
-
-impl Machine {
-    fn said(&self) -> String {
-        fs::read_to_string(&self.output).unwrap_or_default()
-    }
-
-    /// How it ends.
-    fn ends(mut self) -> (ExitStatus, String) {
-        let until = Instant::now() + PATIENCE;
-        while self.child.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < until, "it does not end: {}", self.said());
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        (self.child.wait().unwrap(), self.said())
-    }
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// `verify worker` on machine 1 or 2.
-fn join(stage: &mut Stage, machine: u32, arguments: &[&str], token: &str) -> Machine {
-    let folder = tempfile::tempdir_in(&stage.directory).unwrap().keep();
-    let mut program = Command::new(env!("CARGO_BIN_EXE_verify"));
-    program.args(["worker", &format!("{RUNNER}:7654"), "--name", &format!("m{machine}"), "--dir"]).arg(&folder);
-    program.args(arguments).env("VERIFY_WORKER_TOKEN", token);
-    let output = folder.with_extension("said");
-    let child = stage.on_machine(machine, AHEAD_S[machine as usize - 1], &program, &output);
-    Machine { child, output, folder }
-}
-
-fn join_both(stage: &mut Stage, arguments: &[&str]) -> [Machine; 2] {
-    [1, 2].map(|machine| join(stage, machine, arguments, TOKEN))
-}
-
-fn begin(stage: &mut Stage, port: u16, arguments: &[&str]) -> Run {
-    let arguments = [&["--machines", "2", "--require", "none", "--json"], arguments].concat();
-    stage.begin(port, &arguments, &[("VERIFY_WORKER_TOKEN", TOKEN)])
+    program::main(&Kafka, &PRODUCT, nodes, CASES)
 }
 
 /// The file with which the runner, and each machine, gets in.
@@ -132,9 +49,7 @@ fn login(stage: &Stage) -> String {
     let text = format!(
         "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.username=alice\nsasl.password={PASSWORD}\n"
     );
-    let path = stage.directory.join("login");
-    fs::write(&path, text).unwrap();
-    path.to_str().unwrap().to_owned()
+    stage.write("login", &text)
 }
 
 fn document_of(ended: &Ended) -> Value {
@@ -171,12 +86,10 @@ fn two_machines_give_one_history(stage: &mut Stage) {
         }
     }
     everything_was_recorded_in_one_clock(&ended);
-    let seen = stage.seen().join("\n");
-    assert!(seen.contains("__worker"), "nobody looked at a worker");
+    stage.is_tidy();
     let recorded = fs::read_to_string(ended.out.join("latest/run.json")).unwrap();
-    for text in [&seen, &recorded, &ended.told()] {
-        assert!(!text.contains(PASSWORD) && !text.contains(TOKEN), "a secret was shown");
-    }
+    assert!(!recorded.contains(TOKEN) && !ended.told().contains(TOKEN), "the token was shown");
+    keeps_the_secret(stage, &ended);
 }
 
 /// Clients of both machines sent and read, and did so between the beginning and the end of the load.
@@ -210,8 +123,7 @@ fn everything_was_recorded_in_one_clock(ended: &Ended) {
 
 fn a_cut_shows_what_fast_loses(stage: &mut Stage) {
     let machines = join_both(stage, &[]);
-    let hook = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contrib/hooks/handover");
-    let arguments = ["--preset", "safe,fast", "--faults", "netsplit:leader@4s+15s", "--fault-hook", hook];
+    let arguments = ["--preset", "safe,fast", "--faults", "netsplit:leader@4s+15s", "--fault-hook", HOOK];
     let run = begin(stage, OPEN, &[&arguments[..], &["--i-own-this-cluster"]].concat());
     let ended = stage.finish(run, |_| ());
     let document = document_of(&ended);

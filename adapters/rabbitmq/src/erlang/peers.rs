@@ -197,7 +197,7 @@ pub(crate) fn peers(spec: &ClientSpec) -> Result<Vec<Peer>, ClientError> {
         .collect()
 }
 
-/// The management plug-ins of nodes that somebody else runs. Where one does not tell whose it is, nobody is asked: what
+/// The management plug-ins of nodes that somebody else runs. Where one does not tell whose it is, or nothing of nodes, nobody is asked: what
 /// it says of others by name could not be understood.
 fn plugins(spec: &ClientSpec, access: &Access) -> Result<Vec<Peer>, ClientError> {
     let urls = access.get(MANAGEMENT).unwrap_or_default().split(',').filter(|url| !url.is_empty());
@@ -206,7 +206,7 @@ fn plugins(spec: &ClientSpec, access: &Access) -> Result<Vec<Peer>, ClientError>
     let mut nodes: Vec<u32> = spec.nodes.iter().map(|node| node.id).collect();
     nodes.sort_unstable();
     let deadline = Instant::now() + NAME_LIMIT;
-    let name = |plugin: &Management| Some(plugin.overview(deadline).ok()?["node"].as_str()?.to_owned());
+    let name = |plugin: &Management| Some(plugin.lets_in(deadline).ok()?["node"].as_str()?.to_owned());
     let names: Option<Vec<String>> = made.iter().map(name).collect();
     let Some(names) = names.filter(|names| names.len() == nodes.len()) else {
         return Ok(nodes.into_iter().map(|id| Peer { id, way: Way::Blind }).collect());

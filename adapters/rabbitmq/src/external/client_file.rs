@@ -1,17 +1,27 @@
 //! The user's URL and file of client settings.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use delivery_broker::external::split_port;
 use delivery_broker::{Access, AccessRequest, ConfigError, Contact, Secret};
 
-use super::names;
+use super::{names, tls};
 
 /// The option that names the cluster.
 pub(super) const OPTION: &str = "--url";
 /// What may stand in the file.
-const KNOWN: [&str; 6] = ["url", names::USER, names::PASSWORD, names::VHOST, names::CA, names::MANAGEMENT];
+const KNOWN: [&str; 9] = [
+    "url",
+    names::USER,
+    names::PASSWORD,
+    names::VHOST,
+    names::CA,
+    names::CERTIFICATE,
+    names::KEY,
+    names::KEY_PASSWORD,
+    names::MANAGEMENT,
+];
 /// Ports where a URL names none.
 const PORTS: [(&str, u16, u16); 2] = [("amqp", 5672, 15672), ("amqps", 5671, 15671)];
 
@@ -49,16 +59,15 @@ pub(super) fn contact(request: &AccessRequest) -> Result<Contact, ConfigError> {
     let in_url = || urls.iter().find_map(|url| url.password.clone()).map(Secret::new);
     access.set_secret(names::PASSWORD, given.or_else(in_url).unwrap_or_else(|| Secret::new("guest")));
     access.set(names::VHOST, get(names::VHOST).or(first.vhost.as_deref()).unwrap_or("/"));
-    if let Some(file) = get(names::CA) {
-        access.set(names::CA_PEM, pem(&path, file)?);
-    }
+    tls::take(&mut access, &path, &settings)?;
     let managed = get(names::MANAGEMENT)
         .map_or_else(|| urls.iter().map(Url::management).collect::<Vec<_>>().join(","), str::to_owned);
     access.set(names::MANAGEMENT, managed);
     Ok(Contact { addresses: urls.into_iter().map(|url| url.address).collect(), access: access.into() })
 }
 
-fn invalid(value: &str, reason: &str) -> ConfigError {
+/// A value of [`OPTION`] that cannot be.
+pub(super) fn invalid(value: &str, reason: &str) -> ConfigError {
     ConfigError::Invalid { setting: OPTION.to_owned(), value: value.to_owned(), reason: reason.to_owned() }
 }
 
@@ -71,15 +80,6 @@ fn read(path: &Path, text: &str) -> Result<BTreeMap<String, String>, ConfigError
         Some(unknown) => Err(fault(ConfigError::unknown("connection setting", unknown, KNOWN).to_string())),
         None => Ok(read.into_iter().collect()),
     }
-}
-
-fn pem(path: &Path, file: &str) -> Result<String, ConfigError> {
-    let file = path.parent().map_or_else(|| PathBuf::from(file), |folder| folder.join(file));
-    let fault =
-        |reason: String| ConfigError::File { path: path.to_owned(), reason: format!("{}: {reason}", names::CA) };
-    let text =
-        std::fs::read_to_string(&file).map_err(|error| fault(format!("cannot read {}: {error}", file.display())))?;
-    if text.contains("-----BEGIN ") { Ok(text) } else { Err(fault(format!("{} is no PEM file", file.display()))) }
 }
 
 /// `amqp(s)://[USER[:PASSWORD]@]HOST[:PORT][/VHOST]`.
@@ -198,6 +198,7 @@ mod tests {
             ("", "", "--url"),
             ("amqp://a", "pasword=hidden\n", "password"),
             ("amqp://a", "ssl.ca.location=/nowhere/ca.pem\n", "/nowhere/ca.pem"),
+            ("amqp://a", "ssl.certificate.location=own.pem\n", "ssl.key.location"),
         ] {
             let Err(error) = contact(&request(url, text)) else { panic!("{url}: taken") };
             let error = error.to_string();

@@ -8,11 +8,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use delivery_broker::external::split_port;
 use delivery_broker::{Access, Secret};
-use openssl::ssl::{SslConnector, SslMethod};
-use openssl::x509::X509;
+use openssl::ssl::SslConnector;
 use serde_json::Value;
 
-use super::names;
+use super::{names, tls};
 use crate::erlang::ErlangError;
 
 /// Longest answer that is read.
@@ -38,7 +37,8 @@ impl Management {
         let rest = rest.trim_end_matches('/');
         let default = if scheme == "https" { 15671 } else { 15672 };
         let (host, port) = split_port(rest).unwrap_or((rest, default));
-        let tls = (scheme == "https").then(|| connector(access)).transpose()?;
+        let tls = (scheme == "https").then(|| tls::connector(access)).transpose();
+        let tls = tls.map_err(|error| format!("TLS cannot be had: {error}"))?;
         let user = access.get(names::USER).unwrap_or_default();
         let password = access.secret(names::PASSWORD).map_or("", Secret::expose);
         let credentials = Secret::new(STANDARD.encode(format!("{user}:{password}")));
@@ -49,6 +49,12 @@ impl Management {
     /// What it says of itself and the cluster.
     pub(crate) fn overview(&self, deadline: Instant) -> Result<Value, ErlangError> {
         self.get("/api/overview?disable_stats=true", deadline)
+    }
+
+    /// What it says of itself and the cluster, to whom it says more: users may see that and not the nodes.
+    pub(crate) fn lets_in(&self, deadline: Instant) -> Result<Value, ErlangError> {
+        let told = self.overview(deadline)?;
+        self.nodes(deadline).map(|_| told)
     }
 
     /// What it says of all nodes.
@@ -110,17 +116,6 @@ impl Management {
         }
         Err(last)
     }
-}
-
-fn connector(access: &Access) -> Result<SslConnector, String> {
-    let wrong = |error: openssl::error::ErrorStack| format!("{}: {error}", names::CA);
-    let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(wrong)?;
-    if let Some(pem) = access.get(names::CA_PEM) {
-        for certificate in X509::stack_from_pem(pem.as_bytes()).map_err(wrong)? {
-            builder.cert_store_mut().add_cert(certificate).map_err(wrong)?;
-        }
-    }
-    Ok(builder.build())
 }
 
 fn exchange(mut stream: impl Read + Write, request: &[u8]) -> io::Result<Vec<u8>> {

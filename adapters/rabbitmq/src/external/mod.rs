@@ -4,13 +4,15 @@ mod client_file;
 pub(crate) mod look;
 pub(crate) mod management;
 pub(crate) mod names;
+pub(crate) mod tls;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use delivery_broker::external::PREFIX;
 use delivery_broker::{
-    AccessRequest, Belongings, ClientSpec, ConfigError, Contact, ExternalError, ExternalSystem, LanePlan, LaneTopic,
-    NodeAddress, Reason, Survey,
+    Access, AccessRequest, Belongings, ClientSpec, ConfigError, Contact, ExternalError, ExternalSystem, LanePlan,
+    LaneTopic, NodeAddress, Reason, Survey,
 };
 use lapin::Channel;
 use lapin::options::{
@@ -21,16 +23,28 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Connection};
 
 use crate::amqp::{AmqpError, answer, connect, runtime};
+use crate::node::CLIENT_PORT;
 use crate::rabbitmq::RabbitMq;
 use crate::topology::dead_letter_exchange;
 use client_file::OPTION;
 use management::Management;
+use tls::Obstacle;
 
 /// Longest time for one plug-in to answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// Longest time for the cluster to take something away.
 const TIDY_LIMIT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// Settings that say who the user is.
+const LOGIN: &str = "username and password";
+const LOGIN_REMEDY: &str = "Check the user, and the password (or VERIFY_PASSWORD).";
+const VHOST_REMEDY: &str = "Check the virtual host, and that the user has permissions there.";
+const HOST_REMEDY: &str = "Name the host as its certificate does.";
+const CA_REMEDY: &str = "Name the authority that signed it by ssl.ca.location.";
+const CERTIFICATE_REMEDY: &str =
+    "If it asks clients for a certificate, name one that it trusts by ssl.certificate.location and ssl.key.location.";
+const OPTION_REMEDY: &str = "Check the address and port, and whether it wants amqp or amqps.";
 
 impl ExternalSystem for RabbitMq {
     fn option(&self) -> &'static str {
@@ -48,15 +62,18 @@ impl ExternalSystem for RabbitMq {
         for node in &nodes {
             // Nothing is asked of the node but to let us in.
             let entered = on(&spec, node, async |_: &Channel| Ok(()));
-            entered.map_err(|error| no_entry(&node.address, &error))?;
+            entered.map_err(|error| no_entry(&contact.access, node, &error))?;
         }
-        let told = overview(contact);
-        let cluster = told.as_ref().ok().and_then(|told| told["cluster_name"].as_str().map(str::to_owned));
-        let version = told.as_ref().ok().and_then(|told| told["rabbitmq_version"].as_str().map(str::to_owned));
-        let unseen = told.err().map(|why| {
+        let told = overviews(contact);
+        are_apart(contact, &told)?;
+        let first = told.iter().find_map(|told| told.as_ref().ok());
+        let word = |name: &str| first.and_then(|told| told[name].as_str()).map(str::to_owned);
+        let (cluster, version) = (word("cluster_name"), word("rabbitmq_version"));
+        let unseen = told.into_iter().find_map(Result::err).map(|why| {
             format!(
-                "no management plug-in answers ({why}): leaders, members and what is handed out cannot be seen, so what \
-                 depends on them stays inconclusive; name it by {} in --client-config",
+                "no management plug-in answers {why}: leaders, members and what is handed out cannot be seen, so what \
+                 depends on them stays inconclusive; name one for each node by {} in --client-config, and give the user \
+                 the tag `monitoring`",
                 names::MANAGEMENT
             )
         });
@@ -101,7 +118,7 @@ impl ExternalSystem for RabbitMq {
                     "Give the user the permissions configure, write and read for `^({PREFIX}.*|amq\\.default)$` on the virtual host."
                 ),
             },
-            _ => no_entry(&node.address, &error),
+            _ => no_entry(&spec.access.clone().unwrap_or_default(), node, &error),
         })
     }
 
@@ -167,19 +184,43 @@ async fn try_out(channel: &Channel, name: &str) -> Result<(), AmqpError> {
     answer(channel.queue_delete(name.into(), QueueDeleteOptions::default())).await.map(drop)
 }
 
-/// What the first plug-in says that answers.
-fn overview(contact: &Contact) -> Result<serde_json::Value, String> {
-    let urls = contact.access.get(names::MANAGEMENT).unwrap_or_default();
-    let mut last = String::from("no address is known");
-    for url in urls.split(',').filter(|url| !url.is_empty()) {
+/// What the plug-in of each node says of itself, or where none answers and why.
+fn overviews(contact: &Contact) -> Vec<Result<serde_json::Value, String>> {
+    let urls: Vec<&str> = contact.access.get(names::MANAGEMENT).unwrap_or_default().split(',').map(str::trim).collect();
+    let nodes = contact.addresses.len();
+    if urls.len() != nodes {
+        return vec![Err(format!("for every node: {} names {} for {nodes}", names::MANAGEMENT, urls.len()))];
+    }
+    let deadline = Instant::now() + ANSWER_LIMIT;
+    let ask = |url: &str| {
         let asked = Management::new(url, &contact.access)
-            .and_then(|plug_in| plug_in.overview(Instant::now() + ANSWER_LIMIT).map_err(|error| error.to_string()));
-        match asked {
-            Ok(told) => return Ok(told),
-            Err(why) => last = why,
+            .and_then(|plug_in| plug_in.lets_in(deadline).map_err(|error| error.to_string()));
+        asked.map_err(|why| format!("at {url} ({why})"))
+    };
+    let ask = &ask;
+    std::thread::scope(|scope| {
+        let asked: Vec<_> = urls.iter().map(|url| scope.spawn(move || ask(url))).collect();
+        let ended = |thread: std::thread::ScopedJoinHandle<'_, _>| {
+            thread.join().unwrap_or_else(|_| Err(String::from("(asking it went wrong)")))
+        };
+        asked.into_iter().map(ended).collect()
+    })
+}
+
+/// Copies are waited for on as many nodes as there are URLs: two that lead to one node would promise more than there are.
+fn are_apart(contact: &Contact, told: &[Result<serde_json::Value, String>]) -> Result<(), ConfigError> {
+    let mut known: BTreeMap<&str, &str> = BTreeMap::new();
+    for (address, told) in contact.addresses.iter().zip(told) {
+        let Some(name) = told.as_ref().ok().and_then(|told| told["node"].as_str()) else { continue };
+        if let Some(other) = known.insert(name, address) {
+            let reason = format!(
+                "both lead to the node {name}, and every replicated queue would lack a copy: give one URL for each node, \
+                 and not more than there are"
+            );
+            return Err(client_file::invalid(&format!("{other} and {address}"), &reason));
         }
     }
-    Err(last)
+    Ok(())
 }
 
 fn probe(contact: &Contact, nodes: &[NodeAddress]) -> ClientSpec {
@@ -198,30 +239,28 @@ fn probe(contact: &Contact, nodes: &[NodeAddress]) -> ClientSpec {
     }
 }
 
-fn no_entry(address: &str, error: &AmqpError) -> ExternalError {
+/// What is in the way, with the setting that is about it.
+fn no_entry(access: &Access, node: &NodeAddress, error: &AmqpError) -> ExternalError {
     let words = error.words.to_lowercase();
-    let is_tls = ["certificate", "ssl", "tls"].iter().any(|word| words.contains(word));
-    let is_login = error.reason == Reason::NotAuthorised
-        || ["access_refused", "access refused", "login"].iter().any(|word| words.contains(word));
-    let (setting, what, remedy) = if is_login {
-        (
-            "--client-config, username and password",
-            "does not let us in",
-            "Check the user, the password (or VERIFY_PASSWORD) and the virtual host.",
-        )
-    } else if is_tls {
-        (
-            "--client-config, ssl.ca.location",
-            "has a certificate that does not fit",
-            "Name the authority that signed it by ssl.ca.location, and the host as the certificate does.",
-        )
+    let says = |known: &[&str]| known.iter().any(|word| words.contains(word));
+    let (host, port) = node.host_and_port(CLIENT_PORT);
+    let obstacle = || (access.get(names::SCHEME) == Some("amqps")).then(|| tls::obstacle(access, host, port)).flatten();
+    let (setting, cause, remedy) = if says(&["vhost"]) {
+        (names::VHOST, format!("has no such virtual host for us: {}", error.words), VHOST_REMEDY)
+    } else if error.reason == Reason::NotAuthorised || says(&["access_refused", "access refused", "login"]) {
+        (LOGIN, format!("does not let us in: {}", error.words), LOGIN_REMEDY)
     } else {
-        (OPTION, "cannot be reached", "Check the address and port, and whether it wants amqp or amqps.")
+        match obstacle() {
+            Some(Obstacle::OtherHost(why)) => {
+                (OPTION, format!("has a certificate for other hosts: {why}"), HOST_REMEDY)
+            }
+            Some(Obstacle::Distrusted(why)) => {
+                (names::CA, format!("has a certificate that does not fit: {why}"), CA_REMEDY)
+            }
+            Some(Obstacle::BrokenOff(why)) => (names::CERTIFICATE, format!("breaks off: {why}"), CERTIFICATE_REMEDY),
+            None => (OPTION, format!("cannot be reached: {}", error.words), OPTION_REMEDY),
+        }
     };
-    ExternalError::NoEntry {
-        setting: setting.to_owned(),
-        target: address.to_owned(),
-        cause: format!("{what}: {}", error.words),
-        remedy: remedy.to_owned(),
-    }
+    let setting = if setting == OPTION { OPTION.to_owned() } else { format!("--client-config, {setting}") };
+    ExternalError::NoEntry { setting, target: node.address.clone(), cause, remedy: remedy.to_owned() }
 }

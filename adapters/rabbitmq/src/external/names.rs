@@ -12,5 +12,15 @@ pub(crate) const VHOST: &str = "vhost";
 pub(crate) const CA: &str = "ssl.ca.location";
 /// Its content.
 pub(crate) const CA_PEM: &str = "ssl.ca.pem";
+/// File of the certificate that clients show, as the user names it.
+pub(crate) const CERTIFICATE: &str = "ssl.certificate.location";
+/// Its content.
+pub(crate) const CERTIFICATE_PEM: &str = "ssl.certificate.pem";
+/// File of the key to it, as the user names it.
+pub(crate) const KEY: &str = "ssl.key.location";
+/// Its content.
+pub(crate) const KEY_PEM: &str = "ssl.key.pem";
+/// What the key is locked with.
+pub(crate) const KEY_PASSWORD: &str = "ssl.key.password";
 /// Where the management plug-in of each node answers, in the order of the nodes.
 pub(crate) const MANAGEMENT: &str = "management.url";

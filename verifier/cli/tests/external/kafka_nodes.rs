@@ -1,16 +1,28 @@
 //! Kafka's nodes as somebody else would run them: with listeners that want a login, and TLS as well.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
-use delivery_broker::{ClusterPlan, HostPlan, Installation, NodeSpec, RealSystem, Timings};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use delivery_broker::{Installation, NodeSpec, RealSystem};
 use delivery_kafka::Kafka;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 
-use crate::stage::address;
+use crate::external::certificates;
+use crate::external::secrets::PASSWORD;
+use crate::external::stage::{Stage, address, plan};
 
-/// What nobody may find anywhere.
-pub(crate) const PASSWORD: &str = "wolpertinger-4711";
+/// The listener that lets in everybody.
+pub(crate) const OPEN: u16 = 9092;
+/// The one that wants a login.
+pub(crate) const LOGIN: u16 = 9094;
+/// The one that wants TLS and a login.
+pub(crate) const TLS: u16 = 9095;
 
 /// Addresses of the listener with this port.
 pub(crate) fn addresses(port: u16) -> String {
@@ -24,23 +36,10 @@ pub(crate) fn lead(port: u16) -> Vec<String> {
 
 /// Nodes as the project describes them, with three more listeners: one that wants a login, one that wants TLS as well.
 pub(crate) fn nodes(installation: &Installation, directory: &Path) -> Vec<NodeSpec> {
-    let host = |id: u32| HostPlan {
-        id,
-        name: format!("n{id}"),
-        address: address(id),
-        data_dir: directory.join("data").join(format!("n{id}")),
-    };
-    let plan = ClusterPlan {
-        nodes: (1..=3).map(host).collect(),
-        controllers: Vec::new(),
-        config: Default::default(),
-        timings: Timings::Short,
-        run_id: format!("external-{}", std::process::id()),
-    };
-    let mut specs = Kafka.nodes(&plan, installation).unwrap();
-    let store = certificate(directory);
+    certificates::make(directory);
+    let store = directory.join("store.pem");
+    let mut specs = Kafka.nodes(&plan(directory, &[1, 2, 3]), installation).unwrap();
     for spec in &mut specs {
-        fs::create_dir_all(&spec.host.data_dir).unwrap();
         spec.files[0].text = with_listeners(&spec.files[0].text, &spec.host.address, &store);
         spec.prepare[0]
             .arguments
@@ -75,16 +74,46 @@ fn with_listeners(text: &str, address: &str, store: &Path) -> String {
     kept.map(str::to_owned).chain(more).map(|line| format!("{line}\n")).collect()
 }
 
-/// Makes an authority (`ca.pem`), and a key and certificate of the nodes signed by it.
-fn certificate(directory: &Path) -> PathBuf {
-    let script = "openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=authority -days 2 &&
-        openssl req -x509 -newkey rsa:2048 -nodes -keyout other.key -out other.pem -subj /CN=another -days 2 &&
-        openssl req -newkey rsa:2048 -nodes -keyout node.key -out node.csr -subj /CN=nodes &&
-        echo subjectAltName=IP:198.18.0.11,IP:198.18.0.12,IP:198.18.0.13 > names &&
-        openssl x509 -req -in node.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out node.pem &&
-        cat node.key node.pem > store.pem";
-    let made =
-        Command::new("/bin/sh").args(["-c", script]).current_dir(directory).stdin(Stdio::null()).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    directory.join("store.pem")
+/// Topics and groups that stand on the cluster and have our prefix.
+pub(crate) fn left(stage: &mut Stage) -> Vec<String> {
+    let told = stage.on_client(role(&["list"]));
+    told.lines().filter(|line| line.starts_with("verify-")).map(str::to_owned).collect()
+}
+
+/// This program again, as an administrator of the cluster.
+pub(crate) fn role(words: &[&str]) -> Command {
+    // Not the link in /proc: it would be resolved by whoever starts it.
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.arg("--role").args(words);
+    command
+}
+
+/// Whether this program was started for that, and has done it.
+pub(crate) fn administered() -> bool {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let is_asked = words.first().is_some_and(|word| word == "--role");
+    if is_asked {
+        administer(&words[1..]);
+    }
+    is_asked
+}
+
+/// Lists topics and groups, or makes a topic.
+fn administer(words: &[String]) {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", addresses(OPEN));
+    let limit = Duration::from_secs(20);
+    if words[0] == "create" {
+        let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
+        let topic = NewTopic::new(&words[1], 1, TopicReplication::Fixed(1));
+        let options = AdminOptions::new().operation_timeout(Some(limit));
+        let made = futures::executor::block_on(admin.create_topics([&topic], &options)).unwrap();
+        assert!(made[0].is_ok(), "{made:?}");
+        return;
+    }
+    let client: BaseConsumer = config.create().unwrap();
+    let known = client.fetch_metadata(None, limit).unwrap();
+    known.topics().iter().for_each(|topic| println!("{}", topic.name()));
+    let groups = client.fetch_group_list(None, limit).unwrap();
+    groups.groups().iter().for_each(|group| println!("{}", group.name()));
 }

@@ -1,5 +1,4 @@
-//! A cluster that somebody else runs: three nodes in namespaces of this test's own, which `verify` knows by address only.
-#![allow(dead_code, reason = "each test program uses a part of it")]
+//! A cluster that somebody else runs: nodes in namespaces of this test's own, which `verify` knows by address only.
 
 use std::cell::RefCell;
 use std::fs;
@@ -7,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use delivery_broker::NodeSpec;
+use delivery_broker::{ClusterPlan, HostPlan, NodeSpec, Timings};
 use delivery_cluster::local::{LocalCluster, LocalHost, LocalNetwork, NodeEvent};
 use delivery_cluster::network::{Cut, ImpairmentId, Network};
 use serde_json::Value;
@@ -19,16 +18,30 @@ pub(crate) const RUNNER: &str = "198.18.1.1";
 /// Longest wait for any condition: reaching it is a failure, not a measurement.
 const PATIENCE: Duration = Duration::from_secs(240);
 
+/// Fault hook that asks this test for faults.
+pub(crate) const HOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contrib/hooks/handover");
+
+/// What differs between products.
+pub(crate) struct Product {
+    /// Listener that lets in everybody.
+    pub(crate) open: u16,
+    /// A preset that loses nothing.
+    pub(crate) preset: &'static str,
+    /// What leads `verify` to the listener with a port.
+    pub(crate) lead: fn(u16) -> Vec<String>,
+    /// What stands on the cluster and has our prefix.
+    pub(crate) left: fn(&mut Stage) -> Vec<String>,
+}
+
 /// The nodes, and what was done to them.
 pub(crate) struct Stage {
-    /// What leads `verify` to the listener with a port.
-    lead: fn(u16) -> Vec<String>,
+    pub(crate) product: &'static Product,
     cluster: LocalCluster,
     network: LocalNetwork,
     cut: Option<ImpairmentId>,
     /// Whoever does nothing says that all is done, too.
     pub(crate) lies: bool,
-    /// Does not say that it is done.
+    /// Does it, and does not say so.
     pub(crate) hangs: bool,
     /// What the hook was called with.
     pub(crate) asked: Vec<String>,
@@ -63,24 +76,40 @@ pub(crate) fn address(id: u32) -> String {
     format!("198.18.0.{}", 10 + id)
 }
 
+/// Nodes with these numbers as one cluster, before anything is settled.
+pub(crate) fn plan(directory: &Path, ids: &[u32]) -> ClusterPlan {
+    let host = |id: &u32| HostPlan {
+        id: *id,
+        name: format!("n{id}"),
+        address: address(*id),
+        data_dir: directory.join("data").join(format!("n{id}")),
+    };
+    ClusterPlan {
+        nodes: ids.iter().map(host).collect(),
+        controllers: Vec::new(),
+        config: Default::default(),
+        timings: Timings::Short,
+        run_id: format!("external-{}", std::process::id()),
+    }
+}
+
 impl Stage {
     /// Starts the nodes, and waits until each serves clients.
-    pub(crate) fn start(lead: fn(u16) -> Vec<String>, specs: &[NodeSpec], directory: &Path) -> Self {
-        let hosts = [
-            host(1, "n1", &address(1)),
-            host(2, "n2", &address(2)),
-            host(3, "n3", &address(3)),
-            host(CLIENT_HOST, "c1", RUNNER),
-            host(CLIENT_HOST + 1, "c2", "198.18.1.2"),
-            host(CLIENT_HOST + 2, "c3", "198.18.1.3"),
-        ];
+    pub(crate) fn start(product: &'static Product, specs: &[NodeSpec], directory: &Path) -> Self {
+        let mut hosts: Vec<LocalHost> =
+            specs.iter().map(|spec| host(spec.host.id, &spec.host.name, &spec.host.address)).collect();
+        hosts.push(host(CLIENT_HOST, "c1", RUNNER));
+        let machine =
+            |number: u32| host(CLIENT_HOST + number, &format!("m{number}"), &format!("198.18.1.{}", number + 1));
+        hosts.extend([1, 2].map(machine));
+        specs.iter().for_each(|spec| fs::create_dir_all(&spec.host.data_dir).unwrap());
         let mut cluster = LocalCluster::create(&hosts, specs[0].ports.clone()).unwrap();
         let logs = directory.join("node-logs");
         fs::create_dir_all(&logs).unwrap();
         cluster.start_nodes(specs, &logs, &|| false).unwrap();
         let network = cluster.network();
         let mut stage = Self {
-            lead,
+            product,
             cluster,
             network,
             cut: None,
@@ -91,24 +120,29 @@ impl Stage {
             watched: RefCell::default(),
         };
         let mut ready = 0;
-        stage.wait_until("every node is ready", |stage| {
+        let comes = stage.comes(|stage| {
             for event in stage.cluster.poll_nodes() {
                 match event {
                     NodeEvent::Ready { .. } => ready += 1,
                     other => panic!("{other:?}"),
                 }
             }
-            ready == 3
+            ready == specs.len()
         });
+        assert!(comes, "waited in vain for the nodes: {ready} are ready");
         stage
     }
 
-    fn wait_until(&mut self, what: &str, mut condition: impl FnMut(&mut Self) -> bool) {
+    /// Whether `condition` comes to hold.
+    fn comes(&mut self, mut condition: impl FnMut(&mut Self) -> bool) -> bool {
         let until = Instant::now() + PATIENCE;
         while !condition(self) {
-            assert!(Instant::now() < until, "waited in vain until {what}");
+            if Instant::now() >= until {
+                return false;
+            }
             std::thread::sleep(Duration::from_millis(5));
         }
+        true
     }
 
     /// Runs a command on the client's host, and gives back what it says.
@@ -136,6 +170,24 @@ impl Stage {
         self.cluster.spawn(CLIENT_HOST + machine, command).unwrap()
     }
 
+    /// Writes a file for `verify` to read; gives back its path.
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
+        let path = self.directory.join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// Nothing of any run stands on the cluster, and nobody thinks so.
+    pub(crate) fn is_tidy(&mut self) {
+        assert_eq!((self.product.left)(self), Vec::<String>::new());
+        assert_eq!(self.notes(), 0, "a note of a run that is over and tidy");
+    }
+
+    /// Runs that may have left something.
+    pub(crate) fn notes(&self) -> usize {
+        fs::read_dir(self.directory.join("cache/external")).map_or(0, Iterator::count)
+    }
+
     /// A run against the listener with this port.
     pub(crate) fn begin(&mut self, port: u16, arguments: &[&str], environment: &[(&str, &str)]) -> Run {
         self.asked.clear();
@@ -144,7 +196,7 @@ impl Stage {
         fs::create_dir_all(&handover).unwrap();
         let out = tempfile::tempdir_in(&self.directory).unwrap().keep();
         let mut command = Command::new(env!("CARGO_BIN_EXE_verify"));
-        command.args((self.lead)(port));
+        command.args((self.product.lead)(port));
         command.args(arguments).arg("--out").arg(&out);
         command.env("NO_COLOR", "1").env("LC_ALL", "C.UTF-8").env("VERIFY_CACHE_DIR", self.directory.join("cache"));
         command.env("VERIFY_HANDOVER_DIR", &handover).envs(environment.iter().copied());
@@ -161,25 +213,39 @@ impl Stage {
         self.finish(run, |_| ())
     }
 
+    /// One against the open listener whose fault comes by `hook`.
+    pub(crate) fn begin_with_hook(&mut self, faults: &str, hook: &str, more: &[&str]) -> Run {
+        let fault = ["--faults", faults, "--fault-hook", hook, "--i-own-this-cluster", "--require", "none", "--json"];
+        self.begin(self.product.open, &[&fault[..], more].concat(), &[])
+    }
+
+    /// The same, to its end.
+    pub(crate) fn run_with_hook(&mut self, faults: &str, hook: &str, more: &[&str]) -> Ended {
+        let run = self.begin_with_hook(faults, hook, more);
+        self.finish(run, |_| ())
+    }
+
     /// Serves the hook until the run has ended; `look` is asked again and again meanwhile.
     pub(crate) fn finish(&mut self, mut run: Run, mut look: impl FnMut(&Run)) -> Ended {
         let mut code = None;
-        self.wait_until("the run has ended", |stage| {
+        let ends = self.comes(|stage| {
             stage.serve(&run);
             look(&run);
             code = run.child.try_wait().unwrap();
             code.is_some()
         });
+        assert!(ends, "waited in vain for the end of the run: {}", run.progress());
         let read = |path: &Path| fs::read_to_string(path).unwrap();
         Ended { code: code.unwrap().code(), stdout: read(&run.stdout), stderr: read(&run.stderr), out: run.out }
     }
 
     /// Waits until `condition` holds of a run that goes on.
     pub(crate) fn watch(&mut self, run: &Run, what: &str, mut condition: impl FnMut(&Self, &Run) -> bool) {
-        self.wait_until(what, |stage| {
+        let comes = self.comes(|stage| {
             stage.serve(run);
             condition(stage, run)
         });
+        assert!(comes, "waited in vain until {what}: {}", run.progress());
     }
 
     /// Does what the hook asks for: cuts the target from its peers, or takes that back.
@@ -188,14 +254,14 @@ impl Stage {
         fs::remove_file(run.handover.join("request")).unwrap();
         let words: Vec<&str> = request.split_whitespace().collect();
         self.asked.push(request.trim_end().to_owned());
-        if self.hangs && words[0] == "start" {
-            return;
-        }
         if !self.lies {
             match words[0] {
                 "start" => self.cut_off(words[2].parse().unwrap()),
                 _ => self.heal(),
             }
+        }
+        if self.hangs && words[0] == "start" {
+            return;
         }
         fs::write(run.handover.join("done.part"), &request).unwrap();
         fs::rename(run.handover.join("done.part"), run.handover.join("done")).unwrap();
