@@ -20,8 +20,11 @@ use crate::enclosure::{EncloseError, enclose, facts};
 use crate::local::queues::{self, LinkEnd};
 use crate::local::tools::{IP, NFT, TC, Tool, ip_batch};
 use crate::local::{ClusterError, LocalCluster, LocalHost, netns};
+use crate::machines::Need;
 use crate::network::{Cut, Impairment, Network};
 use crate::process::Place;
+
+pub use crate::machines::Facility;
 
 /// Longest message a check may send back, bytes; well below what a pipe holds.
 const MESSAGE_BYTES: usize = 4096;
@@ -99,15 +102,16 @@ pub fn probes() -> Vec<Probe> {
     probes
 }
 
-/// What some faults of the network need of the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Facility {
-    /// Connections answered with a reset.
-    Reset,
-    /// Links of little bandwidth.
-    Bandwidth,
-    /// Links with a delay.
-    Delay,
+impl Need {
+    /// Why this machine does not give it, with what helps; nothing where it does.
+    pub fn refusal(self) -> Option<String> {
+        match self {
+            Self::LayeredDisk => disk::refusal(),
+            // A tmpfs: whoever may make a root file system may have it.
+            Self::BoundedDisk => None,
+            Self::Clock => clock::refusal(),
+        }
+    }
 }
 
 impl Facility {
