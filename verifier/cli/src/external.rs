@@ -92,23 +92,6 @@ fn check_options(external: &dyn ExternalSystem, args: &RunArgs) -> Result<(), Cl
     }
 }
 
-/// Without `--backend external` nobody says where a cluster is.
-pub(crate) fn refuse_options(args: &RunArgs) -> Result<(), CliError> {
-    let external = &args.external;
-    let given = [
-        ("--bootstrap-server", external.bootstrap_server.is_some()),
-        ("--url", external.url.is_some()),
-        ("--client-config", external.client_config.is_some()),
-        ("--fault-hook", external.fault_hook.is_some()),
-        ("--fault-hook-limit", external.fault_hook_limit.is_some()),
-        ("--i-own-this-cluster", external.i_own_this_cluster),
-    ];
-    match given.iter().find(|(_, given)| *given) {
-        Some((option, _)) => Err(CliError::Usage(format!("{option} needs --backend external"))),
-        None => Ok(()),
-    }
-}
-
 fn contact(external: &dyn ExternalSystem, args: &RunArgs) -> Result<Contact, CliError> {
     let path = args.external.client_config.clone();
     let read = |path: std::path::PathBuf| match std::fs::read_to_string(&path) {

@@ -5,8 +5,9 @@ use delivery_verifier::args::Cli;
 use delivery_verifier::{dispatch, exit, systems};
 
 fn main() {
+    #[cfg(target_os = "linux")]
     delivery_runner::init(systems::ALL);
-    #[cfg(feature = "docker")]
+    #[cfg(all(feature = "docker", target_os = "linux"))]
     delivery_docker::init();
     let cli = Cli::parse();
     let code = dispatch(cli).unwrap_or_else(|error| exit::report(&error));

@@ -42,6 +42,21 @@ pub struct Dropped {
     pub bytes: u64,
 }
 
+/// One thing the local backend needs, tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// What was tried.
+    pub name: &'static str,
+    /// Whether it worked.
+    pub ok: bool,
+    /// What was found.
+    pub found: String,
+    /// The line that installs or permits it, where it did not work.
+    pub remedy: Option<String>,
+    /// The faults that cannot be had without it; nothing where no run can.
+    pub only_for: Option<&'static str>,
+}
+
 /// The machines of a run's nodes.
 pub trait Machines {
     /// Takes all that is free on the node's disk, and what has become free since the last call.
