@@ -2,7 +2,7 @@
 //! and asked one by one in Kafka's own protocol where librdkafka would pick the node itself.
 
 // Elsewhere nothing is run, and much of what lanes are planned with lies idle.
-#![cfg_attr(not(target_os = "linux"), allow(dead_code))]
+#![cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports))]
 
 mod kafka;
 mod lane;

@@ -2,11 +2,11 @@
 
 use clap::Parser;
 use delivery_verifier::args::Cli;
-use delivery_verifier::{dispatch, exit, systems};
+use delivery_verifier::{dispatch, exit};
 
 fn main() {
     #[cfg(target_os = "linux")]
-    delivery_runner::init(systems::ALL);
+    delivery_runner::init(delivery_verifier::systems::ALL);
     #[cfg(all(feature = "docker", target_os = "linux"))]
     delivery_docker::init();
     let cli = Cli::parse();

@@ -58,6 +58,7 @@ mod tests {
         }
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn a_disk_that_is_full_says_so_before_anything_is_mapped() {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
