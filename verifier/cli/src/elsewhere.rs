@@ -11,6 +11,7 @@ use delivery_runner::RunPlan;
 use crate::args::RootfsArgs;
 use crate::args::{ReplayArgs, RunArgs};
 use crate::exit::CliError;
+use crate::run::not_outside;
 
 /// What is run in a container where nothing else was typed.
 const FIRST_RUN: [&str; 3] = ["kafka", "--faults", "netsplit"];
@@ -18,22 +19,26 @@ const FIRST_RUN: [&str; 3] = ["kafka", "--faults", "netsplit"];
 /// Why what was typed cannot be run on this system, and what can.
 pub(crate) fn refusal(system: &str, arguments: &[String]) -> String {
     let subcommand = arguments.first().map_or("", String::as_str);
-    let name = match system {
-        "macos" => "macOS",
-        "windows" => "Windows",
-        "freebsd" => "FreeBSD",
-        other => other,
-    };
     let mut text = format!(
-        "`verify {subcommand}` takes Linux, and this is {name}: brokers and clients are put into namespaces of its kernel. \
+        "`verify {subcommand}` takes Linux, and this is {}: brokers and clients are put into namespaces of its kernel. \
          The whole of verify runs in a container, from the folder that docker-compose.yml stands in:\n\n    {}\n\n\
          `docker compose build verify` makes its image; of this machine's files it sees runs/ alone (docs/docker.md).",
+        title(system),
         in_container(arguments)
     );
     if arguments.iter().any(|argument| argument.ends_with("external")) {
         text.push_str(" Seen from there, this machine is host.docker.internal (Docker Desktop).");
     }
     text
+}
+
+fn title(system: &str) -> &str {
+    match system {
+        "macos" => "macOS",
+        "windows" => "Windows",
+        "freebsd" => "FreeBSD",
+        other => other,
+    }
 }
 
 /// The line that has it run in a container, which needs no engine to make others.
@@ -79,8 +84,9 @@ pub(crate) fn run_again(_: &'static dyn System, _: &RunPlan, _: &ReplayArgs, _: 
     Err(refused())
 }
 
-pub(crate) fn run_outside(_: &'static dyn System, _: &RunArgs) -> Result<i32, CliError> {
-    Err(refused())
+/// What does not run in this process has been refused before.
+pub(crate) fn run_outside(system: &'static dyn System, _: &RunArgs) -> Result<i32, CliError> {
+    Err(not_outside(system))
 }
 
 pub(crate) fn run_versions(_: &'static dyn System, _: &RunArgs) -> Result<i32, CliError> {
@@ -88,7 +94,7 @@ pub(crate) fn run_versions(_: &'static dyn System, _: &RunArgs) -> Result<i32, C
 }
 
 pub(crate) fn make_ready(_: &dyn System, _: &InstallRequest, _quiet: bool) -> Result<Installation, CliError> {
-    Err(CliError::CouldNotRun(format!("it takes Linux, and this is {}", std::env::consts::OS)))
+    Err(CliError::CouldNotRun(format!("it takes Linux, and this is {}", title(std::env::consts::OS))))
 }
 
 pub(crate) fn matrix_runs() -> Result<i32, CliError> {
@@ -106,7 +112,7 @@ pub(crate) fn probes() -> Vec<Probe> {
     vec![Probe {
         name: "Linux",
         ok: false,
-        found: format!("this is {}", std::env::consts::OS),
+        found: format!("this is {}", title(std::env::consts::OS)),
         remedy: Some(format!("Run it in a container: {first_run}")),
         only_for: None,
     }]

@@ -15,7 +15,7 @@ use crate::args::RunArgs;
 use crate::commit::plan;
 use crate::exit::CliError;
 use crate::progress::progress;
-use crate::run::{announce, cache_dir, conclude, draws, listen, request, tell_drawn};
+use crate::run::{announce, cache_dir, conclude, draws, listen, not_outside, request, tell_drawn};
 
 /// Messages a second and lane where nobody says how many.
 const DEFAULT_RATE_PER_S: u32 = 200;
@@ -32,9 +32,7 @@ const HOOK_LIMIT_MS: u64 = 30_000;
 /// What keeps it from a verdict.
 pub fn run(system: &'static dyn System, args: &RunArgs) -> Result<i32, CliError> {
     let external = system.real().and_then(|real| real.external());
-    let external = external.ok_or_else(|| {
-        CliError::Usage(format!("--backend external is not for the {}: it runs in this process", system.info().title))
-    })?;
+    let external = external.ok_or_else(|| not_outside(system))?;
     check_options(external, args)?;
     let contact = contact(external, args)?;
     let survey = external.survey(&contact).map_err(|error| told(error, &contact))?;

@@ -101,6 +101,10 @@ pub fn cache_dir() -> PathBuf {
     })
 }
 
+pub(crate) fn not_outside(system: &dyn System) -> CliError {
+    CliError::Usage(format!("--backend external is not for the {}: it runs in this process", system.info().title))
+}
+
 /// Without `--backend external` nobody says where a cluster is.
 fn refuse_options(args: &RunArgs) -> Result<(), CliError> {
     let external = &args.external;
