@@ -168,7 +168,10 @@ mod tests {
         let _: [fn() -> Result<i32, CliError>; 2] = [matrix_runs, real::matrix_runs];
         let _: [fn() -> Vec<Probe>; 2] = [probes, real::probes];
         #[cfg(any(feature = "kafka", feature = "rabbitmq"))]
-        let _: [fn(&RootfsArgs) -> Result<i32, CliError>; 2] = [rootfs, real::rootfs];
+        {
+            type MakeRootfs = fn(&RootfsArgs) -> Result<i32, CliError>;
+            let _: [MakeRootfs; 2] = [rootfs, real::rootfs];
+        }
     }
 
     #[test]
