@@ -20,7 +20,8 @@ const FIRST_RUN: [&str; 3] = ["kafka", "--faults", "netsplit"];
 pub(crate) fn refusal(system: &str, arguments: &[String]) -> String {
     let subcommand = arguments.first().map_or("", String::as_str);
     let mut text = format!(
-        "`verify {subcommand}` takes Linux, and this is {}: brokers and clients are put into namespaces of its kernel. \
+        "`verify {subcommand}` takes Linux, and this is {}: what runs brokers and their clients uses namespaces \
+         of its kernel, and is built in there alone. \
          The whole of verify runs in a container, from the folder that docker-compose.yml stands in:\n\n    {}\n\n\
          `docker compose build verify` makes its image; of this machine's files it sees runs/ alone (docs/docker.md).",
         title(system),
