@@ -7,11 +7,9 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
 use crate::external::names;
+pub(crate) use crate::kafka::CLIENT_PORT;
 use crate::settings::is_own;
 use crate::transactions::TRANSACTION_TIMEOUT;
-
-/// TCP port brokers serve clients on.
-pub(crate) const CLIENT_PORT: u16 = 9092;
 
 /// How long one attempt of a sentinel may take, milliseconds; the workload tries again.
 const SENTINEL_TIMEOUT_MS: u32 = 10_000;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use delivery_broker::{ConfigError, LanePlan, LaneRequest, Scope};
 use delivery_history::manifest::{Lane, Workload};
 
+use crate::library;
 use crate::presets::{COMMON, MINE, NAMED_DEFAULTS, PRESETS, is_java, layers};
 use crate::settings::{client_default, full_name, translate};
 use crate::transactions;
@@ -225,7 +226,7 @@ impl Draft {
             name,
             workload: if transactions.is_some() { Workload::Transactions } else { Workload::Log },
             settings,
-            defaults_of: format!("{} on Apache Kafka's broker defaults", client_name()),
+            defaults_of: format!("{} on Apache Kafka's broker defaults", library::name()),
             acknowledged: self.get("producer.acks") != "0",
             resends: self.get("producer.resend") != "0",
             automatic_ack: false,
@@ -261,11 +262,6 @@ impl Draft {
         }
         words.join(" ")
     }
-}
-
-/// `librdkafka 2.12.1`.
-pub(crate) fn client_name() -> String {
-    format!("librdkafka {}", rdkafka::util::get_rdkafka_version().1)
 }
 
 #[cfg(test)]

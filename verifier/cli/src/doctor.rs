@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use delivery_broker::System;
-use delivery_cluster::probe::probes;
 
 use crate::args::DoctorArgs;
 use crate::exit::{COULD_NOT_RUN, CliError};
+use crate::real::probes;
 use crate::run::cache_dir;
 use crate::systems;
 
@@ -22,7 +22,7 @@ pub fn doctor(args: &DoctorArgs) -> Result<i32, CliError> {
     };
     let mut text = String::new();
     let mut missing = 0;
-    if systems.iter().any(|system| system.real().is_some()) {
+    if systems.iter().any(|system| system.simulated().is_none()) {
         for probe in probes() {
             let name = match probe.only_for {
                 Some(fault) => format!("{}, for `{fault}` only", probe.name),
@@ -48,10 +48,10 @@ pub fn doctor(args: &DoctorArgs) -> Result<i32, CliError> {
 /// What the product needs of the machine.
 fn look_at(system: &dyn System, text: &mut String) -> u32 {
     let info = system.info();
-    let Some(real) = system.real() else {
+    if system.simulated().is_some() {
         line(text, OK, info.title, "built in, needs nothing", None);
-        return 0;
-    };
+    }
+    let Some(real) = system.real() else { return 0 };
     let mut missing = 0;
     for probe in real.probe(&cache_dir()) {
         let name = format!("{} for {}", probe.name, info.title);

@@ -1,7 +1,6 @@
 //! Exit codes, and what ends the program without a verdict.
 
 use delivery_broker::{ConfigError, InstallError};
-use delivery_cluster::enclosure::EncloseError;
 use delivery_faults::ScheduleFileError;
 use delivery_history::import::ImportError;
 use delivery_history::plain::ExportError;
@@ -85,14 +84,15 @@ pub enum CliError {
     #[error(transparent)]
     Install(#[from] InstallError),
     /// Namespaces are refused.
+    #[cfg(target_os = "linux")]
     #[error(transparent)]
-    Enclose(#[from] EncloseError),
+    Enclose(#[from] delivery_cluster::enclosure::EncloseError),
     /// A history as Parquet.
     #[cfg(feature = "parquet")]
     #[error(transparent)]
     Parquet(#[from] delivery_parquet::ParquetError),
     /// An engine that runs containers.
-    #[cfg(feature = "docker")]
+    #[cfg(all(feature = "docker", target_os = "linux"))]
     #[error(transparent)]
     Docker(#[from] delivery_docker::EngineError),
     /// The run itself.
@@ -140,18 +140,19 @@ impl CliError {
             Self::Journal(JournalError::Io { operation: "read", .. }) => {
                 (BAD_INPUT, "bad usage or input; nothing was started")
             }
-            #[cfg(feature = "docker")]
+            #[cfg(all(feature = "docker", target_os = "linux"))]
             Self::Docker(delivery_docker::EngineError::BadImage { .. }) => {
                 (BAD_INPUT, "bad usage or input; nothing was started")
             }
+            #[cfg(target_os = "linux")]
+            Self::Enclose(_) => (COULD_NOT_RUN, "could not run"),
             #[cfg(feature = "parquet")]
             Self::Parquet(_) => (COULD_NOT_RUN, "could not run"),
-            #[cfg(feature = "docker")]
+            #[cfg(all(feature = "docker", target_os = "linux"))]
             Self::Docker(_) => (COULD_NOT_RUN, "could not run"),
             Self::Install(_)
             | Self::Journal(_)
             | Self::Matrix(_)
-            | Self::Enclose(_)
             | Self::Run(_)
             | Self::CouldNotRun(_)
             | Self::Report(_)

@@ -15,7 +15,7 @@ use crate::args::RunArgs;
 use crate::commit::plan;
 use crate::exit::CliError;
 use crate::progress::progress;
-use crate::run::{announce, cache_dir, conclude, draws, listen, request, tell_drawn};
+use crate::run::{announce, cache_dir, conclude, draws, listen, not_outside, request, tell_drawn};
 use crate::worker::{JOIN_LIMIT, token};
 
 /// Messages a second and lane where nobody says how many.
@@ -33,9 +33,7 @@ const HOOK_LIMIT_MS: u64 = 30_000;
 /// What keeps it from a verdict.
 pub fn run(system: &'static dyn System, args: &RunArgs) -> Result<i32, CliError> {
     let external = system.real().and_then(|real| real.external());
-    let external = external.ok_or_else(|| {
-        CliError::Usage(format!("--backend external is not for the {}: it runs in this process", system.info().title))
-    })?;
+    let external = external.ok_or_else(|| not_outside(system))?;
     check_options(external, args)?;
     let contact = contact(external, args)?;
     let survey = external.survey(&contact).map_err(|error| told(error, &contact))?;
@@ -91,24 +89,6 @@ fn check_options(external: &dyn ExternalSystem, args: &RunArgs) -> Result<(), Cl
         Some((option, _)) => {
             Err(CliError::Usage(format!("{option} leads to another product; take {}", external.option())))
         }
-        None => Ok(()),
-    }
-}
-
-/// Without `--backend external` nobody says where a cluster is.
-pub(crate) fn refuse_options(args: &RunArgs) -> Result<(), CliError> {
-    let external = &args.external;
-    let given = [
-        ("--bootstrap-server", external.bootstrap_server.is_some()),
-        ("--url", external.url.is_some()),
-        ("--client-config", external.client_config.is_some()),
-        ("--fault-hook", external.fault_hook.is_some()),
-        ("--fault-hook-limit", external.fault_hook_limit.is_some()),
-        ("--i-own-this-cluster", external.i_own_this_cluster),
-        ("--machines", external.machines.is_some()),
-    ];
-    match given.iter().find(|(_, given)| *given) {
-        Some((option, _)) => Err(CliError::Usage(format!("{option} needs --backend external"))),
         None => Ok(()),
     }
 }

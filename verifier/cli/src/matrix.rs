@@ -2,6 +2,7 @@
 
 mod machine;
 mod protocol;
+#[cfg(target_os = "linux")]
 mod runs;
 mod session;
 mod watchdog;
@@ -26,6 +27,7 @@ use crate::systems;
 use crate::terminal::use_unicode;
 use machine::Machine;
 use protocol::{Opening, Told};
+#[cfg(target_os = "linux")]
 pub use runs::runs;
 
 /// Runs the matrix; returns the exit code.

@@ -3,16 +3,15 @@
 use std::fs;
 use std::path::Path;
 
-use delivery_broker::{InstallRequest, Installation, System};
-use delivery_cluster::enclosure::enclose;
 use delivery_history::{RunDir, RunManifest};
-use delivery_runner::{RunPlan, first_leader, run_simulated};
+use delivery_runner::{first_leader, run_simulated};
 
 use crate::args::ReplayArgs;
 use crate::commit::replan;
-use crate::exit::{self, CliError};
+use crate::exit::CliError;
 use crate::progress::progress;
-use crate::run::{announce, cache_dir, check_lanes, conclude, listen, make_ready, run_enclosed};
+use crate::real;
+use crate::run::{conclude, listen};
 use crate::systems;
 
 /// Runs it again and judges it; returns the exit code.
@@ -40,34 +39,7 @@ pub fn replay(args: &ReplayArgs) -> Result<i32, CliError> {
         }
         return conclude(&completed, shown, &args.output);
     }
-    let installation = install(system, args, &recorded)?;
-    run_real_again(system, &planned, &installation, args)
-}
-
-fn install(system: &dyn System, args: &ReplayArgs, recorded: &RunManifest) -> Result<Installation, CliError> {
-    let other = args.dist.is_some() || args.rootfs.is_some();
-    let request = InstallRequest {
-        version: (!other).then(|| recorded.broker_version.clone()),
-        dist: args.dist.clone(),
-        rootfs: args.rootfs.clone(),
-        cache_dir: cache_dir(),
-    };
-    make_ready(system, &request, args.output.quiet)
-}
-
-fn run_real_again(
-    system: &'static dyn System,
-    planned: &RunPlan,
-    installation: &Installation,
-    args: &ReplayArgs,
-) -> Result<i32, CliError> {
-    check_lanes(system, planned, installation)?;
-    announce(planned, args.output.quiet);
-    let code = enclose(|| match run_enclosed(planned, &args.out, system, installation, &args.output) {
-        Ok(code) => code,
-        Err(error) => exit::report(&error),
-    })?;
-    Ok(code)
+    real::run_again(system, &planned, args, &recorded)
 }
 
 /// Whether a simulation came to the same history, in words.

@@ -3,22 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use delivery_broker::{ConfigFile, InstallRequest, Installation, LaneRequest, Scope, System};
-use delivery_cluster::enclosure::enclose;
-use delivery_cluster::rootfs::check_owners;
+use delivery_broker::{ConfigFile, Installation, LaneRequest, Scope, System};
 use delivery_faults::{FaultRequest, Schedule};
 use delivery_history::manifest::{Phase, Requirement};
 use delivery_runner::{
-    Completed, Interrupts, Progress, RunEnd, RunError, RunPlan, RunRequest, draw_faults, run_real, run_simulated,
+    Completed, Interrupts, Progress, RunEnd, RunError, RunPlan, RunRequest, draw_faults, run_simulated,
 };
 
 use crate::args::{Backend, OutputArgs, RunArgs};
 use crate::commit::plan;
-use crate::exit::{self, CliError};
-use crate::external;
+use crate::exit::CliError;
 use crate::outcome;
 use crate::progress::progress;
-use crate::versions;
+use crate::real;
 
 /// Messages a second and lane where nobody says how many.
 const DEFAULT_RATE_PER_S: u32 = 1_000;
@@ -28,13 +25,16 @@ const DEFAULT_RATE_PER_S: u32 = 1_000;
 /// # Errors
 /// What keeps it from a verdict.
 pub fn run(system: &'static dyn System, args: &RunArgs) -> Result<i32, CliError> {
-    if args.backend == Backend::External {
-        return external::run(system, args);
+    if system.simulated().is_none() {
+        real::check()?;
     }
-    external::refuse_options(args)?;
+    if args.backend == Backend::External {
+        return real::run_outside(system, args);
+    }
+    refuse_options(args)?;
     check_backend(system, args)?;
     if args.broker_version.len() > 1 {
-        return versions::run(system, args);
+        return real::run_versions(system, args);
     }
     let request = request(system, args)?;
     let planned = plan(system, &request)?;
@@ -45,32 +45,7 @@ pub fn run(system: &'static dyn System, args: &RunArgs) -> Result<i32, CliError>
         let completed = run_simulated(&planned, &request.out, simulated, &interrupts, shown.as_mut())?;
         return conclude(&completed, shown, &args.output);
     }
-    #[cfg(feature = "docker")]
-    if args.backend == Backend::Docker {
-        return crate::docker::run(system, args, &request.out, planned);
-    }
-    let installation = install(system, args, args.broker_version.first())?;
-    check_lanes(system, &planned, &installation)?;
-    announce(&planned, args.output.quiet);
-    // Everything from here on happens in namespaces that end with it, so nothing stays behind.
-    let code = enclose(|| match run_enclosed(&planned, &request.out, system, &installation, &args.output) {
-        Ok(code) => code,
-        Err(error) => exit::report(&error),
-    })?;
-    Ok(code)
-}
-
-pub(crate) fn run_enclosed(
-    planned: &RunPlan,
-    out: &Path,
-    system: &dyn System,
-    installation: &Installation,
-    output: &OutputArgs,
-) -> Result<i32, CliError> {
-    let interrupts = listen()?;
-    let mut shown = progress(output.quiet);
-    let completed = run_real(planned, out, system, installation, &interrupts, shown.as_mut())?;
-    conclude(&completed, shown, output)
+    real::run(system, args, &request.out, planned)
 }
 
 pub(crate) fn listen() -> Result<Interrupts, CliError> {
@@ -95,33 +70,6 @@ pub(crate) fn conclude(
         }
         RunEnd::Stopped => Err(CliError::Stopped),
     }
-}
-
-/// Makes one version ready.
-pub(crate) fn install(system: &dyn System, args: &RunArgs, version: Option<&String>) -> Result<Installation, CliError> {
-    let request = InstallRequest {
-        version: version.cloned(),
-        dist: args.dist.clone(),
-        rootfs: args.rootfs.clone(),
-        cache_dir: cache_dir(),
-    };
-    make_ready(system, &request, args.output.quiet)
-}
-
-/// Makes what was asked for ready.
-pub(crate) fn make_ready(system: &dyn System, request: &InstallRequest, quiet: bool) -> Result<Installation, CliError> {
-    let real = system
-        .real()
-        .ok_or_else(|| CliError::Usage(format!("{} runs neither here nor in a simulation", system.info().title)))?;
-    let installation = real.install(request, &mut |line| {
-        if !quiet {
-            eprintln!("{line}");
-        }
-    })?;
-    if let Some(tree) = &installation.rootfs {
-        check_owners(tree)?;
-    }
-    Ok(installation)
 }
 
 /// What the version that will run does not have is refused before anything starts.
@@ -151,6 +99,28 @@ pub fn cache_dir() -> PathBuf {
         let base = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
         base.unwrap_or_else(std::env::temp_dir).join("delivery-verifier")
     })
+}
+
+pub(crate) fn not_outside(system: &dyn System) -> CliError {
+    CliError::Usage(format!("--backend external is not for the {}: it runs in this process", system.info().title))
+}
+
+/// Without `--backend external` nobody says where a cluster is.
+fn refuse_options(args: &RunArgs) -> Result<(), CliError> {
+    let external = &args.external;
+    let given = [
+        ("--bootstrap-server", external.bootstrap_server.is_some()),
+        ("--url", external.url.is_some()),
+        ("--client-config", external.client_config.is_some()),
+        ("--fault-hook", external.fault_hook.is_some()),
+        ("--fault-hook-limit", external.fault_hook_limit.is_some()),
+        ("--i-own-this-cluster", external.i_own_this_cluster),
+        ("--machines", external.machines.is_some()),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        Some((option, _)) => Err(CliError::Usage(format!("{option} needs --backend external"))),
+        None => Ok(()),
+    }
 }
 
 fn check_backend(system: &dyn System, args: &RunArgs) -> Result<(), CliError> {

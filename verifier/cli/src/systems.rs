@@ -15,7 +15,7 @@ pub static ALL: &[&dyn System] = &[
 ];
 
 /// What root file systems are made of. An adapter whose broker runs in one is one line here.
-#[cfg(any(feature = "kafka", feature = "rabbitmq"))]
+#[cfg(all(any(feature = "kafka", feature = "rabbitmq"), target_os = "linux"))]
 pub static ROOTFS_RECIPES: &[&delivery_broker::RootfsRecipe] = &[
     #[cfg(feature = "kafka")]
     &delivery_kafka::RECIPE,

@@ -12,7 +12,8 @@ use delivery_runner::{RunPlan, RunRequest};
 use crate::args::{OutputArgs, RunArgs};
 use crate::commit::plan;
 use crate::exit::{self, CliError};
-use crate::run::{announce, check_lanes, install, request, run_enclosed};
+use crate::real::{install, run_enclosed};
+use crate::run::{announce, check_lanes, request};
 use crate::terminal::{use_color, use_unicode};
 
 /// Runs every version that was asked for; returns the worst exit code. Everything that can be refused is refused

@@ -17,7 +17,7 @@ use external::program::{self, Case};
 use external::secrets::{PASSWORD, WRONG, keeps_the_secret};
 use external::stage::{HOOK, Product, Stage};
 use external::{hook_ways, ways_in};
-use kafka_nodes::{LOGIN, OPEN, TLS, addresses, administered, lead, left, nodes, role};
+use kafka_nodes::{LOGIN, OPEN, TLS, administered, lead, left, nodes, role};
 
 const PRODUCT: Product = Product { open: OPEN, preset: "safe", lead, left };
 

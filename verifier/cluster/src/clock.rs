@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
+pub use crate::machines::Setting;
+
 /// Where distributions put it; the one for programs with threads. The first is Debian's, below its word for the machine.
 const PLACES: [&str; 4] = [
     "/usr/lib/MACHINE-linux-gnu/faketime/libfaketimeMT.so.1",
@@ -40,15 +42,6 @@ pub fn refusal() -> Option<String> {
         return None;
     }
     Some(String::from("libfaketime is not there: install it (Debian, Ubuntu: `apt-get install libfaketime`)"))
-}
-
-/// What a clock does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Setting {
-    /// It is ahead of the machine's by this much, milliseconds; behind where that is negative.
-    Ahead(i64),
-    /// It stands still at this second (Unix time).
-    StandsAt(u64),
 }
 
 impl Setting {

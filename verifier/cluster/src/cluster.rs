@@ -7,10 +7,9 @@ use std::process::ExitStatus;
 use delivery_broker::NodeSpec;
 use delivery_history::event::ProcessState;
 
-pub use crate::local::error::ClusterError;
+pub use crate::error::ClusterError;
 
-use crate::disk::Dropped;
-use crate::machines::Machines;
+use crate::machines::{Dropped, Machines};
 use crate::network::Network;
 use crate::processes::{Blow, ProcessError};
 

@@ -36,6 +36,8 @@ use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, umount2};
 use nix::sys::stat::Mode;
 
+pub use crate::machines::Dropped;
+
 use file_system::FileSystem;
 use slowness::Slowness;
 use store::Store;
@@ -46,15 +48,6 @@ const DEVICE: &str = "/dev/fuse";
 const END_LIMIT: Duration = Duration::from_secs(2);
 /// Pause between looks for that end.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-
-/// What a cut of the power took away.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Dropped {
-    /// Writes, and changes of a file's length, that were not synced.
-    pub writes: u64,
-    /// Their bytes.
-    pub bytes: u64,
-}
 
 /// Why this machine gives no such disk, with what helps; nothing where it does.
 pub fn refusal() -> Option<String> {

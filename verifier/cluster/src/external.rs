@@ -1,5 +1,5 @@
 //! Backend `external`: nodes that somebody else runs, of which only addresses are known. Clients are processes of this
-//! machine, with no namespace of their own, so it needs no privilege and no Linux.
+//! machine, with no namespace of their own, so it needs no privilege.
 
 use std::os::unix::process::CommandExt;
 

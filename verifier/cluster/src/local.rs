@@ -6,7 +6,6 @@
 mod backend;
 mod disks;
 pub(crate) mod errand;
-pub mod error;
 pub mod group;
 pub mod hosts;
 mod links;
@@ -33,10 +32,11 @@ use delivery_broker::NodeSpec;
 use delivery_history::event::ProcessState;
 
 pub use errand::this_program;
-pub use error::ClusterError;
 pub use hosts::LocalHost;
 pub use network::LocalNetwork;
 pub use node::{MachineState, NodeEvent};
+
+pub use crate::error::ClusterError;
 
 use crate::clock::{FakeClock, Setting, SharedMemory};
 use crate::disk::Dropped;

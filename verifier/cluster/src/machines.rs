@@ -1,7 +1,5 @@
 //! What faults need of the machines that nodes run on, whichever backend runs them.
 
-use crate::clock::{self, Setting};
-use crate::disk;
 use crate::processes::ProcessError;
 
 /// Something a fault needs of every node's machine from the start.
@@ -15,16 +13,48 @@ pub enum Need {
     Clock,
 }
 
-impl Need {
-    /// Why this machine does not give it, with what helps; nothing where it does.
-    pub fn refusal(self) -> Option<String> {
-        match self {
-            Self::LayeredDisk => disk::refusal(),
-            // A tmpfs: whoever may make a root file system may have it.
-            Self::BoundedDisk => None,
-            Self::Clock => clock::refusal(),
-        }
-    }
+/// What some faults of the network need of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Facility {
+    /// Connections answered with a reset.
+    Reset,
+    /// Links of little bandwidth.
+    Bandwidth,
+    /// Links with a delay.
+    Delay,
+}
+
+/// What a clock does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// It is ahead of the machine's by this much, milliseconds; behind where that is negative.
+    Ahead(i64),
+    /// It stands still at this second (Unix time).
+    StandsAt(u64),
+}
+
+/// What a cut of the power took away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Writes, and changes of a file's length, that were not synced.
+    pub writes: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// One thing the local backend needs, tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// What was tried.
+    pub name: &'static str,
+    /// Whether it worked.
+    pub ok: bool,
+    /// What was found.
+    pub found: String,
+    /// The line that installs or permits it, where it did not work.
+    pub remedy: Option<String>,
+    /// The faults that cannot be had without it; nothing where no run can.
+    pub only_for: Option<&'static str>,
 }
 
 /// The machines of a run's nodes.

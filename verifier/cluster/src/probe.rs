@@ -20,8 +20,11 @@ use crate::enclosure::{EncloseError, enclose, facts};
 use crate::local::queues::{self, LinkEnd};
 use crate::local::tools::{IP, NFT, TC, Tool, ip_batch};
 use crate::local::{ClusterError, LocalCluster, LocalHost, netns};
+use crate::machines::Need;
 use crate::network::{Cut, Impairment, Network};
 use crate::process::Place;
+
+pub use crate::machines::{Facility, Probe};
 
 /// Longest message a check may send back, bytes; well below what a pipe holds.
 const MESSAGE_BYTES: usize = 4096;
@@ -30,21 +33,6 @@ const SILENCE: Duration = Duration::from_millis(100);
 /// By how much the check of clocks sets one, milliseconds, and how far off that an answer may be: it may be slow in coming.
 const HOUR_MS: i64 = 3_600_000;
 const CLOCK_OFF_S: u64 = 600;
-
-/// One thing the local backend needs, tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probe {
-    /// What was tried.
-    pub name: &'static str,
-    /// Whether it worked.
-    pub ok: bool,
-    /// What was found.
-    pub found: String,
-    /// The line that installs or permits it, where it did not work.
-    pub remedy: Option<String>,
-    /// The faults that cannot be had without it; nothing where no run can.
-    pub only_for: Option<&'static str>,
-}
 
 impl Probe {
     fn new(name: &'static str, outcome: Result<String, Failure>) -> Self {
@@ -99,15 +87,16 @@ pub fn probes() -> Vec<Probe> {
     probes
 }
 
-/// What some faults of the network need of the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Facility {
-    /// Connections answered with a reset.
-    Reset,
-    /// Links of little bandwidth.
-    Bandwidth,
-    /// Links with a delay.
-    Delay,
+impl Need {
+    /// Why this machine does not give it, with what helps; nothing where it does.
+    pub fn refusal(self) -> Option<String> {
+        match self {
+            Self::LayeredDisk => disk::refusal(),
+            // A tmpfs: whoever may make a root file system may have it.
+            Self::BoundedDisk => None,
+            Self::Clock => clock::refusal(),
+        }
+    }
 }
 
 impl Facility {

@@ -2,7 +2,7 @@
 
 use delivery_history::event::ProcessState;
 
-pub use crate::disk::Dropped;
+pub use crate::machines::Dropped;
 use crate::machines::Machines;
 
 /// Whose process it is.

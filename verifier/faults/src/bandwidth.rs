@@ -1,7 +1,7 @@
 //! `bandwidth`: a node whose link is narrow.
 
+use delivery_cluster::machines::Facility;
 use delivery_cluster::network::Impairment;
-use delivery_cluster::probe::Facility;
 use delivery_history::manifest::{Amount, BiteProof, Fault};
 
 use crate::impaired::impair;

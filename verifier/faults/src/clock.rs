@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use delivery_cluster::clock::Setting;
 use delivery_cluster::machines::Need;
+use delivery_cluster::machines::Setting;
 use delivery_history::manifest::{BiteProof, Fault};
 
 use crate::kind::{ActsOn, Evidence, FaultError, FaultGuard, FaultKind, Ground, Resolved, Shape, SharedProcesses};

@@ -1,7 +1,7 @@
 //! `delay`: a node that everybody hears late, and that hears everybody late.
 
+use delivery_cluster::machines::Facility;
 use delivery_cluster::network::Impairment;
-use delivery_cluster::probe::Facility;
 use delivery_history::manifest::{Amount, BiteProof, Fault};
 
 use crate::impaired::impair;

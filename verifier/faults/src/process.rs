@@ -167,8 +167,8 @@ pub(crate) mod tests {
     use std::rc::Rc;
 
     use delivery_broker::Observation;
-    use delivery_cluster::clock::Setting;
     use delivery_cluster::machines::Machines;
+    use delivery_cluster::machines::Setting;
     use delivery_cluster::network::Counters;
     use delivery_cluster::processes::{ProcessError, Processes};
     use delivery_history::event::ProcessState;

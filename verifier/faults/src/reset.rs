@@ -1,7 +1,7 @@
 //! `reset`: connections are answered with a reset rather than with silence.
 
+use delivery_cluster::machines::Facility;
 use delivery_cluster::network::Impairment;
-use delivery_cluster::probe::Facility;
 use delivery_history::manifest::{BiteProof, Fault};
 
 use crate::impaired::impair;

@@ -8,7 +8,7 @@ use nix::time::{ClockId, clock_gettime};
 /// Nanoseconds of CLOCK_MONOTONIC: the same for every process of the machine.
 #[inline]
 pub fn monotonic_ns() -> u64 {
-    // CLOCK_MONOTONIC cannot fail on Linux; 0 is never a finished event's time, so it would show.
+    // CLOCK_MONOTONIC cannot fail where it is known at all; 0 is never a finished event's time, so it would show.
     clock_gettime(ClockId::CLOCK_MONOTONIC)
         .map_or(0, |time| time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64)
 }

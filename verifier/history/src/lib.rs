@@ -13,6 +13,7 @@ mod mapped;
 pub mod plain;
 pub mod reader;
 pub mod recorder;
+mod room;
 pub mod run_dir;
 pub mod tail;
 pub mod taken_over;

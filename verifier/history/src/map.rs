@@ -5,9 +5,10 @@ use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use memmap2::{Advice, Mmap, MmapOptions, MmapRaw};
+use memmap2::{Mmap, MmapOptions, MmapRaw};
 
 use crate::event::Event;
+use crate::room;
 
 /// Bytes before the first event; as long as an event, so that events stay aligned.
 pub(crate) const HEADER_BYTES: usize = 32;
@@ -25,8 +26,7 @@ impl Segment {
     /// would die of SIGBUS on a full disk). Pages are faulted in here and not when events are written.
     pub(crate) fn map(file: &File, offset: u64, length: usize) -> io::Result<Self> {
         let map = MmapOptions::new().offset(offset).len(length).map_raw(file)?;
-        // Faults the pages in for writing (Linux 5.14); where the kernel knows it not, events fault them in.
-        let _ = map.advise(Advice::PopulateWrite);
+        room::fault_in(&map);
         Ok(Self { map, slots: length / EVENT_BYTES })
     }
 

@@ -7,12 +7,12 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
 use nix::errno::Errno;
-use nix::fcntl::posix_fallocate;
 
 use crate::event::Event;
 use crate::format::Header;
 use crate::map::{EVENT_BYTES, HEADER_BYTES, Segment};
 use crate::recorder::RecordError;
+use crate::room;
 
 /// Length of the first segment, bytes; each further one is twice as long, up to [`MAX_SEGMENT_BYTES`].
 const FIRST_SEGMENT_BYTES: usize = 256 << 10;
@@ -131,6 +131,6 @@ impl Drop for EventFile {
 
 /// Allocates on disk, then maps.
 fn allocate(file: &File, offset: u64, length: usize) -> io::Result<Segment> {
-    posix_fallocate(file, offset as i64, length as i64)?;
+    room::take(file, offset, length)?;
     Segment::map(file, offset, length)
 }

@@ -133,7 +133,7 @@ impl Reading<'_> {
     /// What a fault needs of the machine and does not have: no mistake of the file's.
     fn missing_here(&self, combination: &Combination) -> Result<Option<String>, Mistake> {
         let wanted = combination.system.get_ref();
-        let is_real = |system: &&&dyn System| system.info().name == wanted && system.real().is_some();
+        let is_real = |system: &&&dyn System| system.info().name == wanted && system.simulated().is_none();
         if self.systems.iter().find(is_real).is_none() {
             return Ok(None);
         }
@@ -222,7 +222,7 @@ impl Reading<'_> {
             (combination.system.span(), ConfigError::unknown("system", wanted, names).to_string())
         })?;
         match &combination.version {
-            Some(version) if system.real().is_none() => {
+            Some(version) if system.simulated().is_some() => {
                 Err((version.span(), format!("the {} is built in and has no other version", system.info().title)))
             }
             _ => Ok(system),

@@ -10,6 +10,7 @@ pub mod machine;
 pub mod machine_facts;
 pub mod plan;
 pub mod progress;
+#[cfg(target_os = "linux")]
 pub mod real;
 pub mod replay;
 pub mod request;
@@ -21,20 +22,25 @@ pub mod simulated;
 pub use finish::{Completed, RunError, SCHEDULE_FILE};
 pub use interrupt::Interrupts;
 pub use machine::RunEnd;
-pub use plan::{RunPlan, check_requirements, draw_faults, plan};
+pub use plan::{MAX_MACHINES, RunPlan, check_requirements, draw_faults, plan};
 pub use progress::{Progress, Quiet};
-pub use real::backend::{Backend, LocalBackend};
-pub use real::joined::agent::{AgentError, WorkerRequest, serve};
-pub use real::joined::handshake::Errands;
-pub use real::joined::machine::Joined;
-pub use real::joined::reception::{Expected, MAX_MACHINES, Reception, ReceptionError};
-pub use real::joined::token::{ShortToken, Token};
-pub use real::notes::{notes_dir, tidy_after_the_dead};
-pub use real::outside::{FaultHook, Outside};
-pub use real::protocol::{PASSWORD_VARIABLE, TOKEN_VARIABLE};
-pub use real::run::{run_outside, run_real, run_real_in, run_real_on};
-pub use real::standing::{MachineNeeds, Standing};
-pub use real::worker::init;
+#[cfg(target_os = "linux")]
+pub use real::{
+    backend::{Backend, LocalBackend},
+    joined::{
+        agent::{AgentError, WorkerRequest, serve},
+        handshake::Errands,
+        machine::Joined,
+        reception::{Expected, Reception, ReceptionError},
+        token::{ShortToken, Token},
+    },
+    notes::{notes_dir, tidy_after_the_dead},
+    outside::{FaultHook, Outside},
+    protocol::{PASSWORD_VARIABLE, TOKEN_VARIABLE},
+    run::{run_outside, run_real, run_real_in, run_real_on},
+    standing::{MachineNeeds, Standing},
+    worker::init,
+};
 pub use replay::{first_leader, replan};
 pub use request::{AuditMode, JoinedMachine, OutsideCluster, PlanError, RunRequest};
 pub use shrink::{Shrunk, check_shrinkable, shrink};

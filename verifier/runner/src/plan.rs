@@ -28,6 +28,8 @@ use crate::seats::{plan_clients_hit, plan_clients_of_nodes, plan_destinations_ad
 pub const FIRST_CLIENT_HOST: u32 = 101;
 /// The host no fault cuts: observer, sentinels and audit.
 pub const OBSERVER_HOST: u32 = 201;
+/// Most machines that may join a run: each is a client host.
+pub const MAX_MACHINES: u16 = (OBSERVER_HOST - FIRST_CLIENT_HOST) as u16;
 /// Client hosts that faults may cut.
 const CLIENT_HOSTS: u32 = 2;
 /// Keys a producer uses.
@@ -285,7 +287,7 @@ fn check_faults(system: &dyn System, request: &RunRequest, lanes: &[LanePlan], n
             }
             continue;
         }
-        if let Some(reason) = kind.refusal().filter(|_| system.real().is_some()) {
+        if let Some(reason) = kind.refusal().filter(|_| system.simulated().is_none()) {
             let label = fault.label();
             return Err(ConfigError::Contradiction(format!("`{label}` cannot be had on this machine: {reason}")));
         }
@@ -335,7 +337,7 @@ fn choices(system: &dyn System, nodes: u32) -> Vec<(&'static dyn FaultKind, Shap
     let info = system.info();
     let shapes = |kind: &'static dyn FaultKind| kind.shapes().iter().map(move |shape| (kind, *shape));
     let all = delivery_faults::kind::ALL.iter().flat_map(|kind| shapes(*kind));
-    let can = |kind: &dyn FaultKind| kind.is_drawn() && (system.real().is_none() || kind.refusal().is_none());
+    let can = |kind: &dyn FaultKind| kind.is_drawn() && (system.simulated().is_some() || kind.refusal().is_none());
     all.filter(|(kind, shape)| why_not(system, &info, *kind, shape.name, nodes).is_none() && can(*kind)).collect()
 }
 
@@ -386,7 +388,7 @@ fn why_not(
         "bridge" if nodes < 3 => return Some("a bridge stands between two halves: three nodes are needed"),
         _ => {}
     }
-    if system.real().is_none() { why_not_simulated(kind.name(), shape) } else { None }
+    if system.simulated().is_some() { why_not_simulated(kind.name(), shape) } else { None }
 }
 
 /// Why no lane has anything that a fault could change; nothing where one has.
@@ -488,7 +490,7 @@ fn manifest(
     load: &LoadPlan,
     limits: &Limits,
 ) -> Result<RunManifest, PlanError> {
-    let simulated = system.real().is_none();
+    let simulated = system.simulated().is_some();
     let user_configuration = !request.lanes.is_empty();
     let now = jiff::Timestamp::now();
     let run_id = run_id(info.name, now);

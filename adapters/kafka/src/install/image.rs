@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use delivery_broker::{ImageLayout, Installation};
 
 use super::jars::version_of_jar;
-use super::version::DEFAULT_VERSION;
+use crate::version::DEFAULT_VERSION;
 
 /// Where the image has it.
 const HOME: &str = "/opt/kafka";

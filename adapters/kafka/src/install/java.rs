@@ -6,7 +6,7 @@ use std::process::Command;
 
 use delivery_broker::InstallError;
 
-use super::version::Version;
+use crate::version::Version;
 
 /// What to install where Java is missing or too old.
 const REMEDY: &str = "Install one (Debian: apt-get install openjdk-17-jre-headless) or set JAVA_HOME to it";

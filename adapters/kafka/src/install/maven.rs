@@ -9,7 +9,7 @@ use delivery_broker::InstallError;
 
 use super::jars;
 use super::java::on_path;
-use super::version::Version;
+use crate::version::Version;
 use delivery_broker::leash::{self, leashed};
 use delivery_broker::leftovers;
 
@@ -184,7 +184,7 @@ mod tests {
     use std::collections::VecDeque;
 
     use super::{errors_in, is_unreleased, is_whole, pom_text, resolve};
-    use crate::install::version::Version;
+    use crate::version::Version;
 
     fn version(text: &str) -> Version {
         Version::parse(text).unwrap()

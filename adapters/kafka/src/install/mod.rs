@@ -8,16 +8,15 @@ mod java;
 mod maven;
 mod probe;
 mod tree;
-mod version;
 
 use std::path::Path;
 
 use delivery_broker::{ConfigError, InstallError, InstallRequest, Installation, RootfsRecipe};
 
+pub(crate) use crate::version::{DEFAULT_VERSION, Version};
 pub(crate) use archive::path as archive_path;
 pub(crate) use image::IMAGE_LAYOUT;
 pub(crate) use probe::probe;
-pub(crate) use version::{DEFAULT_VERSION, Version};
 
 /// Environment variable that names an unpacked distribution.
 const HOME_VARIABLE: &str = "KAFKA_HOME";

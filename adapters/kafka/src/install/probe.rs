@@ -6,7 +6,7 @@ use delivery_broker::{InstallError, InstallProblem, RuntimeProbe};
 
 use super::java;
 use super::maven;
-use super::version::{DEFAULT_VERSION, Version};
+use crate::version::{DEFAULT_VERSION, Version};
 
 /// Java and Maven, as a run with the default version would use them.
 pub(crate) fn probe() -> Vec<RuntimeProbe> {

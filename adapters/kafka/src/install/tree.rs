@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use delivery_broker::{ConfigError, InstallError, Installation};
 
 use super::jars;
-use super::version::Version;
+use crate::version::Version;
 
 /// Where images put the broker: the vendor's own, then another that many use.
 const HOMES: [&str; 2] = ["opt/kafka", "opt/bitnami/kafka"];

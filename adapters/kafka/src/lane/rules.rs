@@ -4,10 +4,11 @@ use delivery_broker::{CommitMode, ConfigError, Scope};
 use delivery_history::manifest::Lane;
 
 use super::Draft;
-use crate::install::Version;
-use crate::producer::partitioner::Partitioner;
+use crate::library;
+use crate::partitioner::Partitioner;
 use crate::settings::{check_client, is_own, not_known_to};
 use crate::transactions;
+use crate::version::Version;
 
 /// Settings of the classic group protocol that librdkafka refuses with the other one.
 const CLASSIC_ONLY: [&str; 4] = [
@@ -64,7 +65,7 @@ pub(super) fn check_value(scope: Scope, name: &str, value: &str) -> Result<(), C
             Err(ConfigError::Contradiction(format!(
                 "consumer.group.protocol=share: share groups (KIP-932) need a share consumer, and {} has none. \
                  Only the Java client 4.0 and later does; of what it promises nothing can be shown here.",
-                super::client_name()
+                library::name()
             )))
         }
         (Scope::Producer | Scope::Consumer, _) if !is_own(scope, name) => check_client(scope, name, value),

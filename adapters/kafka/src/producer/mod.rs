@@ -3,7 +3,6 @@
 mod context;
 pub(crate) mod outcome;
 mod outstanding;
-pub(crate) mod partitioner;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,9 +12,9 @@ use delivery_broker::{ClientError, ClientSpec, DestinationRef, MessageId, Produc
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseRecord, Producer as _, PurgeConfig, ThreadedProducer};
 
+use crate::partitioner::Partitioner;
 use context::{Context, Inbox};
 use outstanding::Pending;
-use partitioner::Partitioner;
 
 /// Longest wait for the reports of a purge; what is missing then is reported as purged.
 const PURGE_LIMIT: Duration = Duration::from_secs(5);

@@ -2,11 +2,10 @@
 
 use delivery_broker::config::split_scope;
 use delivery_broker::{ConfigError, Scope};
-use rdkafka::ClientConfig;
-use rdkafka::error::KafkaError;
 
 use super::SHOWN;
 use super::names::{all, canonical, is_known};
+use crate::library;
 
 /// Scopes a name without one may belong to; a broker setting is meant only where no other is.
 const GUESSED: [Scope; 3] = [Scope::Producer, Scope::Consumer, Scope::Topic];
@@ -88,13 +87,7 @@ fn with_scope(scope: Scope) -> Vec<String> {
 /// # Errors
 /// In librdkafka's words.
 pub(crate) fn check_client(scope: Scope, name: &str, value: &str) -> Result<(), ConfigError> {
-    let mut config = ClientConfig::new();
-    config.set(name, value);
-    let Err(error) = config.create_native_config() else { return Ok(()) };
-    let reason = match error {
-        KafkaError::ClientConfig(_, words, _, _) => words,
-        other => other.to_string(),
-    };
+    let Some(reason) = library::refusal(name, value) else { return Ok(()) };
     let setting = format!("{}.{name}", scope.label());
     Err(ConfigError::Invalid { setting, value: value.to_owned(), reason })
 }

@@ -3,7 +3,7 @@
 use delivery_broker::Scope;
 
 use super::names::versions_with;
-use crate::install::Version;
+use crate::version::Version;
 
 /// The versions whose names are listed.
 const LISTED: [&str; 3] = ["3.3.1", "3.9.1", "4.1.1"];
@@ -31,7 +31,7 @@ mod tests {
     use delivery_broker::Scope;
 
     use super::not_known_to;
-    use crate::install::Version;
+    use crate::version::Version;
 
     fn refusal(version: &str, scope: Scope, name: &str) -> Option<String> {
         not_known_to(Version::parse(version).unwrap(), scope, name)

@@ -10,9 +10,8 @@ use delivery_broker::{ClusterPlan, ConfigError, HostPlan, Installation, NodeComm
 pub use explain::explain;
 
 use crate::install::Version;
+pub(crate) use crate::rabbitmq::CLIENT_PORT;
 
-/// TCP port clients connect to.
-pub(crate) const CLIENT_PORT: u16 = 5672;
 /// TCP port of the management plugin's HTTP API.
 pub(crate) const MANAGEMENT_PORT: u16 = 15672;
 /// TCP port nodes connect to each other on.

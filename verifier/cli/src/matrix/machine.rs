@@ -11,14 +11,14 @@ use delivery_report::Document;
 use delivery_runner::{Interrupts, Quiet, RunPlan, run_simulated};
 
 use super::protocol::{AheadOf, Installed, Opening, Order, Told};
-use super::runs::around;
 use super::session::{Answer, Session};
 use super::watchdog::Watchdog;
 use super::{silent, told};
 use crate::commit::plan;
 use crate::exit::CliError;
-use crate::progress::matrix_progress;
-use crate::run::{cache_dir, conclude, listen, make_ready};
+use crate::progress::{MatrixProgress, matrix_progress};
+use crate::real::make_ready;
+use crate::run::{cache_dir, conclude, listen};
 
 /// How the folder of a cluster begins that outlives a run; it lies beside the runs.
 const CLUSTER_PREFIX: &str = ".cluster-";
@@ -154,4 +154,20 @@ impl Bench for Machine {
 fn read(run_dir: &Path) -> Option<Document> {
     let text = std::fs::read(run_dir.join("findings.json")).ok()?;
     serde_json::from_slice(&text).ok()
+}
+
+/// A run, and what lies around it, for whoever watches.
+pub(super) fn around(job: &Job<'_>, ahead: AheadOf, quiet: bool) -> MatrixProgress {
+    let first = &job.cells[0].entry;
+    let lanes: Vec<&str> = job.cells.iter().map(|cell| cell.entry.lane.as_str()).collect();
+    let version = first.version.as_ref().map_or_else(String::new, |version| format!(" {version}"));
+    MatrixProgress {
+        quiet,
+        title: format!("{}{version} {} under {}", first.system, lanes.join(", "), first.faults),
+        settled: ahead.settled,
+        cells: ahead.cells,
+        spent: ahead.spent,
+        expected: job.expected,
+        left: ahead.left,
+    }
 }

@@ -10,12 +10,13 @@ use delivery_runner::{Interrupts, Standing, run_real_on};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 
-use super::protocol::{AheadOf, Opening, Order, Reply, Told};
+use super::machine::around;
+use super::protocol::{Opening, Order, Reply, Told};
 use super::watchdog::Watchdog;
 use super::{silent, told};
 use crate::commit::plan;
 use crate::exit::{self, CliError};
-use crate::progress::{MatrixProgress, matrix_progress};
+use crate::progress::matrix_progress;
 use crate::run::{conclude, listen};
 use crate::systems;
 
@@ -110,20 +111,4 @@ impl Runs {
 fn changes_the_product(job: &Job<'_>) -> bool {
     let acts_on = |fault: &FaultRequest| find_fault(fault.fault).map(FaultKind::acts_on);
     job.request.faults.iter().any(|fault| acts_on(fault).is_ok_and(|on| on == ActsOn::Product))
-}
-
-/// A run, and what lies around it, for whoever watches.
-pub(super) fn around(job: &Job<'_>, ahead: AheadOf, quiet: bool) -> MatrixProgress {
-    let first = &job.cells[0].entry;
-    let lanes: Vec<&str> = job.cells.iter().map(|cell| cell.entry.lane.as_str()).collect();
-    let version = first.version.as_ref().map_or_else(String::new, |version| format!(" {version}"));
-    MatrixProgress {
-        quiet,
-        title: format!("{}{version} {} under {}", first.system, lanes.join(", "), first.faults),
-        settled: ahead.settled,
-        cells: ahead.cells,
-        spent: ahead.spent,
-        expected: job.expected,
-        left: ahead.left,
-    }
 }

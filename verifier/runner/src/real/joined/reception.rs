@@ -11,13 +11,10 @@ use super::handshake::{Errands, Joining, receive};
 use super::link::Link;
 use super::machine::Joined;
 use super::token::Token;
-use crate::plan::{FIRST_CLIENT_HOST, OBSERVER_HOST};
 use crate::request::JoinedMachine;
 
 /// How long a look for somebody who knocks is put off.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Most machines of a run.
-pub const MAX_MACHINES: u16 = (OBSERVER_HOST - FIRST_CLIENT_HOST) as u16;
 /// Longest name of a machine.
 const MAX_NAME: usize = 63;
 
