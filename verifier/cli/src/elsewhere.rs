@@ -170,7 +170,8 @@ mod tests {
         let _: [RunArguments; 4] = [run_outside, real::run_outside, run_versions, real::run_versions];
         type MakeReady = fn(&dyn System, &InstallRequest, bool) -> Result<Installation, CliError>;
         let _: [MakeReady; 2] = [make_ready, real::make_ready];
-        let _: [fn(&WorkerArgs) -> Result<i32, CliError>; 2] = [worker, real::worker];
+        type Join = fn(&WorkerArgs) -> Result<i32, CliError>;
+        let _: [Join; 2] = [worker, real::worker];
         let _: [fn() -> Result<i32, CliError>; 2] = [matrix_runs, real::matrix_runs];
         let _: [fn() -> Vec<Probe>; 2] = [probes, real::probes];
         #[cfg(any(feature = "kafka", feature = "rabbitmq"))]
