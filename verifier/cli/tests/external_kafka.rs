@@ -1,5 +1,4 @@
 //! A Kafka cluster that somebody else runs: what `verify` does there, what it leaves, and what it tells.
-#![cfg(feature = "kafka")]
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -1,5 +1,4 @@
 //! A RabbitMQ cluster that somebody else runs: what `verify` does there, what it leaves, and what it tells.
-#![cfg(feature = "rabbitmq")]
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -1,5 +1,4 @@
 //! Clients on other machines: `verify worker` in network namespaces of its own, with clocks that stand hours apart.
-#![cfg(feature = "kafka")]
 #![allow(clippy::unwrap_used)]
 
 mod common;
