@@ -17,6 +17,7 @@ pub mod mutants;
 pub mod outcome;
 pub mod progress;
 pub mod prune;
+mod ready;
 pub mod replay;
 pub mod report;
 #[cfg(any(feature = "kafka", feature = "rabbitmq"))]

@@ -18,6 +18,7 @@ use crate::exit::{self, CliError};
 use crate::external;
 use crate::outcome;
 use crate::progress::progress;
+use crate::ready;
 use crate::versions;
 
 /// Messages a second and lane where nobody says how many.
@@ -33,6 +34,9 @@ pub fn run(system: &'static dyn System, args: &RunArgs) -> Result<i32, CliError>
     }
     external::refuse_options(args)?;
     check_backend(system, args)?;
+    if args.install_only {
+        return ready::make_all(system, args);
+    }
     if args.broker_version.len() > 1 {
         return versions::run(system, args);
     }
@@ -165,14 +169,17 @@ fn check_backend(system: &dyn System, args: &RunArgs) -> Result<(), CliError> {
         (Backend::Simulated, false) => Err(CliError::Usage(format!(
             "{title} cannot be simulated: a verdict needs the real one; leave --backend out"
         ))),
-        (_, true) if !args.broker_version.is_empty() || args.dist.is_some() || args.rootfs.is_some() => {
-            Err(CliError::Usage(format!(
-                "the {title} is built in, so --broker-version, --dist and --rootfs mean nothing to it; leave them out"
-            )))
-        }
+        (_, true) if picks_an_installation(args) => Err(CliError::Usage(format!(
+            "the {title} is built in, so --broker-version, --dist, --rootfs and --install-only mean nothing to it; leave \
+             them out"
+        ))),
         (Backend::Docker, _) => check_docker(args),
         _ => Ok(()),
     }
+}
+
+fn picks_an_installation(args: &RunArgs) -> bool {
+    !args.broker_version.is_empty() || args.dist.is_some() || args.rootfs.is_some() || args.install_only
 }
 
 /// What containers do not offer.
@@ -183,6 +190,9 @@ fn check_docker(args: &RunArgs) -> Result<(), CliError> {
     }
     if args.dist.is_some() || args.rootfs.is_some() {
         return refused("--dist and --rootfs are for --backend local; name an image with --image");
+    }
+    if args.install_only {
+        return refused("--install-only is for --backend local: an image is pulled with `docker pull`");
     }
     if args.broker_version.len() > 1 {
         return refused("--backend docker runs one version at a time; give one --broker-version");
