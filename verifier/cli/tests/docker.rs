@@ -48,6 +48,7 @@ fn what_containers_do_not_offer_is_bad_usage() {
         (&["--faults", "bandwidth"], "bandwidth"),
         (&["--faults", "disk-full"], "disk-full"),
         (&["--keep-data"], "--keep-data"),
+        (&["--install-only"], "--install-only"),
         (&["--broker-version", "4.1.1,3.9.1"], "--broker-version"),
     ] {
         let (code, said) = refused(arguments, nowhere);
@@ -104,7 +105,9 @@ fn a_netsplit_gives_the_verdict_of_the_local_backend_and_leaves_nothing() {
     }
     let _turn = one_cluster();
     let out = tempfile::tempdir().unwrap();
-    let arguments = ["--preset", "safe,fast", "--faults", "netsplit", "--require", "none", "--json", "--quiet"];
+    // As late and at such a rate that clients of cold brokers are not saturated before the cut, which would prove nothing.
+    let faults = ["--faults", "netsplit@25s+15s", "--rate", "50"];
+    let arguments = [&["--preset", "safe,fast", "--require", "none", "--json", "--quiet"][..], &faults].concat();
     let output = run("kafka", &arguments, out.path());
     let document: Value = document(&output);
     assert_eq!(document["run"]["backend"], "docker", "{}", told(&output));
