@@ -22,6 +22,8 @@ RUN apt-get update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install 
 COPY --from=build /source/target/release/verify /usr/local/bin/verify
 COPY --from=build /opt/delivery-verifier/cache /opt/delivery-verifier/cache
 ENV VERIFY_CACHE_DIR=/opt/delivery-verifier/cache
+# A class archive fits one build of a JRE, and this one may not be that of the stage above.
+RUN verify kafka --install-only
 WORKDIR /verify
 ENTRYPOINT ["verify"]
 CMD ["--help"]
