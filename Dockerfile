@@ -13,9 +13,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
 WORKDIR /source
 COPY . .
 RUN cargo build --release --locked -p delivery-verifier
-# The jars of the default version come with the first run. Namespaces are refused while an image is built, after that.
-RUN VERIFY_CACHE_DIR=/opt/delivery-verifier/cache target/release/verify kafka --duration 1s; \
-    ls /opt/delivery-verifier/cache/kafka/*/libs/kafka-server-*.jar
+RUN VERIFY_CACHE_DIR=/opt/delivery-verifier/cache target/release/verify kafka --install-only
 
 FROM debian:${DEBIAN}-slim
 RUN apt-get update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
@@ -24,6 +22,8 @@ RUN apt-get update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install 
 COPY --from=build /source/target/release/verify /usr/local/bin/verify
 COPY --from=build /opt/delivery-verifier/cache /opt/delivery-verifier/cache
 ENV VERIFY_CACHE_DIR=/opt/delivery-verifier/cache
+# A class archive fits one build of a JRE, and this one may not be that of the stage above.
+RUN verify kafka --install-only
 WORKDIR /verify
 ENTRYPOINT ["verify"]
 CMD ["--help"]

@@ -159,6 +159,9 @@ pub struct RunArgs {
     /// A root file system that holds the product, to run instead (`verify rootfs` makes one).
     #[arg(long, value_name = "DIR", conflicts_with_all = ["broker_version", "dist"])]
     pub rootfs: Option<PathBuf>,
+    /// Get what the version needs, downloads included, and start nothing.
+    #[arg(long)]
+    pub install_only: bool,
     /// Image that holds the product, with --backend docker; without it the vendor's own, and with no tag the version.
     #[arg(long, value_name = "NAME[:TAG]", conflicts_with_all = ["dist", "rootfs"])]
     pub image: Option<String>,

@@ -102,6 +102,10 @@ pub(crate) fn matrix_runs() -> Result<i32, CliError> {
     Err(refused())
 }
 
+pub(crate) fn make_all(_: &dyn System, _: &RunArgs) -> Result<i32, CliError> {
+    Err(refused())
+}
+
 pub(crate) fn worker(_: &WorkerArgs) -> Result<i32, CliError> {
     Err(refused())
 }
@@ -170,6 +174,8 @@ mod tests {
         let _: [RunArguments; 4] = [run_outside, real::run_outside, run_versions, real::run_versions];
         type MakeReady = fn(&dyn System, &InstallRequest, bool) -> Result<Installation, CliError>;
         let _: [MakeReady; 2] = [make_ready, real::make_ready];
+        type MakeAll = fn(&dyn System, &RunArgs) -> Result<i32, CliError>;
+        let _: [MakeAll; 2] = [make_all, real::make_all];
         type Join = fn(&WorkerArgs) -> Result<i32, CliError>;
         let _: [Join; 2] = [worker, real::worker];
         let _: [fn() -> Result<i32, CliError>; 2] = [matrix_runs, real::matrix_runs];

@@ -68,6 +68,7 @@ fn check_options(external: &dyn ExternalSystem, args: &RunArgs) -> Result<(), Cl
     let own = [
         ("--dist", args.dist.is_some()),
         ("--rootfs", args.rootfs.is_some()),
+        ("--install-only", args.install_only),
         ("--broker-config", args.broker_config.is_some()),
         ("several --broker-version", args.broker_version.len() > 1),
     ];

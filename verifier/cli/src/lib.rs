@@ -24,6 +24,8 @@ pub mod outcome;
 pub mod progress;
 pub mod prune;
 #[cfg(target_os = "linux")]
+mod ready;
+#[cfg(target_os = "linux")]
 mod real;
 pub mod replay;
 pub mod report;

@@ -17,6 +17,7 @@ use crate::run::{announce, cache_dir, check_lanes, conclude, listen};
 
 pub(crate) use crate::external::run as run_outside;
 pub(crate) use crate::matrix::runs as matrix_runs;
+pub(crate) use crate::ready::make_all;
 #[cfg(any(feature = "kafka", feature = "rabbitmq"))]
 pub(crate) use crate::rootfs::rootfs;
 pub(crate) use crate::versions::run as run_versions;

@@ -33,6 +33,9 @@ pub fn run(system: &'static dyn System, args: &RunArgs) -> Result<i32, CliError>
     }
     refuse_options(args)?;
     check_backend(system, args)?;
+    if args.install_only {
+        return real::make_all(system, args);
+    }
     if args.broker_version.len() > 1 {
         return real::run_versions(system, args);
     }
@@ -135,14 +138,17 @@ fn check_backend(system: &dyn System, args: &RunArgs) -> Result<(), CliError> {
         (Backend::Simulated, false) => Err(CliError::Usage(format!(
             "{title} cannot be simulated: a verdict needs the real one; leave --backend out"
         ))),
-        (_, true) if !args.broker_version.is_empty() || args.dist.is_some() || args.rootfs.is_some() => {
-            Err(CliError::Usage(format!(
-                "the {title} is built in, so --broker-version, --dist and --rootfs mean nothing to it; leave them out"
-            )))
-        }
+        (_, true) if picks_an_installation(args) => Err(CliError::Usage(format!(
+            "the {title} is built in, so --broker-version, --dist, --rootfs and --install-only mean nothing to it; leave \
+             them out"
+        ))),
         (Backend::Docker, _) => check_docker(args),
         _ => Ok(()),
     }
+}
+
+fn picks_an_installation(args: &RunArgs) -> bool {
+    !args.broker_version.is_empty() || args.dist.is_some() || args.rootfs.is_some() || args.install_only
 }
 
 /// What containers do not offer.
@@ -153,6 +159,9 @@ fn check_docker(args: &RunArgs) -> Result<(), CliError> {
     }
     if args.dist.is_some() || args.rootfs.is_some() {
         return refused("--dist and --rootfs are for --backend local; name an image with --image");
+    }
+    if args.install_only {
+        return refused("--install-only is for --backend local: an image is pulled with `docker pull`");
     }
     if args.broker_version.len() > 1 {
         return refused("--backend docker runs one version at a time; give one --broker-version");

@@ -7,16 +7,17 @@ mod common;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use common::{document, guarantee, lane, one_cluster, requires, told, verify};
+use common::{count, document, guarantee, lane, one_cluster, requires, told, verify};
 use serde_json::Value;
 
-/// The vendor's image, or one that is laid out like it (`verifier/docker/images/kafka`).
+/// The vendors' images, or what is laid out like them (`verifier/docker/images/`).
 const KAFKA_IMAGE: &str = "apache/kafka:4.1.1";
+const RABBITMQ_IMAGE: &str = "rabbitmq:4.0.5";
 /// What everything of a run is marked with.
 const LABEL: &str = "delivery-verifier.run";
 
-fn run(arguments: &[&str], out: &Path) -> Output {
-    verify().args(["kafka", "--backend", "docker"]).args(arguments).arg("--out").arg(out).output().unwrap()
+fn run(system: &str, arguments: &[&str], out: &Path) -> Output {
+    verify().args([system, "--backend", "docker"]).args(arguments).arg("--out").arg(out).output().unwrap()
 }
 
 fn refused(arguments: &[&str], host: Option<&str>) -> (Option<i32>, String) {
@@ -47,6 +48,7 @@ fn what_containers_do_not_offer_is_bad_usage() {
         (&["--faults", "bandwidth"], "bandwidth"),
         (&["--faults", "disk-full"], "disk-full"),
         (&["--keep-data"], "--keep-data"),
+        (&["--install-only"], "--install-only"),
         (&["--broker-version", "4.1.1,3.9.1"], "--broker-version"),
     ] {
         let (code, said) = refused(arguments, nowhere);
@@ -59,16 +61,16 @@ fn what_containers_do_not_offer_is_bad_usage() {
 
 /// Whether an engine answers and has the image, or can pull it. Where `VERIFY_REQUIRE` names `docker`, one that has not
 /// fails the test.
-fn can_run() -> bool {
+fn can_run(image: &str) -> bool {
     let has_it = |arguments: &[&str]| {
         let output = Command::new("docker").args(arguments).output();
         output.is_ok_and(|output| output.status.success())
     };
-    if has_it(&["image", "inspect", KAFKA_IMAGE]) || has_it(&["pull", "-q", KAFKA_IMAGE]) {
+    if has_it(&["image", "inspect", image]) || has_it(&["pull", "-q", image]) {
         return true;
     }
-    assert!(!requires("docker"), "VERIFY_REQUIRE names docker, but there is no engine with the image {KAFKA_IMAGE}");
-    println!("skipped: no engine answers, or it has no image {KAFKA_IMAGE}");
+    assert!(!requires("docker"), "VERIFY_REQUIRE names docker, but there is no engine with the image {image}");
+    println!("skipped: no engine answers, or it has no image {image}");
     false
 }
 
@@ -85,7 +87,7 @@ fn left() -> String {
 
 #[test]
 fn an_image_that_cannot_be_had_is_told_at_once() {
-    if !can_run() {
+    if !can_run(KAFKA_IMAGE) {
         return;
     }
     let _turn = one_cluster();
@@ -98,13 +100,15 @@ fn an_image_that_cannot_be_had_is_told_at_once() {
 /// The two presets whose verdicts differ, as on the local backend: `fast` loses what only the cut-off leader had.
 #[test]
 fn a_netsplit_gives_the_verdict_of_the_local_backend_and_leaves_nothing() {
-    if !can_run() {
+    if !can_run(KAFKA_IMAGE) {
         return;
     }
     let _turn = one_cluster();
     let out = tempfile::tempdir().unwrap();
-    let arguments = ["--preset", "safe,fast", "--faults", "netsplit", "--require", "none", "--json", "--quiet"];
-    let output = run(&arguments, out.path());
+    // As late and at such a rate that clients of cold brokers are not saturated before the cut, which would prove nothing.
+    let faults = ["--faults", "netsplit@25s+15s", "--rate", "50"];
+    let arguments = [&["--preset", "safe,fast", "--require", "none", "--json", "--quiet"][..], &faults].concat();
+    let output = run("kafka", &arguments, out.path());
     let document: Value = document(&output);
     assert_eq!(document["run"]["backend"], "docker", "{}", told(&output));
     assert_eq!(guarantee(lane(&document, "safe"), "durability").0, "holds", "{}", told(&output));
@@ -114,9 +118,30 @@ fn a_netsplit_gives_the_verdict_of_the_local_backend_and_leaves_nothing() {
     assert_eq!(left(), "");
 }
 
+/// What the majority confirmed stays, and the one that was cut off comes back to it.
+#[test]
+fn a_netsplit_of_quorum_queues_loses_nothing_and_leaves_nothing() {
+    if !can_run(RABBITMQ_IMAGE) {
+        return;
+    }
+    let _turn = one_cluster();
+    let out = tempfile::tempdir().unwrap();
+    let arguments = ["--preset", "quorum", "--faults", "netsplit+20s", "--timings", "short", "--rate", "50", "--json"];
+    let output = run("rabbitmq", &arguments, out.path());
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let document: Value = document(&output);
+    assert_eq!((&document["run"]["backend"], &document["run"]["broker_version"]), (&"docker".into(), &"4.0.5".into()));
+    let quorum = lane(&document, "quorum");
+    assert_eq!((count(quorum, "lost"), count(quorum, "undelivered")), (0, 0), "{quorum:#}");
+    assert_eq!(guarantee(quorum, "durability").0, "holds", "{quorum:#}");
+    let fault = &document["faults"][0];
+    assert_eq!((&fault["bit"], &fault["noticed"]), (&Value::Bool(true), &Value::Bool(true)), "{fault:#}");
+    assert_eq!(left(), "");
+}
+
 #[test]
 fn a_run_that_is_killed_leaves_nothing() {
-    if !can_run() {
+    if !can_run(KAFKA_IMAGE) {
         return;
     }
     let _turn = one_cluster();
@@ -136,7 +161,7 @@ fn a_run_that_is_killed_leaves_nothing() {
 
 #[test]
 fn a_run_that_is_interrupted_is_judged_and_leaves_nothing() {
-    if !can_run() {
+    if !can_run(KAFKA_IMAGE) {
         return;
     }
     let _turn = one_cluster();

@@ -256,6 +256,21 @@ fn a_full_disk_is_no_nodes_death() {
 }
 
 #[test]
+fn a_version_is_made_ready_without_a_run() {
+    if !can_run("kafka") {
+        return;
+    }
+    let out = tempfile::tempdir().unwrap();
+    let runs = out.path().join("runs");
+    let output = run(&["kafka", "--broker-version", "4.1.1", "--install-only"], &runs);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let home = said.trim_end().strip_prefix("Apache Kafka 4.1.1 is ready in ").unwrap_or_else(|| panic!("{said}"));
+    assert!(Path::new(home).join("libs/kafka_2.13-4.1.1.jar").exists(), "{said}");
+    assert!(!runs.exists(), "nothing was started");
+}
+
+#[test]
 fn a_program_of_the_users_own_runs_a_cluster_as_a_library() {
     if !can_run("kafka") {
         return;
