@@ -189,3 +189,36 @@ fn check_clock(link: &Link) -> Result<(), ReceptionError> {
         limit_ms: MAX_CLOCK_ERROR_NS / 1_000_000,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait(reception: Reception, token: &Token, should_stop: &dyn Fn() -> bool) -> Result<Joined, ReceptionError> {
+        let errands = Errands { system: String::from("kafka"), addresses: String::new() };
+        let expected = Expected { machines: 1, limit: Duration::ZERO, token, errands: &errands };
+        reception.wait(&expected, &mut |_| (), should_stop)
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_named_with_the_option() {
+        let first = Reception::open("127.0.0.1:0").unwrap();
+        let told = Reception::open(first.address()).unwrap_err().to_string();
+        assert!(told.contains(first.address()) && told.contains("--listen"), "{told}");
+    }
+
+    #[test]
+    fn whoever_waits_in_vain_is_told_for_whom_and_may_stop() {
+        let token = Token::new("0123456789abcdef").unwrap();
+        let late = wait(Reception::open("127.0.0.1:0").unwrap(), &token, &|| false).unwrap_err();
+        assert!(late.to_string().starts_with("0 of 1 machines joined within 0 s"), "{late}");
+        let stopped = wait(Reception::open("127.0.0.1:0").unwrap(), &token, &|| true);
+        assert!(matches!(stopped, Err(ReceptionError::Stopped)));
+    }
+
+    #[test]
+    fn names_are_parts_of_names_of_files() {
+        assert!(is_name("verify-workers-0") && is_name("m1.example"));
+        assert!(!is_name("") && !is_name("..") && !is_name("a/b") && !is_name(".hidden") && !is_name(&"m".repeat(64)));
+    }
+}
