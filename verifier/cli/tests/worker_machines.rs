@@ -218,6 +218,10 @@ fn who_does_not_fit_is_sent_away(stage: &mut Stage) {
     let (status, said) = namesake.ends();
     assert_eq!(status.code(), Some(2), "{said}");
     assert!(said.contains("a machine called m1 has joined already"), "{said}");
+    // One that leaves before the run begins is not counted, and may come again.
+    drop(first);
+    stage.watch(&run, "the first has left", |_, run| run.progress().contains("m1 left again"));
+    let first = join(stage, 1, &[], TOKEN);
     let second = join(stage, 2, &[], TOKEN);
     let ended = stage.finish(run, |_| ());
     assert_eq!(guarantee(lane(&document_of(&ended), "safe"), "durability").0, "holds", "{}", ended.told());

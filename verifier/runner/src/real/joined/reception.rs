@@ -117,6 +117,13 @@ impl Reception {
             if should_stop() {
                 return Err(ReceptionError::Stopped);
             }
+            machines.retain(|(_, link)| match link.gone() {
+                None => true,
+                Some(reason) => {
+                    tell(&format!("{} left again: {reason}", link.name()));
+                    false
+                }
+            });
             match self.listener.accept() {
                 Ok((stream, peer)) => match self.admit(stream, expected, &machines) {
                     Ok((joining, link)) => {
