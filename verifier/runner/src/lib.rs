@@ -28,7 +28,8 @@ pub use progress::{Progress, Quiet};
 pub use real::{
     backend::{Backend, LocalBackend},
     joined::{
-        agent::{AgentError, WorkerRequest, serve},
+        agent::serve,
+        dial::{AgentError, WorkerRequest},
         handshake::Errands,
         machine::Joined,
         reception::{Expected, Reception, ReceptionError},

@@ -17,6 +17,7 @@ use delivery_history::event::ProcessState;
 
 use crate::real::changes::Changes;
 use crate::real::joined::machine::Joined;
+use crate::real::joined::process::RemoteProcess;
 use crate::real::process::{SpawnError, Word, WorkerProcess};
 use crate::real::protocol::{Command, PASSWORD_VARIABLE, TOKEN_VARIABLE, WORKER_ARGUMENT, WorkerSpec};
 
@@ -91,7 +92,7 @@ impl Crew {
         let process: Box<dyn HostProcess> = match (self.cluster.as_ref(), machine) {
             (_, Some(machine)) => {
                 let path = self.run_dir.event_path(&post.name);
-                let started = machine.start(post.spec.worker, &post.name, &errand.arguments, &path);
+                let started = RemoteProcess::start(machine, post.spec.worker, &post.name, &errand.arguments, &path);
                 Box::new(started.map_err(SpawnError::Machine)?)
             }
             (Some(cluster), None) => cluster.run(post.host, &errand)?,

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,88 +13,24 @@ use std::time::{Duration, Instant};
 use delivery_broker::Access;
 use delivery_cluster::cluster::{Errand, HostProcess};
 use delivery_cluster::external;
-use delivery_history::Tail;
 use delivery_history::clock::monotonic_ns;
+use delivery_history::event::ProcessState;
+use delivery_history::{Event, Tail};
 use serde::Serialize;
 use tempfile::TempDir;
 
+use super::dial::{AgentError, WorkerRequest, dial};
 use super::frame::{Frame, read_frame, write_events, write_words};
-use super::handshake::{Errands, HandshakeError, Joining, join};
+use super::handshake::Errands;
 use super::link::SILENCE_LIMIT;
 use super::reception::is_name;
-use super::token::Token;
 use super::words::{FromMachine, ToMachine};
-use crate::machine_facts::machine_facts;
 use crate::real::protocol::{PASSWORD_VARIABLE, TOKEN_VARIABLE, WORKER_ARGUMENT};
 
-/// How often a runner that does not answer yet is dialled.
-const DIAL_EVERY: Duration = Duration::from_millis(500);
-/// How long one call may take.
-const DIAL_LIMIT: Duration = Duration::from_secs(5);
 /// How often what was recorded is handed over.
 const HAND_OVER_EVERY: Duration = Duration::from_millis(50);
-/// Most of a log that is handed over, bytes.
-const MAX_LOG: usize = 256 * 1024;
-
-/// Which run to join, and as whom.
-#[derive(Debug)]
-pub struct WorkerRequest {
-    /// `HOST:PORT` of the runner.
-    pub runner: String,
-    /// What it and this machine know.
-    pub token: Token,
-    /// What this machine is called in the run.
-    pub name: String,
-    /// How long the runner is waited for.
-    pub limit: Duration,
-    /// Where workers record until it is handed over; the system's place for such where nobody says.
-    pub directory: Option<PathBuf>,
-}
-
-/// Why a machine did not do its part.
-#[derive(Debug, thiserror::Error)]
-pub enum AgentError {
-    /// It was sent away, or has no business there: bad usage.
-    #[error("{runner} sent this machine away: {reason}")]
-    SentAway {
-        /// Where.
-        runner: String,
-        /// Why.
-        reason: String,
-    },
-    /// Nobody there knows the token.
-    #[error("{runner} does not know the token of this machine: give both the same --token-file or VERIFY_WORKER_TOKEN")]
-    Token {
-        /// Where.
-        runner: String,
-    },
-    /// Nobody answered.
-    #[error(
-        "no run answered at {runner} within {limit_s} s: {cause}. Start the run there with --machines, and check the address."
-    )]
-    NoRunner {
-        /// Where.
-        runner: String,
-        /// How long it was dialled, seconds.
-        limit_s: u64,
-        /// The last failure.
-        cause: String,
-    },
-    /// What clients need to get in.
-    #[error("{0}")]
-    Access(String),
-    /// The connection broke in the middle, and with it the run.
-    #[error("the run at {runner} is gone: {cause}")]
-    RunnerGone {
-        /// Where.
-        runner: String,
-        /// How that showed.
-        cause: String,
-    },
-    /// A folder that cannot be made.
-    #[error("cannot make a folder to record in: {0}. Give another with --dir.")]
-    Directory(io::Error),
-}
+/// Most of a log that is handed over, bytes: as JSON it may come to six times that, and must fit into a frame.
+const MAX_LOG: usize = 128 * 1024;
 
 /// Joins a run and does its part until the run is over.
 ///
@@ -124,44 +60,6 @@ pub fn serve(
     agent.work().map_err(gone)
 }
 
-/// Calls until somebody answers.
-fn dial(request: &WorkerRequest, directory: &Path) -> Result<(TcpStream, Errands), AgentError> {
-    let until = Instant::now() + request.limit;
-    let joining = Joining {
-        name: request.name.clone(),
-        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        facts: machine_facts(),
-        directory: directory.to_owned(),
-    };
-    loop {
-        let runner = request.runner.clone();
-        let cause = match try_once(request, joining.clone()) {
-            Ok(joined) => return Ok(joined),
-            Err(HandshakeError::Token) => return Err(AgentError::Token { runner }),
-            Err(HandshakeError::Refused(reason)) => return Err(AgentError::SentAway { runner, reason }),
-            Err(HandshakeError::Io(cause)) => cause.to_string(),
-        };
-        if Instant::now() + DIAL_EVERY >= until {
-            return Err(AgentError::NoRunner { runner, limit_s: request.limit.as_secs(), cause });
-        }
-        std::thread::sleep(DIAL_EVERY);
-    }
-}
-
-fn try_once(request: &WorkerRequest, joining: Joining) -> Result<(TcpStream, Errands), HandshakeError> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "it has no address");
-    for address in request.runner.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, DIAL_LIMIT) {
-            Ok(mut stream) => {
-                let errands = join(&mut stream, &request.token, joining)?;
-                return Ok((stream, errands));
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(last.into())
-}
-
 /// The way to the runner, for every thread.
 #[derive(Clone)]
 struct Out(Arc<Mutex<TcpStream>>);
@@ -171,7 +69,7 @@ impl Out {
         write_words(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), words)
     }
 
-    fn hand_over(&self, process: u32, events: &[delivery_history::Event]) -> io::Result<()> {
+    fn hand_over(&self, process: u32, events: &[Event]) -> io::Result<()> {
         write_events(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), process, events)
     }
 }
@@ -270,7 +168,7 @@ impl Agent {
             }
             ToMachine::Look { process, question } => {
                 let state = self.workers.get(&process).map(|worker| worker.process.state());
-                let state = state.unwrap_or(delivery_history::event::ProcessState::Gone) as u64;
+                let state = state.unwrap_or(ProcessState::Gone) as u64;
                 self.out.say(&FromMachine::Doing { question, state })?;
             }
             ToMachine::Kill { process } => {

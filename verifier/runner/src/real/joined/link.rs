@@ -16,7 +16,6 @@ use super::clocks::Clocks;
 use super::files::Incoming;
 use super::frame::{Frame, read_frame, write_words};
 use super::handshake::Joining;
-use super::process::RemoteProcess;
 use super::words::{FromMachine, ToMachine};
 
 /// How often the clocks are compared.
@@ -105,26 +104,27 @@ impl Link {
         self.directory.join(format!("{worker}.events"))
     }
 
-    /// Starts this very program there; what it records comes into `path`, as worker number `worker`.
+    /// Starts this very program there as process `worker`; what it records comes into `path`, as that worker's. Gives back
+    /// the lines it says.
     ///
     /// # Errors
     /// A machine that is gone, or a file that cannot be made.
-    pub(crate) fn start(
-        self: &Arc<Self>,
+    pub(super) fn start(
+        &self,
         worker: u16,
         name: &str,
         arguments: &[String],
         path: &Path,
-    ) -> Result<RemoteProcess, String> {
+    ) -> Result<Receiver<String>, String> {
         let file = TakenOver::create(path, worker).map_err(|error| error.to_string())?;
         let process = u32::from(worker);
-        let (lines, heard): (_, Receiver<String>) = channel();
+        let (lines, heard) = channel();
         let known = Known { lines: Some(lines), incoming: Incoming::new(file), ended: None };
         self.state().processes.insert(process, known);
         let start =
             ToMachine::Start { process, name: name.to_owned(), arguments: arguments.to_vec(), wants_access: true };
         self.send(&start).map_err(|error| format!("{} does not listen: {error}", self.name))?;
-        Ok(RemoteProcess::new(self.clone(), process, heard))
+        Ok(heard)
     }
 
     /// Tells the machine something.

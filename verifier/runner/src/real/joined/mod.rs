@@ -7,12 +7,13 @@
 
 pub mod agent;
 pub(crate) mod clocks;
+pub mod dial;
 mod files;
 mod frame;
 pub mod handshake;
 pub(crate) mod link;
 pub mod machine;
-mod process;
+pub(crate) mod process;
 pub mod reception;
 pub mod token;
 mod words;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -22,8 +23,19 @@ pub(crate) struct RemoteProcess {
 }
 
 impl RemoteProcess {
-    pub(crate) fn new(link: Arc<Link>, process: u32, lines: Receiver<String>) -> Self {
-        Self { link, process, lines: Some(lines) }
+    /// Starts this very program on a machine; what it records comes into `path`, as worker number `worker`.
+    ///
+    /// # Errors
+    /// A machine that is gone, or a file that cannot be made.
+    pub(crate) fn start(
+        link: &Arc<Link>,
+        worker: u16,
+        name: &str,
+        arguments: &[String],
+        path: &Path,
+    ) -> Result<Self, String> {
+        let lines = link.start(worker, name, arguments, path)?;
+        Ok(Self { link: link.clone(), process: worker.into(), lines: Some(lines) })
     }
 
     fn is_over(&self) -> bool {
