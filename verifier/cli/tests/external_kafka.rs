@@ -18,7 +18,7 @@ use external::stage::{HOOK, Product, Stage};
 use external::{hook_ways, ways_in};
 use kafka_nodes::{LOGIN, OPEN, TLS, administered, lead, left, nodes, role};
 
-const PRODUCT: Product = Product { open: OPEN, preset: "safe", lead, left };
+const PRODUCT: Product = Product { open: OPEN, preset: "safe", lead, settle: |_| (), left };
 
 const CASES: &[Case] = &[
     ("a_calm_run_passes_and_leaves_nothing", a_calm_run_passes_and_leaves_nothing),

@@ -14,9 +14,9 @@ use external::program::{self, Case};
 use external::secrets::{PASSWORD, WRONG, keeps_the_secret};
 use external::stage::{HOOK, Product, Stage, address};
 use external::{hook_ways, machines, ways_in};
-use rabbitmq_nodes::{AMQP, IN_FILE, STRICT, TLS, lead, nodes};
+use rabbitmq_nodes::{AMQP, IN_FILE, STRICT, TLS, add_users, lead, nodes};
 
-const PRODUCT: Product = Product { open: AMQP, preset: "quorum", lead, left };
+const PRODUCT: Product = Product { open: AMQP, preset: "quorum", lead, settle: add_users, left };
 
 const CASES: &[Case] = &[
     ("a_calm_run_passes_and_leaves_nothing", a_calm_run_passes_and_leaves_nothing),

@@ -25,7 +25,7 @@ use serde_json::Value;
 /// Longest wait for any condition: reaching it is a failure, not a measurement.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-const PRODUCT: Product = Product { open: OPEN, preset: "safe", lead, left };
+const PRODUCT: Product = Product { open: OPEN, preset: "safe", lead, settle: |_| (), left };
 
 const CASES: &[Case] = &[
     ("two_machines_whose_clocks_stand_apart_give_one_history", two_machines_give_one_history),

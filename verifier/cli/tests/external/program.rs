@@ -35,6 +35,7 @@ pub(crate) fn main(
     let directory = tempfile::tempdir().unwrap();
     let failed = enclose(|| {
         let mut stage = Stage::start(product, &nodes(&installation, directory.path()), directory.path());
+        (product.settle)(&mut stage);
         cases.iter().map(|case| play(&mut stage, case)).sum()
     });
     let failed: i32 = failed.unwrap();
