@@ -1,5 +1,6 @@
 //! `--backend external`: a run on a cluster that somebody else runs.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use delivery_broker::{
@@ -95,15 +96,22 @@ fn check_options(external: &dyn ExternalSystem, args: &RunArgs) -> Result<(), Cl
 }
 
 fn contact(external: &dyn ExternalSystem, args: &RunArgs) -> Result<Contact, CliError> {
-    let path = args.external.client_config.clone();
-    let read = |path: std::path::PathBuf| match std::fs::read_to_string(&path) {
+    let typed = args.external.bootstrap_server.as_ref().or(args.external.url.as_ref());
+    way_in(external, typed.cloned().unwrap_or_default(), args.external.client_config.clone())
+}
+
+/// How to get in, from the addresses, the user's file and the environment.
+pub(crate) fn way_in(
+    external: &dyn ExternalSystem,
+    addresses: String,
+    file: Option<PathBuf>,
+) -> Result<Contact, CliError> {
+    let read = |path: PathBuf| match std::fs::read_to_string(&path) {
         Ok(text) => Ok((path, text)),
         Err(cause) => Err(CliError::Input { path, cause }),
     };
-    let typed = args.external.bootstrap_server.as_ref().or(args.external.url.as_ref());
     let password = std::env::var(PASSWORD_VARIABLE).ok().filter(|text| !text.is_empty()).map(Secret::new);
-    let request =
-        AccessRequest { addresses: typed.cloned().unwrap_or_default(), file: path.map(read).transpose()?, password };
+    let request = AccessRequest { addresses, file: file.map(read).transpose()?, password };
     Ok(external.contact(&request)?)
 }
 

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use delivery_broker::{Access, AccessRequest, Secret};
-use delivery_runner::{AgentError, Errands, PASSWORD_VARIABLE, TOKEN_VARIABLE, Token, WorkerRequest, serve};
+use delivery_broker::Access;
+use delivery_runner::{AgentError, Errands, TOKEN_VARIABLE, Token, WorkerRequest, serve};
 
 use crate::args::WorkerArgs;
 use crate::exit::{self, CliError};
+use crate::external::way_in;
 use crate::systems;
 
 /// How long a run is waited for where nobody says.
@@ -58,17 +59,8 @@ fn access(args: &WorkerArgs, errands: &Errands) -> Result<Arc<Access>, String> {
     let system = systems::find(&errands.system).map_err(|error| error.to_string())?;
     let external = system.real().and_then(|real| real.external());
     let external = external.ok_or_else(|| format!("{} has no clients of its own", system.info().title))?;
-    let read = |path: &PathBuf| match std::fs::read_to_string(path) {
-        Ok(text) => Ok((path.clone(), text)),
-        Err(cause) => Err(format!("cannot read {}: {cause}", path.display())),
-    };
-    let password = std::env::var(PASSWORD_VARIABLE).ok().filter(|text| !text.is_empty()).map(Secret::new);
-    let request = AccessRequest {
-        addresses: errands.addresses.clone(),
-        file: args.client_config.as_ref().map(read).transpose()?,
-        password,
-    };
-    Ok(external.contact(&request).map_err(|error| error.to_string())?.access)
+    let contact = way_in(external, errands.addresses.clone(), args.client_config.clone());
+    Ok(contact.map_err(|error| error.to_string())?.access)
 }
 
 fn told(error: AgentError) -> CliError {
