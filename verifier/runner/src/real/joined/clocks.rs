@@ -7,6 +7,10 @@ use delivery_history::ClockComparison;
 
 /// Round trips of which the shortest is kept.
 const WINDOW: u32 = 5;
+/// And of how many where none of those was short: a machine that is busy answers late for a moment.
+const LONGEST_WINDOW: u32 = 30;
+/// Half of a round trip that is short.
+const SHORT_NS: u64 = 10_000_000;
 
 /// One moment by both clocks.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +49,8 @@ impl Clocks {
         if self.best.is_none_or(|best| knot.half_ns < best.half_ns) {
             self.best = Some(knot);
         }
-        if self.in_window >= WINDOW {
+        let is_short = self.best.is_some_and(|best| best.half_ns <= SHORT_NS);
+        if self.in_window >= LONGEST_WINDOW || (self.in_window >= WINDOW && is_short) {
             self.close_window();
         }
     }
