@@ -16,9 +16,9 @@ use external::program::{self, Case};
 use external::secrets::{PASSWORD, WRONG, keeps_the_secret};
 use external::stage::{HOOK, Product, Stage};
 use external::{hook_ways, ways_in};
-use kafka_nodes::{LOGIN, OPEN, TLS, administered, lead, left, nodes, role};
+use kafka_nodes::{LOGIN, OPEN, TLS, administered, lead, left, nodes, role, serving};
 
-const PRODUCT: Product = Product { open: OPEN, preset: "safe", lead, settle: |_| (), left };
+const PRODUCT: Product = Product { open: OPEN, preset: "safe", lead, settle: |_| (), left, serving };
 
 const CASES: &[Case] = &[
     ("a_calm_run_passes_and_leaves_nothing", a_calm_run_passes_and_leaves_nothing),

@@ -16,7 +16,7 @@ use external::stage::{HOOK, Product, Stage, address};
 use external::{hook_ways, machines, ways_in};
 use rabbitmq_nodes::{AMQP, IN_FILE, STRICT, TLS, add_users, lead, nodes};
 
-const PRODUCT: Product = Product { open: AMQP, preset: "quorum", lead, settle: add_users, left };
+const PRODUCT: Product = Product { open: AMQP, preset: "quorum", lead, settle: add_users, left, serving };
 
 const CASES: &[Case] = &[
     ("a_calm_run_passes_and_leaves_nothing", a_calm_run_passes_and_leaves_nothing),
@@ -41,14 +41,25 @@ fn main() -> ExitCode {
 fn left(stage: &mut Stage) -> Vec<String> {
     let mut left = Vec::new();
     for (node, kind) in [(1, "queues"), (1, "exchanges"), (STRICT, "queues"), (STRICT, "exchanges")] {
-        let mut asked = Command::new("curl");
-        asked.args(["--silent", "--fail", "--user", "guest:guest"]);
-        asked.arg(format!("http://{}:15672/api/{kind}?columns=name", address(node)));
-        let told: serde_json::Value = serde_json::from_str(&stage.on_client(asked)).unwrap();
-        let names = told.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned());
+        let told = told_by(stage, node, &format!("{kind}?columns=name"));
+        let names = told.iter().map(|one| one["name"].as_str().unwrap().to_owned());
         left.extend(names.filter(|name| name.starts_with("verify")));
     }
     left
+}
+
+/// Nodes that run and are not on another side of a partition, as one of them knows.
+fn serving(stage: &mut Stage, node: u32) -> usize {
+    let told = told_by(stage, node, "nodes?columns=running,partitions");
+    told.iter().filter(|one| one["running"] == true && one["partitions"] == serde_json::json!([])).count()
+}
+
+/// What a node's management plug-in says of all of a kind.
+fn told_by(stage: &mut Stage, node: u32, of: &str) -> Vec<serde_json::Value> {
+    let mut asked = Command::new("curl");
+    asked.args(["--silent", "--fail", "--user", "guest:guest"]);
+    asked.arg(format!("http://{}:15672/api/{of}", address(node)));
+    serde_json::from_str(&stage.on_client(asked)).unwrap()
 }
 
 fn a_calm_run_passes_and_leaves_nothing(stage: &mut Stage) {

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use common::{count, guarantee, lane};
+use delivery_history::machine::MAX_CLOCK_ERROR_NS;
 use delivery_history::manifest::{Phase, Role};
 use delivery_history::{EventKind, History, RunDir};
 use delivery_kafka::Kafka;
@@ -19,13 +20,13 @@ use external::machines::{AHEAD_S, TOKEN, begin, join, join_both};
 use external::program::{self, Case};
 use external::secrets::{PASSWORD, keeps_the_secret};
 use external::stage::{Ended, HOOK, Product, RUNNER, Stage};
-use kafka_nodes::{LOGIN, OPEN, administered, lead, left, nodes};
+use kafka_nodes::{LOGIN, OPEN, administered, lead, left, nodes, serving};
 use serde_json::Value;
 
 /// Longest wait for any condition: reaching it is a failure, not a measurement.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-const PRODUCT: Product = Product { open: OPEN, preset: "safe", lead, settle: |_| (), left };
+const PRODUCT: Product = Product { open: OPEN, preset: "safe", lead, settle: |_| (), left, serving };
 
 const CASES: &[Case] = &[
     ("two_machines_whose_clocks_stand_apart_give_one_history", two_machines_give_one_history),
@@ -73,7 +74,7 @@ fn two_machines_give_one_history(stage: &mut Stage) {
         let offset_ns = told["clock"]["offset_ns"].as_i64().unwrap();
         let error_ns = told["clock"]["error_ns"].as_i64().unwrap();
         let ahead_ns = AHEAD_S[index] as i64 * 1_000_000_000;
-        assert!((offset_ns - ahead_ns).abs() <= error_ns && error_ns < 50_000_000, "{told:#}");
+        assert!((offset_ns - ahead_ns).abs() <= error_ns && error_ns <= MAX_CLOCK_ERROR_NS as i64, "{told:#}");
         let (status, said) = machine.ends();
         assert_eq!(status.code(), Some(0), "{said}");
     }

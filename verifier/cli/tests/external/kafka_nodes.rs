@@ -80,6 +80,11 @@ pub(crate) fn left(stage: &mut Stage) -> Vec<String> {
     told.lines().filter(|line| line.starts_with("verify-")).map(str::to_owned).collect()
 }
 
+/// Nodes that serve, as one of them knows.
+pub(crate) fn serving(stage: &mut Stage, node: u32) -> usize {
+    stage.on_client(role(&["serving", &format!("{}:{OPEN}", address(node))])).trim().parse().unwrap()
+}
+
 /// This program again, as an administrator of the cluster.
 pub(crate) fn role(words: &[&str]) -> Command {
     // Not the link in /proc: it would be resolved by whoever starts it.
@@ -98,11 +103,16 @@ pub(crate) fn administered() -> bool {
     is_asked
 }
 
-/// Lists topics and groups, or makes a topic.
+/// Lists topics and groups, makes a topic, or counts the nodes a node knows.
 fn administer(words: &[String]) {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", addresses(OPEN));
     let limit = Duration::from_secs(20);
+    if words[0] == "serving" {
+        let client: BaseConsumer = config.set("bootstrap.servers", &words[1]).create().unwrap();
+        println!("{}", client.fetch_metadata(None, limit).unwrap().brokers().len());
+        return;
+    }
     if words[0] == "create" {
         let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
         let topic = NewTopic::new(&words[1], 1, TopicReplication::Fixed(1));

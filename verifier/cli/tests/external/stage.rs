@@ -15,6 +15,8 @@ use serde_json::Value;
 const CLIENT_HOST: u32 = 101;
 /// Its address.
 pub(crate) const RUNNER: &str = "198.18.1.1";
+/// Nodes that are the cluster.
+const MEMBERS: [u32; 3] = [1, 2, 3];
 /// Longest wait for any condition: reaching it is a failure, not a measurement.
 const PATIENCE: Duration = Duration::from_secs(240);
 
@@ -33,6 +35,8 @@ pub(crate) struct Product {
     pub(crate) settle: fn(&mut Stage),
     /// What stands on the cluster and has our prefix.
     pub(crate) left: fn(&mut Stage) -> Vec<String>,
+    /// How many nodes of the cluster serve, as one of them knows.
+    pub(crate) serving: fn(&mut Stage, u32) -> usize,
 }
 
 /// The nodes, and what was done to them.
@@ -41,6 +45,8 @@ pub(crate) struct Stage {
     cluster: LocalCluster,
     network: LocalNetwork,
     cut: Option<ImpairmentId>,
+    /// A node was cut off, and the others have not been asked since whether it is one of them again.
+    was_cut: bool,
     /// Whoever does nothing says that all is done, too.
     pub(crate) lies: bool,
     /// Does it, and does not say so.
@@ -115,6 +121,7 @@ impl Stage {
             cluster,
             network,
             cut: None,
+            was_cut: false,
             lies: false,
             hangs: false,
             asked: Vec::new(),
@@ -191,6 +198,19 @@ impl Stage {
         assert_eq!(self.notes(), 0, "a note of a run that is over and tidy");
     }
 
+    /// Every node knows every other again: what does not is another cluster than a case begins with.
+    fn is_whole(&mut self) {
+        if !std::mem::take(&mut self.was_cut) {
+            return;
+        }
+        let mut serving = Vec::new();
+        let comes = self.comes(|stage| {
+            serving = MEMBERS.map(|node| (stage.product.serving)(stage, node)).to_vec();
+            serving.iter().all(|count| *count == MEMBERS.len())
+        });
+        assert!(comes, "waited in vain for the cluster to be whole: its nodes know {serving:?} that serve");
+    }
+
     /// Runs that may have left something.
     pub(crate) fn notes(&self) -> usize {
         fs::read_dir(self.directory.join("cache/external")).map_or(0, Iterator::count)
@@ -199,6 +219,7 @@ impl Stage {
     /// A run against the listener with this port.
     pub(crate) fn begin(&mut self, port: u16, arguments: &[&str], environment: &[(&str, &str)]) -> Run {
         self.asked.clear();
+        self.is_whole();
         let handover = self.directory.join("handover");
         drop(fs::remove_dir_all(&handover));
         fs::create_dir_all(&handover).unwrap();
@@ -276,7 +297,8 @@ impl Stage {
     }
 
     fn cut_off(&mut self, target: u32) {
-        let others = [1, 2, 3].into_iter().filter(|node| *node != target);
+        self.was_cut = true;
+        let others = MEMBERS.into_iter().filter(|node| *node != target);
         let pairs = others.flat_map(|other| [(target, other), (other, target)]).collect();
         self.cut = Some(self.network.cut(&Cut::all(pairs)).unwrap());
     }
