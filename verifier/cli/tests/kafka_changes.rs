@@ -24,7 +24,7 @@ fn what_every_in_sync_replica_has_survives_a_leader_that_is_moved_and_a_node_tha
     let _turn = one_cluster();
     let out = tempfile::tempdir().unwrap();
     // The transfer makes whoever leads next the preferred leader, who is then killed and made the leader again.
-    let faults = "--faults=leader-transfer@2s+2s,kill:leader@5s+6s,leader-transfer:preferred@17s+2s,leave@20s+10s";
+    let faults = "--faults=leader-transfer@2s+2s,kill:leader@5s+6s,leader-transfer:preferred@31s+2s,leave@35s+10s";
     let output = run(&["kafka", "--preset=safe", faults, "--rate=100", "--timings=short", "--json"], out.path());
     let document = document(&output);
     let faults = all_faults_bit(&document);
@@ -66,8 +66,9 @@ fn an_unclean_election_gives_up_what_was_acked_by_all_in_sync() {
     }
     let _turn = one_cluster();
     let out = tempfile::tempdir().unwrap();
-    // One follower misses what the other two ack; then those two are down, and it is made the leader.
-    let faults = "--faults=kill:follower@2s+10s,kill:majority@8s+18s,unclean-election@18s+5s";
+    // One follower misses what the other two ack; then those two are down, and it is made the leader. It starts again once
+    // they are down, and is asked for long after: how long a node takes to start is the machine's matter.
+    let faults = "--faults=kill:follower@2s+7s,kill:majority@8s+32s,unclean-election@32s+5s";
     let cluster = ["--set=cluster.controllers=3", "--timings=short"];
     let arguments = [&["kafka", "--preset=safe", faults, "--rate=100", "--json"][..], &cluster].concat();
     let output = run(&arguments, out.path());

@@ -62,7 +62,7 @@ fn slow_and_full_disks_and_a_rolling_restart_are_shown_noticed_and_healed() {
     }
     let _turn = one_cluster();
     let out = tempfile::tempdir().unwrap();
-    let faults = "slow-disk:leader=3s~0ms@5s+12s,disk-full:leader@21s+6s,restart:rolling@39s+45s";
+    let faults = "slow-disk:leader=3s~0ms@5s+12s,disk-full:leader@21s+6s,restart:rolling@39s+75s";
     let arguments = ["kafka", "--preset", "safe", "--faults", faults, "--timings", "short", "--rate", "100", "--json"];
     let output = run(&arguments, out.path());
     let document = document(&output);
