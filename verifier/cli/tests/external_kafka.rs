@@ -30,6 +30,7 @@ const CASES: &[Case] = &[
     ("a_hook_that_lies_proves_nothing", a_hook_that_lies_proves_nothing),
     ("a_hook_that_hangs_or_fails_is_healed_and_proves_nothing", hook_ways::hangs_or_fails),
     ("a_heal_that_fails_is_tried_again", hook_ways::heal_fails),
+    ("a_heal_that_hangs_is_ended_and_tried_again", hook_ways::heal_hangs),
     ("a_killed_run_is_healed_and_tidied_up", hook_ways::killed),
     ("one_ctrl_c_heals_judges_and_tidies_up", hook_ways::interrupted),
     ("what_a_dead_run_left_is_taken_away_and_nothing_of_others", what_a_dead_run_left),

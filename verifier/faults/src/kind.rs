@@ -359,7 +359,7 @@ pub enum FaultError {
     NoMachines,
     /// A command of the user's did not take it back.
     #[error(
-        "the fault hook did not heal {fault} ({status}): heal it by hand, and see the calls of the fault in run.json for what the hook said."
+        "the fault hook did not heal {fault} ({status}). It is called a last time when the run's things are taken away; look whether the fault is off, and see the calls of the fault in run.json for what the hook said."
     )]
     Hook {
         /// Which fault.

@@ -1,5 +1,5 @@
 //! What a fault hook began is taken back on every way out, on any product. Cuts are too short to be taken for a partition,
-//! which somebody would have to end.
+//! which somebody would have to end, unless a case says otherwise.
 
 use std::fs;
 
@@ -31,22 +31,32 @@ pub(crate) fn hangs_or_fails(stage: &mut Stage) {
 
 /// A heal that fails is tried again. One that fails again ends the run, and whoever tidies up after it tries once more.
 pub(crate) fn heal_fails(stage: &mut Stage) {
-    let preset = stage.product.preset;
     // Whether so short a cut is felt, and the run shows anything, is another matter.
     for (times, codes) in [(1, &[0, 3][..]), (2, &[3])] {
-        let tried = stage.write("tried", "");
-        let fails = format!("[ $1 = heal ] && [ $(wc -l < {tried}) -lt {times} ] && echo once more >> {tried}");
-        let hook = format!("sh -c '{fails} && echo no way back && exit 1; exec {HOOK} \"$@\"' hook");
-        let ended = stage.run_with_hook("netsplit:leader@2s+2s", &hook, &["--preset", preset]);
-        assert!(ended.code.is_some_and(|code| codes.contains(&code)), "{}", ended.told());
-        assert_eq!(fs::read_to_string(&tried).unwrap().lines().count(), times, "{}", ended.told());
-        assert_eq!(stage.asked.len(), 2, "the heal that works is a call of its own: {:?}", stage.asked);
-        assert!(!stage.is_cut(), "{}", ended.told());
-        let recorded = fs::read_to_string(ended.out.join("latest/run.json")).unwrap();
-        assert!(recorded.contains("no way back"), "{recorded}");
-        assert_eq!(ended.stdout.contains("did not heal netsplit:leader"), times == 2, "{}", ended.told());
-        stage.is_tidy();
+        is_healed_after(stage, times, "echo no way back && exit 1", "no way back", codes);
     }
+}
+
+/// One that hangs is ended, and tried again. The cut is long enough to be taken for a partition.
+pub(crate) fn heal_hangs(stage: &mut Stage) {
+    is_healed_after(stage, 1, "exec sleep 600", "was killed", &[0, 3]);
+}
+
+/// The heal goes wrong so many `times`, of which it is `told`; the next call of it works.
+fn is_healed_after(stage: &mut Stage, times: usize, how: &str, told: &str, codes: &[i32]) {
+    let tried = stage.write("tried", "");
+    let is_tried = format!("[ $1 = heal ] && [ $(wc -l < {tried}) -lt {times} ] && echo once more >> {tried}");
+    let hook = format!("sh -c '{is_tried} && {how}; exec {HOOK} \"$@\"' hook");
+    let limit = ["--preset", stage.product.preset, "--fault-hook-limit", "15s"];
+    let ended = stage.run_with_hook("netsplit:leader@2s+2s", &hook, &limit);
+    assert!(ended.code.is_some_and(|code| codes.contains(&code)), "{}", ended.told());
+    assert_eq!(fs::read_to_string(&tried).unwrap().lines().count(), times, "{}", ended.told());
+    assert_eq!(stage.asked.len(), 2, "the heal that works is a call of its own: {:?}", stage.asked);
+    assert!(!stage.is_cut(), "{}", ended.told());
+    let recorded = fs::read_to_string(ended.out.join("latest/run.json")).unwrap();
+    assert!(recorded.contains(told), "{recorded}");
+    assert_eq!(ended.stdout.contains("did not heal netsplit:leader"), times == 2, "{}", ended.told());
+    stage.is_tidy();
 }
 
 /// `kill -9` of `verify`, while the fault is on, and while the call that begins it has not come back.
